@@ -1,0 +1,48 @@
+// Finds a Node that can run Sallyport's TypeScript (24 or newer) and runs an entry file of src/ with it. Plain
+// JavaScript that every Node since 18 reads, because it is what an older Node meets first.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+export const wantedMajor = 24;
+
+/** The Node to use: this one if it is new enough, else the one that came with npm install. */
+export function findNode() {
+  if (Number(process.versions.node.split('.')[0]) >= wantedMajor) return process.execPath;
+  const require = createRequire(import.meta.url);
+  const platform = process.platform === 'win32' ? 'win' : process.platform;
+  try {
+    const folder = dirname(require.resolve(`node-${platform}-${process.arch}/package.json`));
+    const node = join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+    if (existsSync(node)) return node;
+  } catch {
+    // Not installed, or no such package for this platform.
+  }
+  return undefined;
+}
+
+/** Runs src/<entry>.ts with this process's arguments; does not return. */
+export async function runEntry(entry) {
+  const node = findNode();
+  if (!node || !existsSync(join(root, 'node_modules'))) {
+    const need = node ? 'its packages are not installed' : `Node ${wantedMajor} or newer is needed, this is ${process.version}`;
+    process.stderr.write(`sallyport: ${need}. Run: npm install (in ${root})\n`);
+    process.exit(1);
+  }
+  const file = join(root, 'src', `${entry}.ts`);
+  if (node === process.execPath) {
+    await import(`file://${file}`);
+    return;
+  }
+  const child = spawn(node, [file, ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => {
+    if (signal) {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    } else process.exit(code ?? 1);
+  });
+}

@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { runEntry } from './node.js';
+
+await runEntry('tour');
