@@ -28,7 +28,9 @@ export function findNode() {
 export async function runEntry(entry) {
   const node = findNode();
   if (!node || !existsSync(join(root, 'node_modules'))) {
-    const need = node ? 'its packages are not installed' : `Node ${wantedMajor} or newer is needed, this is ${process.version}`;
+    const need = node
+      ? 'its packages are not installed'
+      : `Node ${wantedMajor} or newer is needed, this is ${process.version}`;
     process.stderr.write(`sallyport: ${need}. Run: npm install (in ${root})\n`);
     process.exit(1);
   }

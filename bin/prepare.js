@@ -13,7 +13,9 @@ const hash = createHash('sha256').update(lock).update(process.platform).update(p
 const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
 
 if (installed !== hash) {
-  process.stderr.write('Installing packages from the npm registry (first start, or the lock file changed) ...\n');
+  process.stderr.write(
+    'Installing packages from the npm registry (first start, or the lock file changed) ...\n',
+  );
   // npm is npm-cli.js run by this very Node where npm started us; otherwise the npm on the PATH.
   const cli = process.env.npm_execpath;
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
@@ -27,7 +29,9 @@ if (installed !== hash) {
   writeFileSync(stamp, hash);
 }
 if (!findNode()) {
-  fail(`Node ${wantedMajor} or newer is needed and this is ${process.version}; install it from nodejs.org or your package manager.`);
+  fail(
+    `Node ${wantedMajor} or newer is needed and this is ${process.version}; install it from nodejs.org or your package manager.`,
+  );
 }
 
 function fail(why) {

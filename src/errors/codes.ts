@@ -28,7 +28,11 @@ export const errorTable = {
   session_ended: { status: 401, title: 'The login session has ended', oauth: 'invalid_token' },
   grant_invalid: { status: 400, title: 'The grant is not valid', oauth: 'invalid_grant' },
   forbidden: { status: 403, title: 'Not allowed', oauth: 'access_denied' },
-  insufficient_authentication: { status: 401, title: 'A stronger login is needed', oauth: 'invalid_token' },
+  insufficient_user_authentication: {
+    status: 401,
+    title: 'A stronger login is needed',
+    oauth: 'invalid_token',
+  },
 
   // Login at the identity provider
   login_state_invalid: { status: 400, title: 'The login was not started in this browser' },

@@ -1,0 +1,43 @@
+/** POST /v1/certificates/challenge and POST /v1/certificates: what `sally` asks for and gets. */
+import { z } from 'zod';
+import { accountName, keyLine, uint64, unixSeconds } from './common.ts';
+
+/** A nonce to sign with the new SSH key, so that nobody certifies a key that they do not hold. */
+export const possessionChallenge = z.strictObject({
+  challenge: z.base64url().min(32).max(128),
+  /** SSHSIG namespace (OpenSSH PROTOCOL.sshsig), `pop@DOMAIN`. */
+  namespace: z.string(),
+  expires_in_seconds: z.int().positive(),
+});
+
+export const certificateRequest = z.strictObject({
+  /** An authorized_keys line. */
+  public_key: keyLine,
+  /** Names the request: sent again after a lost reply it gives the same certificate. */
+  request_id: z.uuid(),
+  possession: z.strictObject({
+    challenge: z.string().min(32).max(128),
+    /** Armored SSHSIG over possessionMessage(session id, challenge). */
+    signature: z.string().min(64).max(4096),
+  }),
+});
+
+export const certificateReply = z.strictObject({
+  /** An OpenSSH certificate line. */
+  certificate: keyLine,
+  serial: uint64,
+  key_id: z.string(),
+  principals: z.array(z.string()).min(1),
+  valid_after: unixSeconds,
+  valid_before: unixSeconds,
+  account: accountName,
+});
+
+export type PossessionChallenge = z.infer<typeof possessionChallenge>;
+export type CertificateRequest = z.infer<typeof certificateRequest>;
+export type CertificateReply = z.infer<typeof certificateReply>;
+
+/** The bytes under the possession signature: what is proven, for which session, with which nonce. */
+export function possessionMessage(sessionId: string, challenge: string): Buffer {
+  return Buffer.from(`sallyport possession of an SSH key\n${sessionId}\n${challenge}\n`, 'utf8');
+}

@@ -1,0 +1,156 @@
+/**
+ * What gateways and hosts exchange with the CA. `companionState` is the feed's document: sent whole, with a version
+ * that only grows; a companion refuses a lower one. Rules for changing it: add optional members only, and bump `format`
+ * when a companion that does not know a member must not go on.
+ */
+import { z } from 'zod';
+import {
+  accountName,
+  address,
+  base64,
+  keyLine,
+  login,
+  port,
+  slug,
+  targetName,
+  uint64,
+  unixSeconds,
+} from './common.ts';
+
+export const enrolmentRequest = z.strictObject({
+  /** The one-time token. */
+  token: z.string().min(20).max(200),
+  /** The machine's SSH host key, an authorized_keys line. */
+  host_public_key: keyLine,
+  /** Armored SSHSIG by the host key over enrolmentMessage(token), namespace `enrol@DOMAIN`. */
+  signature: z.string().min(64).max(4096),
+});
+
+export const enrolmentReply = z.strictObject({
+  companion_id: z.uuid(),
+  name: slug,
+  kind: z.enum(['gateway', 'host']),
+  /** Bearer credential of this companion; stored 0600, never shown. */
+  credential: z.string(),
+  /** DOMAIN of SSHSIG namespaces and certificate extensions. */
+  domain: z.string(),
+  /** User CA keys to trust, pinned from now on. */
+  user_authorities: z.array(keyLine).min(1),
+});
+
+const role = z.enum(['viewer', 'contributor', 'admin']);
+
+/** policy/facts.ts TargetFacts, and the target's uid on a gateway. */
+export const targetFacts = z.strictObject({
+  targetName,
+  organization: slug,
+  project: slug,
+  environment: slug,
+  app: slug,
+  environmentKind: z.enum(['production', 'staging', 'development']),
+  mfaRequired: z.boolean(),
+  mfaMaxAgeSeconds: z.int().positive().nullable(),
+  accessMode: z.enum(['relay', 'jump', 'both']),
+  sshRole: role,
+  sshEnabled: z.strictObject({
+    organization: z.boolean(),
+    project: z.boolean(),
+    environment: z.boolean(),
+    app: z.boolean(),
+  }),
+  state: z.enum(['running', 'stopped']),
+  address,
+  port,
+  login,
+  gatewayUid: z.int().min(1000),
+});
+
+export const accessRuleFacts = z.strictObject({
+  subject: z.union([z.strictObject({ account: accountName }), z.strictObject({ group: z.string() })]),
+  role,
+  organization: slug,
+  project: slug.nullable(),
+  environment: slug.nullable(),
+  expiresAtSeconds: unixSeconds.nullable(),
+});
+
+export const companionState = z.strictObject({
+  format: z.literal(1),
+  version: uint64,
+  companion: z.strictObject({
+    id: z.uuid(),
+    name: slug,
+    kind: z.enum(['gateway', 'host']),
+    /** Gateways: everybody logs in as this user; null: as the target's name. */
+    gateway_login: login.nullable(),
+  }),
+  /** The server's clock when it made this document. */
+  generated_at: unixSeconds,
+  user_authorities: z.array(
+    z.strictObject({
+      public_key: keyLine,
+      /** Certificate that every KRL revokes, to prove that the installed file is in force. */
+      canary: keyLine,
+    }),
+  ),
+  krl: z.strictObject({
+    version: uint64,
+    data: base64,
+    /** Armored SSHSIG by the active user CA over krlMessage(version, data), namespace `krl@DOMAIN`. */
+    signature: z.string(),
+  }),
+  host_certificate: keyLine,
+  targets: z.array(targetFacts),
+  accounts: z.array(
+    z.strictObject({
+      name: accountName,
+      organization: slug,
+      disabled: z.boolean(),
+      groups: z.array(z.string()),
+    }),
+  ),
+  access_rules: z.array(accessRuleFacts),
+  /** Sessions ended lately; their connections must go. Older ones come in the reply to a connection report. */
+  ended_sessions: z.array(z.uuid()),
+  public_url: z.url(),
+});
+
+export const connectionReport = z.strictObject({
+  connections: z.array(
+    z.strictObject({
+      /** boot id, monitor's pid and its start time */
+      key: z.string().regex(/^[a-z0-9-]{1,64}:[0-9]{1,10}:[0-9]{1,20}$/),
+      account: accountName,
+      session_id: z.uuid(),
+      serial: uint64,
+      target: targetName.nullable(),
+      started_at: unixSeconds,
+    }),
+  ),
+});
+/** Sessions among those reported that have ended: end their connections. */
+export const connectionReportReply = z.strictObject({ ended_sessions: z.array(z.uuid()) });
+
+export const acknowledgement = z.strictObject({
+  version: uint64,
+  krl_version: uint64,
+  /** Connections ended because of this state, all verified gone. */
+  connections_ended: z.int().min(0),
+  /** Null, or why the state could not be installed. */
+  problem: z.string().max(500).nullable(),
+});
+
+export type EnrolmentRequest = z.infer<typeof enrolmentRequest>;
+export type EnrolmentReply = z.infer<typeof enrolmentReply>;
+export type CompanionState = z.infer<typeof companionState>;
+export type ConnectionReport = z.infer<typeof connectionReport>;
+export type Acknowledgement = z.infer<typeof acknowledgement>;
+
+export function enrolmentMessage(token: string): Buffer {
+  return Buffer.from(`sallyport enrolment\n${token}\n`, 'utf8');
+}
+
+/** The bytes under the KRL's detached signature. */
+export function krlMessage(version: string, data: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`sallyport krl\n${version}\n`, 'utf8'), data]);
+}

@@ -1,0 +1,53 @@
+/** GET /v1/session, GET /v1/sessions, POST /v1/sessions/:id/revoke, POST /v1/session/end. */
+import { z } from 'zod';
+import { accountName, slug, uint64, unixSeconds } from './common.ts';
+
+export const sessionDocument = z.strictObject({
+  id: z.uuid(),
+  account: accountName,
+  kind: z.enum(['helper', 'browser']),
+  mfa: z.boolean(),
+  amr: z.array(z.string()),
+  auth_time: unixSeconds,
+  created_at: unixSeconds,
+  last_used_at: unixSeconds,
+  expires_at: unixSeconds,
+  ended_at: unixSeconds.nullable(),
+  ended_reason: z.string().nullable(),
+  client_address: z.string().nullable(),
+  client_name: z.string().nullable(),
+  /** Live SSH connections of this session, as companions report them. */
+  connections: z.int().min(0),
+  /** Certificates of this session that are still within their time. */
+  certificates: z.int().min(0),
+});
+
+export const ownSession = z.strictObject({
+  session: sessionDocument,
+  organization: slug,
+  /** Role on the whole organization, null if none. */
+  role: z.enum(['viewer', 'contributor', 'admin']).nullable(),
+});
+
+export const sessionList = z.strictObject({ sessions: z.array(sessionDocument) });
+
+/** What became of a revocation at each companion when the reply was written. */
+export const revocationReply = z.strictObject({
+  session: z.uuid(),
+  account: accountName,
+  /** The state version that carries the revocation. */
+  version: uint64,
+  certificates_revoked: z.int().min(0),
+  companions: z.array(
+    z.strictObject({
+      name: z.string(),
+      kind: z.enum(['gateway', 'host']),
+      acknowledged: z.boolean(),
+      connections_ended: z.int().min(0),
+    }),
+  ),
+});
+
+export type SessionDocument = z.infer<typeof sessionDocument>;
+export type OwnSession = z.infer<typeof ownSession>;
+export type RevocationReply = z.infer<typeof revocationReply>;

@@ -1,0 +1,32 @@
+/** GET /v1/ssh-configuration: everything `sally` needs to write its ssh config and known_hosts. */
+import { z } from 'zod';
+import { accountName, address, keyLine, login, port, slug, targetName } from './common.ts';
+
+export const sshConfiguration = z.strictObject({
+  account: accountName,
+  /** Host names end in this, without a dot in front; the ssh config maps nothing else. */
+  suffix: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/),
+  /** Public keys of the host CA. */
+  host_authorities: z.array(keyLine).min(1),
+  gateways: z.array(
+    z.strictObject({
+      /** `ssh <name>.<suffix>` */
+      name: slug,
+      address,
+      port,
+      /** null: the login name is the target's name. */
+      login: login.nullable(),
+    }),
+  ),
+  targets: z.array(
+    z.strictObject({
+      name: targetName,
+      gateway: slug,
+      address,
+      port,
+      login,
+    }),
+  ),
+});
+
+export type SshConfiguration = z.infer<typeof sshConfiguration>;

@@ -1,0 +1,42 @@
+/**
+ * A lock between processes that dies with its holder. Node has no flock, but SQLite's exclusive transaction is a POSIX
+ * record lock on the file: the kernel drops it when the process ends, however it ends, so there is no stale lock to
+ * guess about. The file stays empty and is never deleted (deleting a locked file would let two holders in).
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+
+export interface ProcessLock {
+  release(): void;
+}
+
+const sqliteBusy = 5;
+
+/** Takes the lock at once, or returns undefined if another process (or another call here) holds it. */
+export function tryProcessLock(path: string): ProcessLock | undefined {
+  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  const database = new DatabaseSync(path);
+  try {
+    database.exec('pragma busy_timeout = 0');
+    database.exec('begin exclusive');
+  } catch (error) {
+    database.close();
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return undefined;
+    throw error;
+  }
+  return { release: () => database.close() };
+}
+
+/** Waits for the lock up to `patienceMilliseconds`, then returns undefined. */
+export async function waitForProcessLock(
+  path: string,
+  patienceMilliseconds: number,
+): Promise<ProcessLock | undefined> {
+  const deadline = Date.now() + patienceMilliseconds;
+  for (;;) {
+    const lock = tryProcessLock(path);
+    if (lock || Date.now() >= deadline) return lock;
+    // The kernel tells nobody when a record lock falls, so this polls.
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Files that matter: written beside their target with their final mode from the first byte, flushed, renamed over the
+ * target, and the folder flushed. A reader sees the old file or the new one, a crash leaves one of the two.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+export interface WriteFileOptions {
+  /** Permission bits, exact whatever the umask is. */
+  readonly mode: number;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+/** Replaces `path` atomically. `path` itself is never followed if it is a symbolic link: the link is replaced. */
+export async function writeFileAtomically(
+  path: string,
+  contents: string | Uint8Array,
+  { mode, owner }: WriteFileOptions,
+): Promise<void> {
+  const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  // O_EXCL never opens what another process planted under the name, a link included.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const file = await open(beside, flags, mode & 0o600);
+  try {
+    await fill(file, contents, mode, owner);
+    await rename(beside, path);
+  } catch (error) {
+    await unlink(beside).catch(() => {});
+    throw error;
+  }
+  await flushFolder(dirname(path));
+}
+
+async function fill(
+  file: FileHandle,
+  contents: string | Uint8Array,
+  mode: number,
+  owner: WriteFileOptions['owner'],
+): Promise<void> {
+  try {
+    await file.writeFile(contents);
+    if (owner) await file.chown(owner.uid, owner.gid);
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a rename or unlink in `folder` durable. Windows can't flush a folder and needs no flush. */
+export async function flushFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Creates `folder` (and missing parents) with `mode`, or checks the one that is there: a real folder of this user
+ * that nobody else may write to. Its mode is tightened to `mode` where it is wider.
+ */
+export async function ensurePrivateFolder(folder: string, mode = 0o700): Promise<void> {
+  await mkdir(folder, { recursive: true, mode });
+  const found = await lstat(folder);
+  if (!found.isDirectory()) {
+    throw new SallyportError(
+      'file_refused',
+      `${folder} is not a folder (a symbolic link?). Move it away and try again.`,
+    );
+  }
+  if (process.getuid && found.uid !== process.getuid()) {
+    throw new SallyportError(
+      'file_refused',
+      `${folder} belongs to another user (uid ${found.uid}). Move it away and try again.`,
+    );
+  }
+  if (process.platform !== 'win32' && (found.mode & 0o777 & ~mode) !== 0) {
+    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      await handle.chmod(mode);
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** Reads a secret file: a regular file of this user that no one else may read. Undefined if there is none. */
+export async function readPrivateFile(path: string): Promise<Buffer | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') return undefined;
+    if (code === 'ELOOP') {
+      throw new SallyportError(
+        'file_refused',
+        `${path} is a symbolic link, expected a regular file. Move it away and try again.`,
+      );
+    }
+    throw error;
+  }
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw new SallyportError('file_refused', `${path} is not a regular file.`);
+    if (process.getuid && found.uid !== process.getuid()) {
+      throw new SallyportError('file_refused', `${path} belongs to another user (uid ${found.uid}).`);
+    }
+    if (process.platform !== 'win32' && (found.mode & 0o077) !== 0) {
+      throw new SallyportError('file_refused', `${path} may be read by others. Run: chmod 600 ${path}`);
+    }
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
