@@ -1,0 +1,79 @@
+/**
+ * The grammars of names, used where a name enters and again where it is signed. Allow-lists: what is not named here,
+ * such as upper case, commas, quotes, wildcards, white space and everything beyond ASCII, is not a name. All pure.
+ */
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+/** One name inside a certificate. The first character keeps options (`-`), dot files and patterns (`!`) out. */
+export const principalPattern = /^(?!.*\.\.)[a-z0-9_][a-z0-9._@:+-]{0,127}$/;
+
+/** Host name labels (RFC 1123 section 2.1), lower case. */
+const hostNamePattern = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/;
+const localPartPattern = /^(?!.*\.\.)[a-z0-9_][a-z0-9._+-]*$/;
+const keyIdPattern = /^[a-z0-9._@+/-]{1,128}$/;
+const sessionIdPattern = /^[a-z0-9][a-z0-9_-]*$/;
+const slugPattern = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+const targetNamePattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)+(--[a-z0-9]+(-[a-z0-9]+)*){1,2}$/;
+
+/** Principal of the certificate whose only purpose is to be revoked, so that a revocation list can be tested. */
+export const canaryPrincipal = 'canary:never';
+/** Before an account's or a role's principal: this certificate's session had MFA that its organization accepts. */
+export const mfaPrefix = 'mfa:';
+
+export function isPrincipal(text: string): boolean {
+  return principalPattern.test(text);
+}
+
+/** `<local part>@<domain>`, at most 100 characters. */
+export function isAccountName(text: string): boolean {
+  if (text.length > 100) return false;
+  const [local = '', domain = '', ...more] = text.split('@');
+  return more.length === 0 && localPartPattern.test(local) && domain.includes('.') && isHostName(domain);
+}
+
+/** What a host certificate may name: a DNS name or an IPv4 address. */
+export function isHostName(text: string): boolean {
+  return text.length <= 127 && hostNamePattern.test(text);
+}
+
+export function isKeyId(text: string): boolean {
+  return keyIdPattern.test(text);
+}
+
+/** Name of an organization, project, environment, app, instance or role within its parent. */
+export function isSlug(text: string): boolean {
+  return text.length <= 40 && slugPattern.test(text);
+}
+
+/** `<project>-<environment>--<app>[--<instance>]`: stored and looked up, never taken apart. A valid DNS label. */
+export function isTargetName(text: string): boolean {
+  return text.length <= 63 && targetNamePattern.test(text);
+}
+
+/** `role:<organization>:<project>:<environment>:<role>`, in certificates narrowed to one environment. */
+export function isRolePrincipal(text: string): boolean {
+  const [word, ...slugs] = text.split(':');
+  return word === 'role' && slugs.length === 4 && slugs.every(isSlug) && isPrincipal(text);
+}
+
+/**
+ * The key ID of a user certificate, which sshd writes into its own log: `<account>/<login session id>`.
+ * @throws name_refused, also if both together are longer than 128 characters
+ */
+export function keyIdFor(account: string, sessionId: string): string {
+  const keyId = `${account}/${sessionId}`;
+  parseKeyId(keyId);
+  return keyId;
+}
+
+/** @throws name_refused */
+export function parseKeyId(keyId: string): { account: string; sessionId: string } {
+  const [account = '', sessionId = '', ...more] = keyId.split('/');
+  if (!isKeyId(keyId) || more.length > 0 || !isAccountName(account) || !sessionIdPattern.test(sessionId)) {
+    throw new SallyportError(
+      'name_refused',
+      'A key ID must be <account>/<session id>, at most 128 characters of a-z 0-9 . _ @ + / -.',
+    );
+  }
+  return { account, sessionId };
+}
