@@ -20,6 +20,11 @@ export const canaryPrincipal = 'canary:never';
 /** Before an account's or a role's principal: this certificate's session had MFA that its organization accepts. */
 export const mfaPrefix = 'mfa:';
 
+export interface KeyIdParts {
+  readonly account: string;
+  readonly sessionId: string;
+}
+
 export function isPrincipal(text: string): boolean {
   return principalPattern.test(text);
 }
@@ -67,13 +72,19 @@ export function keyIdFor(account: string, sessionId: string): string {
 }
 
 /** @throws name_refused */
-export function parseKeyId(keyId: string): { account: string; sessionId: string } {
+export function parseKeyId(keyId: string): KeyIdParts {
+  const parts = splitKeyId(keyId);
+  if (parts !== undefined) return parts;
+  throw new SallyportError(
+    'name_refused',
+    'A key ID must be <account>/<session id>, at most 128 characters of a-z 0-9 . _ @ + / -.',
+  );
+}
+
+/** The parts of a user certificate's key ID, or undefined if it is not one. */
+export function splitKeyId(keyId: string): KeyIdParts | undefined {
   const [account = '', sessionId = '', ...more] = keyId.split('/');
-  if (!isKeyId(keyId) || more.length > 0 || !isAccountName(account) || !sessionIdPattern.test(sessionId)) {
-    throw new SallyportError(
-      'name_refused',
-      'A key ID must be <account>/<session id>, at most 128 characters of a-z 0-9 . _ @ + / -.',
-    );
-  }
-  return { account, sessionId };
+  const isOne =
+    isKeyId(keyId) && more.length === 0 && isAccountName(account) && sessionIdPattern.test(sessionId);
+  return isOne ? { account, sessionId } : undefined;
 }

@@ -1,0 +1,216 @@
+/**
+ * The last look at the bytes before a CA key touches them. It reads them again from the first byte to the last and
+ * shares no code with the encoder but the grammars of names: a mistake there, or in what was stored, must not leave as
+ * a certificate. What is not on a list here is refused.
+ */
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { certificateType, forever, kindNumbers, mostPrincipalsIssued, nonceLength } from './certificate.ts';
+import {
+  canaryPrincipal,
+  isHostName,
+  isKeyId,
+  isPrincipal,
+  isRolePrincipal,
+  mfaPrefix,
+  splitKeyId,
+} from './names.ts';
+import { checkPublicKeyBlob, ed25519PublicKeyBlob } from './public-key.ts';
+import { parseSourceAddresses } from './source-address.ts';
+import { WireReader } from './wire.ts';
+
+export interface LintRules {
+  /** Unix seconds at which the certificate was decided. */
+  readonly now: bigint;
+  /** Seconds from `now` to `validBefore` at most. */
+  readonly maxLifetime: bigint;
+  /** Seconds from `validAfter` to `now` at most. */
+  readonly maxBackdate: bigint;
+}
+
+/** Throws unless the bytes may become a user certificate. @throws certificate_refused; for keys as checkPublicKeyBlob() */
+export function lintUserCertificate(toBeSigned: Buffer, rules: LintRules): void {
+  lint(toBeSigned, rules, [...commonRequirements, ...userRequirements]);
+}
+
+/** Throws unless the bytes may become a host certificate. @throws certificate_refused; for keys as checkPublicKeyBlob() */
+export function lintHostCertificate(toBeSigned: Buffer, rules: LintRules): void {
+  lint(toBeSigned, rules, [...commonRequirements, ...hostRequirements]);
+}
+
+interface Option {
+  readonly name: string;
+  readonly data: Buffer;
+}
+
+interface Reading {
+  readonly type: string;
+  readonly nonce: Buffer;
+  readonly subject: Buffer;
+  readonly serial: bigint;
+  readonly kind: number;
+  readonly keyId: string;
+  readonly principals: readonly string[];
+  readonly validAfter: bigint;
+  readonly validBefore: bigint;
+  readonly criticalOptions: readonly Option[];
+  readonly extensions: readonly Option[];
+  readonly reserved: Buffer;
+  readonly ca: Buffer;
+}
+
+type Requirement = readonly [holds: (reading: Reading, rules: LintRules) => boolean, problem: string];
+
+const commonRequirements: readonly Requirement[] = [
+  [({ type }) => type === certificateType, 'its type is not the one that is issued'],
+  [({ nonce }) => nonce.length === nonceLength, 'its nonce is not 32 bytes'],
+  [({ subject, ca }) => !subject.equals(ca), 'its subject is the key of the CA itself'],
+  [({ serial }) => serial !== 0n, 'its serial is 0'],
+  [({ keyId }) => isKeyId(keyId), 'its key ID is not valid'],
+  [({ principals }) => principals.length > 0, 'it has no principals'],
+  [({ principals }) => principals.length <= mostPrincipalsIssued, 'it has too many principals'],
+  [({ principals }) => new Set(principals).size === principals.length, 'it names a principal twice'],
+  [({ principals }) => principals.every(isPrincipal), 'a principal is not a valid name'],
+  [({ validBefore }) => validBefore < forever, 'it would be valid forever'],
+  [({ validAfter, validBefore }) => validAfter < validBefore, 'its validity ends before it starts'],
+  [({ validAfter }, { now }) => validAfter <= now, 'its validity starts in the future'],
+  [
+    ({ validBefore }, { now, maxLifetime }) => validBefore <= now + maxLifetime,
+    'it would be valid for too long',
+  ],
+  [
+    (reading, { now, maxBackdate }) => isCanary(reading) || reading.validAfter >= now - maxBackdate,
+    'its validity starts too far in the past',
+  ],
+  [({ criticalOptions }) => areSorted(criticalOptions), 'its critical options are out of order or repeated'],
+  [({ extensions }) => areSorted(extensions), 'its extensions are out of order or repeated'],
+  [({ reserved }) => reserved.length === 0, 'its reserved field is not empty'],
+];
+
+const userRequirements: readonly Requirement[] = [
+  [({ kind }) => kind === kindNumbers.user, 'it is not a user certificate'],
+  [
+    (reading, { now }) => isCanary(reading) === reading.validBefore <= now,
+    'it has expired (only a canary has)',
+  ],
+  [
+    (reading) => isCanary(reading) || splitKeyId(reading.keyId) !== undefined,
+    'its key ID is not <account>/<session id>',
+  ],
+  [
+    (reading) => isCanary(reading) || reading.principals.every((name) => belongsTo(reading.keyId, name)),
+    'a principal is neither the account of its key ID nor a role',
+  ],
+  [({ criticalOptions }) => criticalOptions.every(isKnownCriticalOption), 'a critical option is not allowed'],
+  [({ extensions }) => extensions.every(isKnownExtension), 'an extension is not allowed'],
+];
+
+const hostRequirements: readonly Requirement[] = [
+  [({ kind }) => kind === kindNumbers.host, 'it is not a host certificate'],
+  [({ validBefore }, { now }) => validBefore > now, 'it has expired'],
+  [({ principals }) => principals.every(isHostName), 'a principal is not a host name'],
+  [
+    ({ criticalOptions, extensions }) => criticalOptions.length + extensions.length === 0,
+    'a host has no options',
+  ],
+];
+
+/**
+ * Data of the critical options that may leave. `verify-required` is missing on purpose: sshd ignores it on a key that
+ * is not a security key, and only Ed25519 subjects are issued. So is `force-command`: nothing here decides one.
+ */
+const criticalOptionData: ReadonlyMap<string, (data: Buffer) => boolean> = new Map([
+  ['source-address', (data: Buffer) => parseSourceAddresses(unpack(data)).length > 0],
+]);
+
+const flagExtensions: ReadonlySet<string> = new Set([
+  'permit-X11-forwarding',
+  'permit-agent-forwarding',
+  'permit-port-forwarding',
+  'permit-pty',
+  'permit-user-rc',
+]);
+
+function lint(toBeSigned: Buffer, rules: LintRules, requirements: readonly Requirement[]): void {
+  const reading = read(toBeSigned);
+  for (const [holds, problem] of requirements) {
+    if (!holds(reading, rules)) throw refused(problem);
+  }
+}
+
+function read(toBeSigned: Buffer): Reading {
+  const reader = readerOf(toBeSigned);
+  const reading = {
+    type: reader.text(),
+    nonce: reader.string(),
+    subject: ed25519PublicKeyBlob(reader.string()),
+    serial: reader.u64(),
+    kind: reader.u32(),
+    keyId: reader.text(),
+    principals: readAll(reader.string(), (list) => list.text()),
+    validAfter: reader.u64(),
+    validBefore: reader.u64(),
+    criticalOptions: readAll(reader.string(), readOption),
+    extensions: readAll(reader.string(), readOption),
+    reserved: reader.string(),
+    ca: reader.string(),
+  };
+  reader.done();
+  checkPublicKeyBlob(reading.ca);
+  return reading;
+}
+
+function readAll<Item>(packed: Buffer, readItem: (list: WireReader) => Item): Item[] {
+  const list = readerOf(packed);
+  const items: Item[] = [];
+  while (list.hasMore) items.push(readItem(list));
+  return items;
+}
+
+function readOption(list: WireReader): Option {
+  return { name: list.text(), data: list.string() };
+}
+
+/** An option's value is a string inside the string. */
+function unpack(data: Buffer): string {
+  const reader = readerOf(data);
+  const value = reader.text();
+  reader.done();
+  return value;
+}
+
+function readerOf(bytes: Buffer): WireReader {
+  return new WireReader(bytes, 'certificate_refused', 'content of the certificate');
+}
+
+/** Strictly ascending by bytes, so none is there twice. */
+function areSorted(options: readonly Option[]): boolean {
+  const names = options.map(({ name }) => Buffer.from(name));
+  return names.slice(1).every((name, before) => Buffer.compare(names[before] ?? name, name) < 0);
+}
+
+/** The canary is made only to be revoked: nobody's principal, and expired before it is signed. */
+function isCanary({ principals }: Reading): boolean {
+  return principals.length === 1 && principals[0] === canaryPrincipal;
+}
+
+/** A certificate names the account of its key ID, or roles; each also with the MFA prefix. */
+function belongsTo(keyId: string, principal: string): boolean {
+  const name = principal.startsWith(mfaPrefix) ? principal.slice(mfaPrefix.length) : principal;
+  return name === splitKeyId(keyId)?.account || isRolePrincipal(name);
+}
+
+function isKnownCriticalOption({ name, data }: Option): boolean {
+  return criticalOptionData.get(name)?.(data) ?? false;
+}
+
+/** A flag of sshd without data, or one of ours, `mfa@DOMAIN` or `claims@DOMAIN`, with printable ASCII. */
+function isKnownExtension({ name, data }: Option): boolean {
+  if (flagExtensions.has(name)) return data.length === 0;
+  const [word = '', domain = '', ...more] = name.split('@');
+  const isOurs = (word === 'mfa' || word === 'claims') && more.length === 0 && isHostName(domain);
+  return isOurs && /^[ -~]+$/.test(unpack(data));
+}
+
+function refused(problem: string): SallyportError {
+  return new SallyportError('certificate_refused', `The certificate was not signed: ${problem}.`);
+}
