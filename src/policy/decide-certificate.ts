@@ -1,0 +1,77 @@
+/**
+ * What goes into a user certificate. Nothing here comes from the request: names, times and permissions follow from the
+ * account, its organization and the login session.
+ */
+import { isAccountName, mfaPrefix } from '../ssh/names.ts';
+import { hasMfa, isFreshAt } from './assurance.ts';
+import type { AccountFacts, OrganizationFacts, SessionFacts } from './facts.ts';
+import { type Reason, type Reasons, reason } from './reasons.ts';
+
+export interface CertificateFacts {
+  readonly account: AccountFacts;
+  readonly organization: OrganizationFacts;
+  readonly session: SessionFacts;
+}
+
+export type CertificateDecision =
+  | {
+      readonly allowed: true;
+      readonly principals: readonly [string, ...string[]];
+      readonly validAfterSeconds: number;
+      readonly validBeforeSeconds: number;
+      /** sshd's own extensions, `permit-*`. */
+      readonly extensions: readonly string[];
+      /** Whether the login counts as MFA now: the certificate says who vouched; companions judge its age. */
+      readonly mfa: boolean;
+    }
+  | { readonly allowed: false; readonly reasons: Reasons };
+
+export const certificateLifeSeconds = 3600;
+
+/** sshd refuses a certificate that starts a second in its future; clocks differ. */
+export const backdateSeconds = 60;
+
+/** `sally` renews a certificate with less than this left, so a shorter one would never be used. */
+export const shortestLifeSeconds = 120;
+
+/**
+ * A terminal and forwarding to targets. X11, agent forwarding and ~/.ssh/rc are left out: they hand the far machine a
+ * way back to the person's own.
+ */
+const permissions: readonly string[] = ['permit-port-forwarding', 'permit-pty'];
+
+export function decideCertificate(facts: CertificateFacts, nowSeconds: number): CertificateDecision {
+  const [first, ...more] = obstacles(facts, nowSeconds);
+  if (first) return { allowed: false, reasons: [first, ...more] };
+
+  const { account, organization, session } = facts;
+  const validBeforeSeconds = Math.min(nowSeconds + certificateLifeSeconds, session.expiresAtSeconds);
+  const countsAsMfaAt = (atSeconds: number) =>
+    hasMfa(session, nowSeconds) && isFreshAt(session, organization.mfaMaxAgeSeconds, atSeconds);
+  return {
+    allowed: true,
+    // A stock sshd that lists only `mfa:` names has nothing else to go by: it must be true to the last second.
+    principals: countsAsMfaAt(validBeforeSeconds)
+      ? [account.name, `${mfaPrefix}${account.name}`]
+      : [account.name],
+    validAfterSeconds: nowSeconds - backdateSeconds,
+    validBeforeSeconds,
+    extensions: permissions,
+    mfa: countsAsMfaAt(nowSeconds),
+  };
+}
+
+function obstacles({ account, organization, session }: CertificateFacts, nowSeconds: number): Reason[] {
+  const found: Reason[] = [];
+  if (account.disabled) found.push(reason('account_disabled', account.organization));
+  // Without a good name there is no principal, and old sshd takes a certificate without principals for everybody's.
+  if (!isAccountName(account.name)) found.push(reason('account_name_invalid'));
+
+  const secondsLeft = session.expiresAtSeconds - nowSeconds;
+  if (session.ended) found.push(reason('session_ended'));
+  else if (!(secondsLeft > 0)) found.push(reason('session_expired'));
+  else if (secondsLeft < shortestLifeSeconds) found.push(reason('session_ending', secondsLeft));
+
+  if (!organization.sshEnabled) found.push(reason('ssh_disabled', 'organization', organization.slug));
+  return found;
+}

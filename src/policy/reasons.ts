@@ -1,0 +1,104 @@
+/**
+ * Why somebody is refused: a closed set of codes, each with what the person is told and the command that helps. A code
+ * is stable: clients and tests compare it.
+ */
+import type { Role } from './facts.ts';
+
+/** What a client needs for a stronger login, in the words of OpenID Connect and RFC 9470. */
+export interface LoginParameters {
+  readonly amr?: readonly string[];
+  readonly max_age?: number;
+}
+
+export interface Reason {
+  readonly code: ReasonCode;
+  readonly message: string;
+  readonly parameters?: LoginParameters;
+  /** What the person can run to get in; null if it is for others to act. */
+  readonly command: string | null;
+}
+
+export type Reasons = readonly [Reason, ...Reason[]];
+
+interface ReasonRow<About extends readonly unknown[]> {
+  readonly message: (...about: About) => string;
+  readonly command: string | null;
+}
+
+const logInAgain = 'sally login';
+
+/** In the order of importance: the first that applies is the first that is told. */
+export const reasonTable = {
+  /** The name is unknown, or the person has no role there: both get the same words, so that names stay private. */
+  target_unknown: {
+    message: () =>
+      'There is no target of this name that you have a role on. Check the name, or ask an admin for a role.',
+    command: null,
+  },
+  account_disabled: {
+    message: (organization: string) =>
+      `The account is disabled. Ask an admin of the organization ${organization}.`,
+    command: null,
+  },
+  account_name_invalid: {
+    message: () =>
+      'The name of the account cannot stand in a certificate. Ask an admin to correct it; it must look like alice@example.com.',
+    command: null,
+  },
+  session_ended: { message: () => 'The login session was ended. Log in again.', command: logInAgain },
+  session_expired: { message: () => 'The login session has expired. Log in again.', command: logInAgain },
+  session_ending: {
+    message: (seconds: number) =>
+      `The login session ends in ${duration(seconds)}, too soon for a certificate. Log in again.`,
+    command: logInAgain,
+  },
+  ssh_disabled: {
+    message: (level: string, name: string) =>
+      `SSH is switched off for the ${level} ${name}. An admin can switch it on.`,
+    command: null,
+  },
+  role_insufficient: {
+    message: (needed: Role, held: Role) =>
+      `SSH here needs the role ${needed}; yours is ${held}. Ask an admin for the role.`,
+    command: null,
+  },
+  instance_stopped: {
+    message: () => 'The instance is stopped. Start it first.',
+    command: null,
+  },
+  mfa_missing: {
+    message: (environment: string) =>
+      `The environment ${environment} wants a login with a second factor; this login had none.`,
+    command: logInAgain,
+  },
+  mfa_too_old: {
+    message: (environment: string, maxAgeSeconds: number) =>
+      `The environment ${environment} wants a second factor of the last ${duration(maxAgeSeconds)}; yours is older.`,
+    command: logInAgain,
+  },
+} as const satisfies Record<string, ReasonRow<never>>;
+
+export type ReasonCode = keyof typeof reasonTable;
+
+/** What each row's message names. */
+type About = { [Code in ReasonCode]: Parameters<(typeof reasonTable)[Code]['message']> };
+const rows: { [Code in ReasonCode]: ReasonRow<About[Code]> } = reasonTable;
+
+/** A reason with its row's words. `about` is what the row's message names. */
+export function reason<Code extends ReasonCode>(code: Code, ...about: About[Code]): Reason {
+  const { message, command } = rows[code];
+  return { code, message: message(...about), command };
+}
+
+/** The one command that helps against all the reasons together, or null if at least one is for others to act on. */
+export function helpfulCommand(reasons: Reasons): string | null {
+  return reasons.every(({ command }) => command !== null) ? reasons[0].command : null;
+}
+
+/** "15 minutes": the largest unit that says it in whole numbers. */
+function duration(seconds: number): string {
+  const [size, unit] =
+    seconds % 3600 === 0 ? [3600, 'hour'] : seconds % 60 === 0 ? [60, 'minute'] : [1, 'second'];
+  const count = seconds / size;
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}

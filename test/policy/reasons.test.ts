@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import { type AccessFacts, decideAccess } from '../../src/policy/decide-access.ts';
+import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
+import { reasonTable } from '../../src/policy/reasons.ts';
+import { bob, example, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
+
+const access: AccessFacts = { account: bob, session, target, rules: [rule], nowSeconds, phase: 'start' };
+const certificate: CertificateFacts = { account: bob, organization: example, session };
+
+const refusals = [
+  decideAccess({ ...access, rules: [] }),
+  decideAccess({ ...access, account: { ...bob, disabled: true } }),
+  decideAccess({ ...access, session: { ...session, ended: true } }),
+  decideAccess({ ...access, session: { ...session, expiresAtSeconds: 0 } }),
+  decideAccess({ ...access, target: { ...target, sshEnabled: { ...target.sshEnabled, app: false } } }),
+  decideAccess({ ...access, rules: [{ ...rule, role: 'viewer' }] }),
+  decideAccess({ ...access, target: { ...target, state: 'stopped' } }),
+  decideAccess({ ...access, session: loggedIn({ mfa: false }) }),
+  decideAccess({ ...access, session: loggedIn({ authTimeSeconds: 0 }) }),
+  decideCertificate({ ...certificate, account: { ...bob, name: '' } }, nowSeconds),
+  decideCertificate(
+    { ...certificate, session: { ...session, expiresAtSeconds: nowSeconds + 1 } },
+    nowSeconds,
+  ),
+];
+
+const reasons = refusals.flatMap((decision) => (decision.allowed ? [] : decision.reasons));
+
+it('every code of the table is the reason of some refusal', () => {
+  expect(new Set(reasons.map(({ code }) => code))).toEqual(new Set(Object.keys(reasonTable)));
+});
+
+it('every reason says what is wrong in whole sentences of printable ASCII', () => {
+  for (const { message } of reasons) expect(message).toMatch(/^[A-Z][ -~]+\.$/);
+});
