@@ -1,0 +1,22 @@
+/** A pool whose failures are ours: every query of Kysely passes here, so no connection error escapes unnamed. */
+import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
+import type pg from 'pg';
+import { asDatabaseError } from './connection-failure.ts';
+
+export function reportingPool(pool: pg.Pool): PostgresPool {
+  return {
+    options: pool.options,
+    connect: async () => reportingClient(await pool.connect().catch(rethrow)),
+    end: () => pool.end(),
+  };
+}
+
+function reportingClient(client: pg.PoolClient): PostgresPoolClient {
+  const query = (sql: string, parameters: readonly unknown[]) =>
+    client.query(sql, [...parameters]).catch(rethrow) as Promise<PostgresQueryResult<never>>;
+  return { query: query as PostgresPoolClient['query'], release: (destroy) => client.release(destroy) };
+}
+
+function rethrow(error: unknown): never {
+  throw asDatabaseError(error);
+}

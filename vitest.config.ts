@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+/** Folders whose tests run a second time on the embedded database. */
+const twice =
+  'test/{database,audit,revocation,accounts,inventory,sessions,secrets,oauth,ca,feed,connections}/**/*.test.ts';
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    globalSetup: 'test/database/global-setup.ts',
+    // Real programs on a busy machine: a limit against hanging, not a measure of anything.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    projects: [
+      { extends: true, test: { name: 'postgres', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'embedded',
+          include: [twice],
+          // Races between connections: the embedded database has only one.
+          exclude: ['**/*.postgres.test.ts'],
+          env: { TEST_DATABASE: 'embedded' },
+        },
+      },
+    ],
+  },
+});
