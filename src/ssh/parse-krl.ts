@@ -85,8 +85,7 @@ function readSection(data: Buffer): ParsedKrlSection {
     for (const range of readSubsection(readerOf(reader.string()))) ranges.push(range);
   }
   if (ranges.length === 0) throw reader.error('has a section that revokes nothing');
-  if (ranges.some(({ from }) => from === 0n))
-    throw reader.error('names serial 0, which sshd does not revoke');
+  if (!ranges.every(isRevocable)) throw reader.error('names a serial that is 0 or not below 2^64');
   return { caPublicKey, ranges: mergeRanges(ranges) };
 }
 

@@ -1,0 +1,267 @@
+import { describe, expect, test } from 'vitest';
+import type { CertificateFields } from '../../src/ssh/certificate.ts';
+import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
+import { parseCertificate, parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
+import { verifyCertificate, verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
+import { WireWriter } from '../../src/ssh/wire.ts';
+import { codeOf, refusalOf } from './refusal.ts';
+import {
+  ca,
+  hostFields,
+  issue,
+  keyFromByte,
+  packed,
+  rawCertificate,
+  subject,
+  userFields,
+} from './sample-certificate.ts';
+
+function encoded(change: Partial<CertificateFields>): Buffer {
+  return encodeToBeSigned({ ...userFields, ...change });
+}
+
+function principalsOf(toBeSigned: Buffer): readonly string[] {
+  return parseCertificate(assembleCertificate(toBeSigned, Buffer.alloc(64))).principals;
+}
+
+describe('encoding', () => {
+  test('[abuse 35] gives what the parser reads, byte for byte', () => {
+    for (const fields of [userFields, hostFields]) {
+      const certificate = parseCertificate(issue(fields));
+      expect(certificate).toMatchObject(fields);
+      expect(encodeToBeSigned(certificate).equals(certificate.toBeSigned)).toBe(true);
+      expect(assembleCertificate(certificate.toBeSigned, certificate.signature).equals(issue(fields))).toBe(
+        true,
+      );
+    }
+  });
+
+  const hostilePrincipals: readonly [number: number, what: string, principal: string][] = [
+    [1, 'a comma', 'alice@example.org,root'],
+    [2, 'a line end', 'alice\n'],
+    [2, 'a carriage return', 'alice\r'],
+    [2, 'a NUL', 'alice\0'],
+    [2, 'a tab', 'al\tice'],
+    [2, 'a space', 'al ice'],
+    [3, 'a quote', "al'ice"],
+    [3, 'a double quote', 'al"ice'],
+    [3, 'a backslash', 'al\\ice'],
+    [4, 'a star', 'al*'],
+    [4, 'a question mark', 'alic?'],
+    [4, 'a leading exclamation mark', '!alice'],
+    [5, 'a leading hyphen', '-alice'],
+    [5, 'a leading dot', '.alice'],
+    [5, 'two dots', 'alice..bob'],
+    [5, 'a slash', 'alice/bob'],
+    [6, 'a Cyrillic letter', 'аlice'],
+    [6, 'a combining mark', 'alice\u0301'],
+    [6, 'an umlaut', 'müller'],
+    [6, 'mixed scripts', 'aliсe@example.org'],
+    [8, 'nothing', ''],
+  ];
+  test.each(hostilePrincipals)(
+    '[abuse %i] a principal with %s is refused with status 422',
+    (_, __, principal) => {
+      for (const principals of [[principal], ['alice@example.org', principal]]) {
+        const refusal = refusalOf(() => encoded({ principals }));
+        expect([refusal.code, refusal.status]).toEqual(['certificate_refused', 422]);
+      }
+    },
+  );
+
+  test('a principal in upper case is refused: names are lower case before they come here', () => {
+    expect(codeOf(() => encoded({ principals: ['Alice@example.org'] }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 7] the encoder refuses an empty list of principals', () => {
+    expect(codeOf(() => encoded({ principals: [] }))).toBe('certificate_refused');
+  });
+
+  test('32 principals pass, 33 are refused and never cut', () => {
+    const names = Array.from({ length: 33 }, (_, number) => `role:acme:shop:production:r${number}`);
+    expect(principalsOf(encoded({ principals: names.slice(1) }))).toEqual(names.slice(1));
+    expect(codeOf(() => encoded({ principals: names }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 10] repeated principals collapse and keep their order', () => {
+    expect(principalsOf(encoded({ principals: ['b@x.y', 'a@x.y', 'b@x.y'] }))).toEqual(['b@x.y', 'a@x.y']);
+  });
+
+  test.each([
+    [14, 'a line end', 'alice@example.org/1\nAccepted publickey for root'],
+    [14, 'an escape sequence', 'alice@example.org/\u001b[31m1'],
+    [14, 'a space', 'alice@example.org/1 2'],
+    [15, '129 characters', 'a'.repeat(129)],
+    [15, '60,000 characters', 'a'.repeat(60_000)],
+    [16, 'a NUL', 'alice@example.org/1\0'],
+    [14, 'nothing', ''],
+  ])('[abuse %i] a key ID with %s is refused', (_, __, keyId) => {
+    expect(codeOf(() => encoded({ keyId }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 17] serial 0 is refused', () => {
+    expect(codeOf(() => encoded({ serial: 0n }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 19] serials beyond 2^53 keep every digit, up to 2^64 - 1', () => {
+    for (const serial of [2n ** 53n + 1n, 2n ** 64n - 1n]) {
+      expect(parseCertificate(issue({ ...userFields, serial })).serial).toBe(serial);
+    }
+    expect(codeOf(() => encoded({ serial: 2n ** 64n }))).toBe('certificate_refused');
+    expect(codeOf(() => encoded({ serial: -1n }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 21] the encoder refuses "forever" in every spelling', () => {
+    for (const validBefore of [2n ** 64n - 1n, 2n ** 63n - 1n, 2n ** 63n]) {
+      expect(codeOf(() => encoded({ validBefore }))).toBe('certificate_refused');
+    }
+  });
+
+  test('[abuse 22] the encoder refuses a validity that ends where it starts, or before', () => {
+    const { validAfter } = userFields;
+    expect(codeOf(() => encoded({ validBefore: validAfter }))).toBe('certificate_refused');
+    expect(codeOf(() => encoded({ validBefore: validAfter - 1n }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 31] options are sorted by their bytes, whatever order they come in', () => {
+    const names = ['permit-pty', 'a', 'permit-X11-forwarding', 'permit-agent-forwarding'];
+    const extensions = names.map((name) => ({ name, value: '' }));
+    const toBeSigned = encoded({ extensions, criticalOptions: extensions });
+    const certificate = parseCertificate(assembleCertificate(toBeSigned, Buffer.alloc(64)));
+    const sorted = ['a', 'permit-X11-forwarding', 'permit-agent-forwarding', 'permit-pty'];
+    expect(certificate.extensions.map(({ name }) => name)).toEqual(sorted);
+    expect(certificate.criticalOptions.map(({ name }) => name)).toEqual(sorted);
+  });
+
+  test.each([
+    [
+      'twice',
+      [
+        { name: 'a', value: '' },
+        { name: 'a', value: 'x' },
+      ],
+    ],
+    ['without a name', [{ name: '', value: '' }]],
+    ['with a line end in its value', [{ name: 'a', value: 'x\ny' }]],
+    ['with a space in its name', [{ name: 'a b', value: '' }]],
+  ])('an option %s is refused', (_, options) => {
+    expect(codeOf(() => encoded({ extensions: options }))).toBe('certificate_refused');
+    expect(codeOf(() => encoded({ criticalOptions: options }))).toBe('certificate_refused');
+  });
+
+  test('a certificate is neither a subject nor a CA', () => {
+    const certificate = issue(userFields);
+    expect(codeOf(() => encoded({ publicKey: certificate }))).toBe('key_is_certificate');
+    expect(codeOf(() => encoded({ caPublicKey: certificate }))).toBe('key_is_certificate');
+  });
+
+  test('[abuse 34] the encoder refuses a nonce that is not 32 bytes', () => {
+    for (const length of [0, 31, 33]) {
+      expect(codeOf(() => encoded({ nonce: Buffer.alloc(length) }))).toBe('certificate_refused');
+    }
+  });
+
+  test('a signature of another length is refused', () => {
+    expect(codeOf(() => assembleCertificate(encoded({}), Buffer.alloc(63)))).toBe('signature_invalid');
+  });
+});
+
+describe('parsing', () => {
+  test('reads the line of a -cert.pub file', () => {
+    const line = certificateLine(issue(userFields), 'alice@laptop');
+    expect(parseCertificateLine(`${line}\n`).serial).toBe(42n);
+  });
+
+  test.each([
+    ['two lines', (line: string) => `${line}\n${line}`],
+    ['another type', (line: string) => line.replace('ssh-ed25519', 'ssh-rsa')],
+    ['options', (line: string) => `cert-authority ${line}`],
+    ['more padding', (line: string) => line.replace(/=*$/, '====')],
+    ['nothing', () => ''],
+  ])('refuses a line with %s', (_, change) => {
+    expect(codeOf(() => parseCertificateLine(change(certificateLine(issue(userFields)))))).toBe(
+      'certificate_malformed',
+    );
+  });
+
+  test('refuses every cut and every extra byte', () => {
+    const blob = issue(userFields);
+    for (let length = 0; length < blob.length; length++) {
+      expect(codeOf(() => parseCertificate(blob.subarray(0, length)))).toBe('certificate_malformed');
+    }
+    expect(codeOf(() => parseCertificate(Buffer.concat([blob, Buffer.alloc(1)])))).toBe(
+      'certificate_malformed',
+    );
+  });
+
+  test.each([
+    ['another certificate type', { type: 'ssh-rsa-cert-v01@openssh.com' }, 'key_type_refused'],
+    ['a plain key', { type: 'ssh-ed25519' }, 'certificate_malformed'],
+    ['an unknown kind', { kind: 3 }, 'certificate_malformed'],
+    ['a NUL in the key ID', { keyId: 'alice\0' }, 'certificate_malformed'],
+    ['257 principals', { principals: Array(257).fill('a') }, 'certificate_malformed'],
+    ['content in the reserved field', { reserved: 'x' }, 'certificate_malformed'],
+    [
+      'an option twice',
+      {
+        extensions: [
+          ['a', Buffer.alloc(0)],
+          ['a', Buffer.alloc(0)],
+        ],
+      },
+      'certificate_malformed',
+    ],
+    ['an empty value', { extensions: [['a', packed('')]] }, 'certificate_malformed'],
+    [
+      'bytes after a value',
+      { extensions: [['a', Buffer.concat([packed('x'), Buffer.alloc(1)])]] },
+      'certificate_malformed',
+    ],
+    ['a value that is not packed', { extensions: [['a', Buffer.from('x')]] }, 'certificate_malformed'],
+    ['a certificate as its CA', { ca: issue(userFields) }, 'key_is_certificate'],
+    ['a subject of low order', { subject: Buffer.alloc(32) }, 'key_weak'],
+  ] as const)('refuses %s', (_, change, code) => {
+    expect(codeOf(() => parseCertificate(rawCertificate(change)))).toBe(code);
+  });
+
+  test('takes 256 principals, as OpenSSH does', () => {
+    expect(parseCertificate(rawCertificate({ principals: Array(256).fill('a') })).principals).toHaveLength(
+      256,
+    );
+  });
+
+  test('refuses a signature of another type or length', () => {
+    const toBeSigned = encodeToBeSigned(userFields);
+    for (const [type, length] of [
+      ['ssh-rsa', 64],
+      ['ssh-ed25519', 63],
+    ] as const) {
+      const signature = new WireWriter().string(type).string(Buffer.alloc(length)).bytes();
+      const blob = new WireWriter().raw(toBeSigned).string(signature).bytes();
+      expect(codeOf(() => parseCertificate(blob))).toBe('certificate_malformed');
+    }
+  });
+});
+
+describe('verifying', () => {
+  test('takes the CA that signed, among others', () => {
+    const certificate = parseCertificate(issue(userFields));
+    verifyCertificate(certificate);
+    expect(() => verifyCertificateBy(certificate, [keyFromByte(9).blob, ca.blob])).not.toThrow();
+  });
+
+  test('refuses every CA but the trusted ones, and all where none is trusted', () => {
+    const certificate = parseCertificate(issue(userFields));
+    expect(codeOf(() => verifyCertificateBy(certificate, [subject.blob]))).toBe('signature_invalid');
+    expect(codeOf(() => verifyCertificateBy(certificate, []))).toBe('signature_invalid');
+  });
+
+  test('refuses a certificate in which any one byte was changed', () => {
+    const blob = issue(userFields);
+    for (let offset = 0; offset < blob.length; offset++) {
+      const changed = Buffer.from(blob);
+      changed[offset] = (changed[offset] ?? 0) ^ 1;
+      refusalOf(() => verifyCertificateBy(parseCertificate(changed), [ca.blob]));
+    }
+  });
+});

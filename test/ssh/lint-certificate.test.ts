@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
+import { lintHostCertificate, lintUserCertificate } from '../../src/ssh/lint-certificate.ts';
+import { ed25519RawKey } from '../../src/ssh/public-key.ts';
+import { codeOf } from './refusal.ts';
+import {
+  ca,
+  hostFields,
+  issue,
+  now,
+  packed,
+  type RawFields,
+  rawToBeSigned,
+  userFields,
+} from './sample-certificate.ts';
+
+const rules = { now, maxLifetime: 3600n, maxBackdate: 60n };
+const flag = Buffer.alloc(0);
+
+function lintUser(change: Partial<RawFields>): void {
+  lintUserCertificate(rawToBeSigned(change), rules);
+}
+
+const rawHost = { kind: 2, principals: ['web.sallyport'], keyId: 'host/web' };
+
+function lintHost(change: Partial<RawFields>): void {
+  lintHostCertificate(rawToBeSigned({ ...rawHost, ...change }), rules);
+}
+
+const canary = { principals: ['canary:never'], keyId: 'canary/1', validAfter: 1n, validBefore: 2n };
+
+describe('what may leave', () => {
+  test.each([
+    ['what the encoder makes', () => lintUserCertificate(encodeToBeSigned(userFields), rules)],
+    ['a host certificate', () => lintHostCertificate(encodeToBeSigned(hostFields), rules)],
+    ['the account alone', () => lintUser({ principals: ['alice@example.org'] })],
+    [
+      'roles',
+      () =>
+        lintUser({ principals: ['role:acme:shop:production:admin', 'mfa:role:acme:shop:production:admin'] }),
+    ],
+    ['an expired canary', () => lintUser(canary)],
+    ['a source address', () => lintUser({ criticalOptions: [['source-address', packed('192.0.2.0/24')]] })],
+    ['the MFA fact', () => lintUser({ extensions: [['mfa@ca.example.org', packed('{"v":1}')]] })],
+    ['a start of now', () => lintUser({ validAfter: now })],
+  ])('%s', (_, attempt) => {
+    expect(attempt).not.toThrow();
+  });
+});
+
+const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFields>][] = [
+  ['[abuse 7] ', 'no principals', { principals: [] }],
+  ['[abuse 8] ', 'an empty principal', { principals: [''] }],
+  [
+    '',
+    '33 principals',
+    { principals: Array.from({ length: 33 }, (_, n) => `role:acme:shop:production:r${n}`) },
+  ],
+  ['[abuse 14] ', 'a line end in the key ID', { keyId: 'alice@example.org/1\n2' }],
+  ['[abuse 15] ', 'a key ID of 129 characters', { keyId: 'a'.repeat(129) }],
+  ['[abuse 16] ', 'a NUL in the key ID', { keyId: 'alice@example.org/1\0' }],
+  ['[abuse 17] ', 'serial 0', { serial: 0n }],
+  ['', 'a start in the future', { validAfter: now + 1n }],
+  ['', 'a start too far back', { validAfter: now - 61n }],
+  ['[abuse 21] ', 'an end of 2^64 - 1', { validBefore: 2n ** 64n - 1n }],
+  ['[abuse 21] ', 'an end of 2^63 - 1', { validBefore: 2n ** 63n - 1n }],
+  ['[abuse 21] ', 'one second too many', { validBefore: now + 3601n }],
+  ['[abuse 22] ', 'an end at its start', { validAfter: now - 5n, validBefore: now - 5n }],
+  ['[abuse 22] ', 'an end before its start', { validAfter: now - 5n, validBefore: now - 6n }],
+  ['', 'an end in the past', { validBefore: now }],
+  ['[abuse 25] ', 'an unknown critical option', { criticalOptions: [['unknown', flag]] }],
+  ['', 'a forced command', { criticalOptions: [['force-command', packed('echo $(id)')]] }],
+  [
+    '[abuse 33] ',
+    'verify-required on a key that is no security key',
+    { criticalOptions: [['verify-required', flag]] },
+  ],
+  ['[abuse 34] ', 'an empty nonce', { nonce: Buffer.alloc(0) }],
+  ['[abuse 34] ', 'a short nonce', { nonce: Buffer.alloc(31, 1) }],
+  ['[abuse 34] ', 'content in the reserved field', { reserved: 'x' }],
+  ['', 'another type', { type: 'ssh-rsa-cert-v01@openssh.com' }],
+  ['', 'bytes after its end', { after: 'x' }],
+  ['', 'the CA as its own subject', { subject: ed25519RawKey(ca.blob) }],
+  ['', 'an unknown extension', { extensions: [['permit-everything', flag]] }],
+];
+
+describe.each([
+  ['user', lintUser],
+  ['host', lintHost],
+])('a %s certificate that may not leave', (_, lint) => {
+  test.each(refusedForAll)('%sfor %s', (__, ___, change) => {
+    expect(codeOf(() => lint(change))).toBe('certificate_refused');
+  });
+
+  test('for a subject of low order', () => {
+    expect(codeOf(() => lint({ subject: Buffer.alloc(32) }))).toBe('key_weak');
+  });
+
+  test('for a certificate as its CA', () => {
+    expect(codeOf(() => lint({ ca: issue(userFields) }))).toBe('key_is_certificate');
+  });
+});
+
+describe('a user certificate that may not leave', () => {
+  const packedEntry = (list: string) => ({ criticalOptions: [['source-address', packed(list)]] as const });
+  const cases: readonly [tag: string, what: string, change: Partial<RawFields>][] = [
+    ['[abuse 1] ', 'a comma in a principal', { principals: ['alice@example.org,root'] }],
+    ['[abuse 10] ', 'a repeated principal', { principals: ['alice@example.org', 'alice@example.org'] }],
+    ['', "somebody else's account", { principals: ['bob@example.org'] }],
+    ['', "somebody else's account with MFA", { principals: ['alice@example.org', 'mfa:bob@example.org'] }],
+    ['', 'root', { principals: ['alice@example.org', 'root'] }],
+    ['', 'a role with a part missing', { principals: ['role:acme:shop:admin'] }],
+    ['', 'MFA twice', { principals: ['mfa:mfa:alice@example.org'] }],
+    ['', 'a canary beside an account', { principals: ['alice@example.org', 'canary:never'] }],
+    ['', 'a canary that is still valid', { ...canary, validBefore: now + 1n }],
+    ['[abuse 14] ', 'a key ID without a session', { keyId: 'alice@example.org' }],
+    ['[abuse 14] ', 'a key ID of two slashes', { keyId: 'alice@example.org/1/2' }],
+    ['', 'the kind of a host', { kind: 2 }],
+    ['', 'no kind', { kind: 0 }],
+    [
+      '[abuse 27] ',
+      'source-address given twice',
+      {
+        criticalOptions: [
+          ['source-address', packed('192.0.2.1')],
+          ['source-address', packed('192.0.2.2')],
+        ],
+      },
+    ],
+    ['[abuse 28] ', 'host bits in source-address', packedEntry('192.0.2.1/24')],
+    ['[abuse 28] ', 'an empty source-address', { criticalOptions: [['source-address', flag]] }],
+    [
+      '[abuse 28] ',
+      'bytes after source-address',
+      {
+        criticalOptions: [['source-address', Buffer.concat([packed('192.0.2.1'), Buffer.alloc(1)])]],
+      },
+    ],
+    ['[abuse 29] ', 'a source-address of everywhere', packedEntry('0.0.0.0/0')],
+    ['[abuse 30] ', 'IPv4 inside IPv6 in source-address', packedEntry('::ffff:192.0.2.1')],
+    [
+      '[abuse 31] ',
+      'extensions out of order',
+      {
+        extensions: [
+          ['permit-user-rc', flag],
+          ['permit-pty', flag],
+        ],
+      },
+    ],
+    [
+      '[abuse 31] ',
+      'an extension twice',
+      {
+        extensions: [
+          ['permit-pty', flag],
+          ['permit-pty', flag],
+        ],
+      },
+    ],
+    ['', 'a flag with data', { extensions: [['permit-pty', packed('x')]] }],
+    ['', 'a fact without content', { extensions: [['mfa@ca.example.org', flag]] }],
+    ['', 'a fact with control characters', { extensions: [['mfa@ca.example.org', packed('{\n}')]] }],
+    ['', 'a fact of no domain', { extensions: [['mfa@', packed('{}')]] }],
+  ];
+  test.each(cases)('%sfor %s', (_, __, change) => {
+    expect(codeOf(() => lintUser(change))).toBe('certificate_refused');
+  });
+
+  test('for a cut at any byte', () => {
+    const toBeSigned = encodeToBeSigned(userFields);
+    for (let length = 0; length < toBeSigned.length; length++) {
+      expect(codeOf(() => lintUserCertificate(toBeSigned.subarray(0, length), rules))).toMatch(
+        /certificate_refused|key_malformed/,
+      );
+    }
+  });
+});
+
+describe('a host certificate that may not leave', () => {
+  const cases: readonly [what: string, change: Partial<RawFields>][] = [
+    ['the kind of a user', { kind: 1 }],
+    ['the principal of a person', { principals: ['alice@example.org'] }],
+    ['a wildcard', { principals: ['*.sallyport'] }],
+    ['a canary', canary],
+    ['an extension', { extensions: [['permit-pty', flag]] }],
+    ['a source address', { criticalOptions: [['source-address', packed('192.0.2.0/24')]] }],
+  ];
+  test.each(cases)('for %s', (_, change) => {
+    expect(codeOf(() => lintHost(change))).toBe('certificate_refused');
+  });
+});
