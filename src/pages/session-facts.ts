@@ -1,0 +1,48 @@
+/** How a login session is shown, in rows and on its own page. */
+import type { SessionDocument } from '../api/sessions.ts';
+import { type Html, html } from './html.ts';
+import { moment } from './times.ts';
+
+const kinds = { helper: 'sally', browser: 'Console' } as const;
+
+export function kindName(session: SessionDocument): string {
+  return kinds[session.kind];
+}
+
+export function mfaBadge(session: SessionDocument): Html {
+  return session.mfa
+    ? html`<span class="badge good" title="${session.amr.join(', ')}">MFA</span>`
+    : html`<span class="badge warn">No MFA</span>`;
+}
+
+export function stateBadge(session: SessionDocument, nowSeconds: number): Html {
+  if (session.ended_at !== null) return html`<span class="badge ended">Ended</span>`;
+  if (session.expires_at <= nowSeconds) return html`<span class="badge ended">Expired</span>`;
+  return html`<span class="badge good">Live</span>`;
+}
+
+/** Where the session was used from: an address and what the client calls itself. Both are other people's words. */
+export function clientWords(session: SessionDocument): Html {
+  if (session.client_address === null && session.client_name === null)
+    return html`<span class="faint">unknown</span>`;
+  return html`<bdi>${session.client_address ?? 'unknown address'}</bdi>${
+    session.client_name !== null && html`<small><bdi>${session.client_name}</bdi></small>`
+  }`;
+}
+
+/** Pairs of a term and what it says, for a definition list. */
+export function sessionFacts(session: SessionDocument, nowSeconds: number): Html {
+  const facts: readonly [string, Html][] = [
+    ['Account', html`<bdi>${session.account}</bdi>`],
+    ['Signed in to', html`${kindName(session)}`],
+    ['Assurance', mfaBadge(session)],
+    ['Since', moment(session.created_at, nowSeconds)],
+    ['Last used', moment(session.last_used_at, nowSeconds)],
+    ['From', clientWords(session)],
+    ['Connections', html`${session.connections}`],
+    ['Certificates', html`${session.certificates}`],
+  ];
+  return html`<dl class="facts">
+${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}
+</dl>`;
+}

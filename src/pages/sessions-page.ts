@@ -1,0 +1,72 @@
+/** Console: who is in. Admins see their whole organization, everybody else their own sessions. */
+import type { SessionDocument } from '../api/sessions.ts';
+import { type Html, html } from './html.ts';
+import { layout, type PageFrame } from './layout.ts';
+import { clientWords, kindName, mfaBadge } from './session-facts.ts';
+import { moment } from './times.ts';
+
+export interface SessionsView {
+  readonly person: NonNullable<PageFrame['person']>;
+  readonly organization: string;
+  readonly isAdmin: boolean;
+  readonly ownSessionId: string;
+  readonly sessions: readonly SessionDocument[];
+  readonly nowSeconds: number;
+}
+
+export function sessionsPage(view: SessionsView): string {
+  const count = view.sessions.length;
+  return layout({
+    title: 'Sessions',
+    person: view.person,
+    current: 'sessions',
+    showCompanions: view.isAdmin,
+    main: html`<div class="heading">
+<h1>Sessions</h1>
+<p class="lead">${
+      view.isAdmin
+        ? html`Everyone signed in to <strong>${view.organization}</strong>. Ending a session ends its certificates and its live SSH connections.`
+        : html`Where you are signed in. Ending a session ends its certificates and its live SSH connections.`
+    }</p>
+</div>
+<section id="sessions" data-refresh="5000" aria-label="Live sessions">
+${count === 0 ? emptyWords : table(view)}
+<p class="note">${count === 1 ? '1 live session' : `${count} live sessions`}</p>
+</section>`,
+  });
+}
+
+const emptyWords = html`<div class="card empty"><p>Nobody is signed in.</p></div>`;
+
+function table(view: SessionsView): Html {
+  return html`<div class="card"><table class="rows">
+<thead><tr>
+<th scope="col">Account</th><th scope="col">Signed in to</th><th scope="col">Since</th><th scope="col">Last used</th>
+<th scope="col">From</th><th scope="col" class="number">Connections</th><th scope="col" class="number">Certificates</th>
+<th scope="col"><span class="unseen">Action</span></th>
+</tr></thead>
+<tbody>
+${view.sessions.map((session) => row(session, view))}
+</tbody>
+</table></div>`;
+}
+
+function row(session: SessionDocument, view: SessionsView): Html {
+  const own = session.id === view.ownSessionId;
+  return html`<tr data-session="${session.id}">
+<th scope="row" data-label="Account"><a href="/console/sessions/${session.id}"><bdi>${session.account}</bdi></a>${
+    own && html` <span class="badge">This browser</span>`
+  }</th>
+<td data-label="Signed in to"><span class="pair">${kindName(session)} ${mfaBadge(session)}</span></td>
+<td data-label="Since">${moment(session.created_at, view.nowSeconds)}</td>
+<td data-label="Last used">${moment(session.last_used_at, view.nowSeconds)}</td>
+<td data-label="From"><span class="stack">${clientWords(session)}</span></td>
+<td data-label="Connections" class="number">${quantity(session.connections)}</td>
+<td data-label="Certificates" class="number">${quantity(session.certificates)}</td>
+<td class="action"><a class="button danger small" href="/console/sessions/${session.id}/end">End session<span class="unseen"> of ${session.account}</span></a></td>
+</tr>`;
+}
+
+function quantity(count: number): Html {
+  return count === 0 ? html`<span class="faint">0</span>` : html`<strong>${count}</strong>`;
+}

@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import type { SessionDocument } from '../../src/api/sessions.ts';
+import { assets, contentSecurityPolicy } from '../../src/pages/assets.ts';
+import { companionsPage } from '../../src/pages/companions-page.ts';
+import { endSessionPage } from '../../src/pages/end-session-page.ts';
+import { html } from '../../src/pages/html.ts';
+import { messagePage } from '../../src/pages/message-page.ts';
+import { sessionPage } from '../../src/pages/session-page.ts';
+import { sessionsPage } from '../../src/pages/sessions-page.ts';
+
+const hostile = `"><script>alert(1)</script><img src=x onerror='alert(2)'>\${3}&amp;`;
+const nowSeconds = 1_800_000_000;
+const person = { account: hostile, csrfToken: hostile };
+const session: SessionDocument = {
+  id: 'a2c5f5a0-0d3c-4a8e-9d8e-1c8f1d8c2a11',
+  account: hostile,
+  kind: 'helper',
+  mfa: true,
+  amr: [hostile],
+  auth_time: nowSeconds - 60,
+  created_at: nowSeconds - 60,
+  last_used_at: nowSeconds - 1,
+  expires_at: nowSeconds + 600,
+  ended_at: null,
+  ended_reason: null,
+  client_address: hostile,
+  client_name: hostile,
+  connections: 1,
+  certificates: 2,
+};
+const companion = { name: hostile, kind: 'gateway', acknowledged: false, connections_ended: 1 } as const;
+
+const pages: Record<string, string> = {
+  sessions: sessionsPage({
+    person,
+    organization: hostile,
+    isAdmin: true,
+    ownSessionId: '',
+    sessions: [session],
+    nowSeconds,
+  }),
+  'end session': endSessionPage({ person, isAdmin: true, isOwnBrowser: false, session, nowSeconds }),
+  session: sessionPage({ person, isAdmin: true, session, companions: [companion], nowSeconds }),
+  companions: companionsPage({
+    person,
+    organization: hostile,
+    stateVersion: 7n,
+    companions: [
+      {
+        name: hostile,
+        kind: 'gateway',
+        address: hostile,
+        enrolled: true,
+        lastSeenSeconds: 1,
+        acknowledgedVersion: 6n,
+        acknowledgedAtSeconds: 1,
+        problem: hostile,
+      },
+    ],
+    nowSeconds,
+  }),
+  message: messagePage({
+    title: hostile,
+    paragraphs: [hostile],
+    action: { href: hostile, text: hostile },
+    note: hostile,
+  }),
+};
+
+test.each(Object.entries(pages))('the %s page shows hostile names as text only [abuse 94]', (_name, page) => {
+  expect(page).toContain('&#60;script&#62;alert(1)');
+  expect(page).not.toContain('<script>');
+  expect(page).not.toContain('<img');
+  expect(page).not.toMatch(/<[^>]*\sonerror/);
+});
+
+test.each(Object.entries(pages))(
+  'the %s page has nothing inline that the policy would block',
+  (_name, page) => {
+    expect(page).not.toMatch(/<style|\sstyle=|<script(?![^>]*\ssrc=")|javascript:|<[^>]*\son[a-z]+=/);
+  },
+);
+
+test('a template escapes text, keeps markup and leaves nothing for null', () => {
+  expect(html`<b>!${'<i>'}</b>${html`<u>${1}</u>`}${null}${[html`a`, html`b`]}`.text).toBe(
+    '<b>!&#60;i&#62;</b><u>1</u>ab',
+  );
+});
+
+test('an asset is named after its content', () => {
+  for (const { path } of assets) expect(path).toMatch(/^\/assets\/[a-z]+-[0-9a-f]{16}\.(css|js)$/);
+});
+
+test('the policy allows no inline script or style and no frame', () => {
+  const policy = contentSecurityPolicy();
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).toContain("frame-ancestors 'none'");
+  expect(policy).not.toContain('unsafe');
+});
