@@ -13,7 +13,7 @@ const direct = {
   audit: ['database'],
   revocation: ['audit'],
   accounts: ['policy', 'revocation'],
-  inventory: ['accounts'],
+  inventory: ['accounts', 'secrets'],
   sessions: ['inventory'],
   login: ['sessions', 'secrets', 'outbound', 'pages'],
   oauth: ['login', 'api'],
@@ -96,7 +96,11 @@ const configuration = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types', 'default'],
+    },
   },
 };
 
