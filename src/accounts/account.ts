@@ -1,0 +1,85 @@
+/** Accounts as decisions see them. */
+import { sql } from 'kysely';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Database, Tx } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import type { AccountFacts, OrganizationFacts } from '../policy/facts.ts';
+import { bumpStateVersion } from '../revocation/state-version.ts';
+
+export interface Account {
+  readonly id: string;
+  readonly facts: AccountFacts;
+  readonly organizationId: string;
+  readonly organization: OrganizationFacts;
+}
+
+/** @throws not_found */
+export async function loadAccount(db: Database, accountId: string): Promise<Account> {
+  const row = await accountQuery(db)
+    .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
+    .select(['organizations.slug', 'organizations.ssh_enabled', 'organizations.mfa_max_age_seconds'])
+    .where('accounts.id', '=', accountId)
+    .executeTakeFirst();
+  if (row === undefined) throw new SallyportError('not_found', 'There is no such account.');
+  return {
+    id: accountId,
+    facts: accountFacts(row, row.slug),
+    organizationId: row.organization_id,
+    organization: {
+      slug: row.slug,
+      sshEnabled: row.ssh_enabled,
+      mfaMaxAgeSeconds: row.mfa_max_age_seconds,
+    },
+  };
+}
+
+/** Everybody of one organization, by name: what its gateways decide with. */
+export async function accountsOfOrganization(db: Database, organizationId: string): Promise<AccountFacts[]> {
+  const rows = await accountQuery(db)
+    .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
+    .select('organizations.slug')
+    .where('accounts.organization_id', '=', organizationId)
+    .orderBy('accounts.name')
+    .execute();
+  return rows.map((row) => accountFacts(row, row.slug));
+}
+
+/** Refuses the account everywhere from now on. Its sessions are ended by whoever disables it. @throws not_found */
+export async function disableAccount(
+  tx: Tx,
+  { accountId, by }: { accountId: string; by: string },
+  now: Date,
+): Promise<void> {
+  const row = await tx
+    .updateTable('accounts')
+    .set((update) => ({ disabled_at: update.fn.coalesce('disabled_at', update.val(now)) }))
+    .where('id', '=', accountId)
+    .returning(['name', 'organization_id'])
+    .executeTakeFirst();
+  if (row === undefined) throw new SallyportError('not_found', 'There is no such account.');
+  await recordEvent(tx, {
+    event: 'account.disabled',
+    organizationId: row.organization_id,
+    accountId,
+    facts: { name: row.name, by },
+  });
+  await bumpStateVersion(tx, now, { krl: false });
+}
+
+function accountQuery(db: Database) {
+  return db.selectFrom('accounts').select([
+    'accounts.name',
+    'accounts.organization_id',
+    'accounts.disabled_at',
+    sql<string[]>`array(
+      select group_name from account_groups where account_id = accounts.id order by group_name
+    )`.as('groups'),
+  ]);
+}
+
+function accountFacts(
+  row: { name: string; disabled_at: Date | null; groups: string[] },
+  organization: string,
+): AccountFacts {
+  return { name: row.name, organization, disabled: row.disabled_at !== null, groups: row.groups };
+}

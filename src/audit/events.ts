@@ -1,0 +1,85 @@
+/**
+ * Every event that can be recorded, with its facts. A closed set: readers and alarms depend on the names, so an event
+ * may gain facts and never loses or renames one. Facts hold no secret; numbers over 2^53 are decimal text.
+ */
+import type { ErrorCode } from '../errors/codes.ts';
+
+/** Why something was refused: the error's code, and its message for people. */
+interface Refusal {
+  readonly code: ErrorCode | string;
+  readonly message?: string;
+  /** Codes of policy reasons, where policy refused. */
+  readonly reasons?: readonly string[];
+}
+
+export interface EventFacts {
+  'account.created': { readonly name: string; readonly issuer: string; readonly subject: string };
+  'account.disabled': { readonly name: string; readonly by: string };
+
+  'login.refused': Refusal & {
+    readonly issuer?: string;
+    readonly subject?: string;
+    readonly account?: string;
+  };
+  'session.started': {
+    readonly kind: 'helper' | 'browser';
+    readonly issuer: string;
+    readonly mfa: boolean;
+    readonly amr: readonly string[];
+    readonly client_address: string | null;
+    readonly client_name: string | null;
+  };
+  'session.ended': {
+    readonly reason: string;
+    readonly by: string;
+    readonly version: string;
+    readonly certificates_revoked: number;
+  };
+  /** A refresh token came back after its successor was used: its session is ended. */
+  'refresh.reused': { readonly client: string };
+  'token.refused': Refusal;
+
+  'ca_key.created': {
+    readonly purpose: 'user' | 'host';
+    readonly generation: number;
+    readonly fingerprint: string;
+  };
+  'certificate.issued': {
+    readonly kind: 'user' | 'host' | 'canary';
+    readonly serial: string;
+    readonly key_id: string;
+    readonly fingerprint: string;
+    readonly principals: readonly string[];
+    /** Unix seconds. */
+    readonly valid_before: number;
+  };
+  'certificate.refused': Refusal;
+
+  'inventory.changed': { readonly change: string; readonly name: string };
+  'enrolment_token.created': { readonly companion: string /** Unix seconds. */; readonly expires_at: number };
+  'companion.enrolled': { readonly companion: string; readonly kind: 'gateway' | 'host' };
+  'companion.refused': Refusal & { readonly companion?: string };
+  'companion.revoked': { readonly companion: string; readonly by: string };
+
+  'connection.started': ConnectionFacts;
+  'connection.ended': ConnectionFacts & { readonly reason: string };
+}
+
+interface ConnectionFacts {
+  readonly companion: string;
+  readonly account: string;
+  readonly serial: string;
+  readonly target: string | null;
+}
+
+export type EventName = keyof EventFacts;
+
+export type AuditEvent = {
+  [Name in EventName]: {
+    readonly event: Name;
+    readonly organizationId?: string | null;
+    readonly accountId?: string | null;
+    readonly sessionId?: string | null;
+    readonly facts: EventFacts[Name];
+  };
+}[EventName];

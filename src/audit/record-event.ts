@@ -1,0 +1,19 @@
+import type { Tx } from '../database/database.ts';
+import type { AuditEvent } from './events.ts';
+
+/**
+ * Appends an event in the transaction of what it tells of: if it can't be written, that did not happen either. A refusal
+ * is recorded in a transaction of its own, since the refused one is rolled back.
+ */
+export async function recordEvent(tx: Tx, event: AuditEvent): Promise<void> {
+  await tx
+    .insertInto('audit_events')
+    .values({
+      event: event.event,
+      organization_id: event.organizationId ?? null,
+      account_id: event.accountId ?? null,
+      session_id: event.sessionId ?? null,
+      facts: JSON.stringify(event.facts),
+    })
+    .execute();
+}
