@@ -1,19 +1,11 @@
 /**
  * The last look at the bytes before a CA key touches them. It reads them again from the first byte to the last and
- * shares no code with the encoder but the grammars of names: a mistake there, or in what was stored, must not leave as
- * a certificate. What is not on a list here is refused.
+ * shares nothing with the encoder but the grammars of names and keys: a mistake there, or in what was stored, must not
+ * leave as a certificate. What is not on a list here is refused.
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { certificateType, forever, kindNumbers, mostPrincipalsIssued, nonceLength } from './certificate.ts';
-import {
-  canaryPrincipal,
-  isHostName,
-  isKeyId,
-  isPrincipal,
-  isRolePrincipal,
-  mfaPrefix,
-  splitKeyId,
-} from './names.ts';
+import { canaryPrincipal, isHostName, isKeyId, isRolePrincipal, mfaPrefix, splitKeyId } from './names.ts';
 import { checkPublicKeyBlob, ed25519PublicKeyBlob } from './public-key.ts';
 import { parseSourceAddresses } from './source-address.ts';
 import { WireReader } from './wire.ts';
@@ -69,7 +61,6 @@ const commonRequirements: readonly Requirement[] = [
   [({ principals }) => principals.length > 0, 'it has no principals'],
   [({ principals }) => principals.length <= mostPrincipalsIssued, 'it has too many principals'],
   [({ principals }) => new Set(principals).size === principals.length, 'it names a principal twice'],
-  [({ principals }) => principals.every(isPrincipal), 'a principal is not a valid name'],
   [({ validBefore }) => validBefore < forever, 'it would be valid forever'],
   [({ validAfter, validBefore }) => validAfter < validBefore, 'its validity ends before it starts'],
   [({ validAfter }, { now }) => validAfter <= now, 'its validity starts in the future'],

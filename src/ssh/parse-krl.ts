@@ -55,8 +55,7 @@ export function parseKrl(bytes: Uint8Array): ParsedKrl {
   const sections = new Map<string, ParsedKrlSection>();
   while (reader.hasMore) {
     const kind = reader.u8();
-    if (kind !== certificateSection)
-      throw reader.error(`has a section of kind ${kind}, which is not understood`);
+    if (kind !== certificateSection) throw reader.error(`has a section (${kind}) that is not understood`);
     const section = readSection(reader.string());
     const ca = section.caPublicKey.toString('hex');
     if (sections.has(ca)) throw reader.error('has two sections for one CA');

@@ -51,7 +51,6 @@ describeWithSshKeygen('keys and ssh-keygen', () => {
   test.each([
     ['rsa', '2048', 'key_weak'],
     ['rsa', '3072', 'key_type_refused'],
-    ['dsa', '1024', 'key_type_refused'],
     ['ecdsa', '256', 'key_type_refused'],
     ['ecdsa', '384', 'key_type_refused'],
     ['ecdsa', '521', 'key_type_refused'],

@@ -123,6 +123,10 @@ describe('encoding', () => {
     expect(codeOf(() => encoded({ validBefore: validAfter - 1n }))).toBe('certificate_refused');
   });
 
+  test('a time before 1970 is refused', () => {
+    expect(codeOf(() => encoded({ validAfter: -1n }))).toBe('certificate_refused');
+  });
+
   test('[abuse 31] options are sorted by their bytes, whatever order they come in', () => {
     const names = ['permit-pty', 'a', 'permit-X11-forwarding', 'permit-agent-forwarding'];
     const extensions = names.map((name) => ({ name, value: '' }));

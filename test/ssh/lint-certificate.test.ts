@@ -85,11 +85,16 @@ const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFie
 ];
 
 describe.each([
-  ['user', lintUser],
-  ['host', lintHost],
-])('a %s certificate that may not leave', (_, lint) => {
+  ['user', lintUser, lintUserCertificate, {}],
+  ['host', lintHost, lintHostCertificate, rawHost],
+] as const)('a %s certificate that may not leave', (_, lint, entry, shape) => {
   test.each(refusedForAll)('%sfor %s', (__, ___, change) => {
     expect(codeOf(() => lint(change))).toBe('certificate_refused');
+  });
+
+  test('[abuse 21] for an end of 2^63 - 1, however long the rules let it live', () => {
+    const toBeSigned = rawToBeSigned({ ...shape, validBefore: 2n ** 63n - 1n });
+    expect(codeOf(() => entry(toBeSigned, { ...rules, maxLifetime: 2n ** 64n }))).toBe('certificate_refused');
   });
 
   test('for a subject of low order', () => {
@@ -112,6 +117,12 @@ describe('a user certificate that may not leave', () => {
     ['', 'a role with a part missing', { principals: ['role:acme:shop:admin'] }],
     ['', 'MFA twice', { principals: ['mfa:mfa:alice@example.org'] }],
     ['', 'a canary beside an account', { principals: ['alice@example.org', 'canary:never'] }],
+    ['[abuse 22] ', 'a canary that ends before it starts', { ...canary, validAfter: 3n }],
+    [
+      '',
+      'a role without an account in the key ID',
+      { keyId: 'alice', principals: ['role:acme:shop:production:admin'] },
+    ],
     ['', 'a canary that is still valid', { ...canary, validBefore: now + 1n }],
     ['[abuse 14] ', 'a key ID without a session', { keyId: 'alice@example.org' }],
     ['[abuse 14] ', 'a key ID of two slashes', { keyId: 'alice@example.org/1/2' }],

@@ -175,16 +175,30 @@ describe('refused lines', () => {
   });
 
   test.each([
-    ['of a megabyte', `${good} ${'x'.repeat(2 ** 20)}`],
-    ['of 16 KiB and one byte', `${good} `.padEnd(16_385, 'x')],
-    ['with NULs', `${good}\0`],
-    ['in UTF-16', Buffer.from(good, 'utf16le').toString('latin1')],
-    ['in UTF-16 with its mark', Buffer.from(`\uFEFF${good}`, 'utf16le').toString('utf8')],
-    ['with a byte order mark', `\uFEFF${good}`],
-    ['with a byte order mark read as Latin-1', `\u00EF\u00BB\u00BF${good}`],
-    ['with an escape sequence in its comment', `${good} \u001b[2Jx`],
-  ])('[abuse 47] a line %s is refused', (_, line) => {
-    expect(codeOf(() => parsePublicKeyLine(line))).toBe('key_malformed');
+    ['of a megabyte', `${good} ${'x'.repeat(2 ** 20)}`, 'longer than'],
+    ['of 16 KiB and one byte', `${good} `.padEnd(16_385, 'x'), 'longer than'],
+    ['with NULs', `${good}\0`, 'NUL'],
+    ['in UTF-16', Buffer.from(good, 'utf16le').toString('latin1'), 'UTF-16'],
+    ['in UTF-16 with its mark', Buffer.from(`\uFEFF${good}`, 'utf16le').toString('utf8'), 'UTF-16'],
+    ['with a byte order mark', `\uFEFF${good}`, 'byte order mark'],
+    ['with a byte order mark read as Latin-1', `\u00EF\u00BB\u00BF${good}`, 'byte order mark'],
+    ['with an escape sequence in its comment', `${good} \u001b[2Jx`, 'control'],
+  ])('[abuse 47] a line %s is refused, and the reason named', (_, line, reason) => {
+    const refusal = refusalOf(() => parsePublicKeyLine(line));
+    expect(refusal.code).toBe('key_malformed');
+    expect(refusal.message).toContain(reason);
+  });
+
+  test('a key in RFC 4716 or PEM form is told how to be converted', () => {
+    for (const begin of ['---- BEGIN SSH2 PUBLIC KEY ----', '-----BEGIN PUBLIC KEY-----']) {
+      expect(refusalOf(() => parsePublicKeyLine(`${begin}\n${base64}`)).message).toContain(
+        'ssh-keygen -i -f',
+      );
+    }
+  });
+
+  test('several lines are told that one is wanted', () => {
+    expect(refusalOf(() => parsePublicKeyLine(`${good}\n${good}\n`)).message).toContain('more than one line');
   });
 
   test('every cut of a good blob is refused', () => {
