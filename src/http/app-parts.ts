@@ -1,0 +1,22 @@
+/** What the HTTP application is put together from. */
+import type { CertificateAuthority } from '../ca/certificate-authority.ts';
+import type { DatabaseHandle } from '../database/database.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { AuthorizationServer } from '../oauth/authorization-server.ts';
+import type { LogSettings } from './request-log.ts';
+
+export interface AppParts {
+  readonly database: DatabaseHandle;
+  readonly authority: CertificateAuthority;
+  readonly authorizationServer: AuthorizationServer;
+  readonly feed: Feed;
+  /** What people open. Links, redirects and proofs are built from it, never from a request. */
+  readonly publicUrl: URL;
+  /** Exact values of Host that are answered. */
+  readonly allowedHosts: readonly string[];
+  /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed; default: none. */
+  readonly trustedProxies?: readonly string[];
+  readonly clock: () => Date;
+  readonly logger: LogSettings;
+  readonly version: string;
+}

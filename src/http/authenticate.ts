@@ -1,0 +1,99 @@
+/** The hook that finds out who is asking, before a body is read: one row per kind of authentication. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { inSnapshot } from '../database/transaction.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { companionByCredential } from '../inventory/companion-credentials.ts';
+import { sessionByCookie } from '../sessions/find-session.ts';
+import type { AppParts } from './app-parts.ts';
+import type { Caller, PersonCaller } from './callers.ts';
+import { membershipOf } from './membership.ts';
+import type { RouteAuthentication } from './route-authentication.ts';
+import { csrfTokenFor, readSessionCookie } from './session-cookie.ts';
+
+type Parts = Pick<AppParts, 'database' | 'authorizationServer' | 'publicUrl' | 'clock'>;
+type Authenticator = (request: FastifyRequest, reply: FastifyReply, parts: Parts) => Promise<Caller | null>;
+
+const authenticators: Readonly<Record<RouteAuthentication, Authenticator>> = {
+  none: async () => null,
+  person,
+  admin,
+  companion,
+  browser,
+};
+
+export function authenticateRequests(app: FastifyInstance, parts: Parts): void {
+  app.decorateRequest('caller', null);
+  app.addHook('onRequest', async (request, reply) => {
+    const { auth } = request.routeOptions.config ?? {};
+    // No route: the answer is "not found" and needs no caller.
+    if (auth === undefined) return;
+    request.caller = await authenticators[auth](request, reply, parts);
+  });
+}
+
+async function person(request: FastifyRequest, _reply: FastifyReply, parts: Parts): Promise<PersonCaller> {
+  const { authorization, dpop } = request.headers;
+  if (authorization === undefined) {
+    throw new SallyportError('token_missing', 'This needs a login. Run: sally login');
+  }
+  const { sessionId, accountId } = await parts.authorizationServer.authenticate({
+    authorization,
+    dpop: typeof dpop === 'string' ? dpop : undefined,
+    method: request.method,
+    // RFC 9449 section 4.2: without query; our own name, whatever the request says.
+    url: `${parts.publicUrl.origin}${request.url.split('?')[0]}`,
+  });
+  return { kind: 'person', id: sessionId, sessionId, accountId };
+}
+
+async function admin(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<Caller> {
+  const caller = await person(request, reply, parts);
+  const membership = await inSnapshot(parts.database.db, (tx) =>
+    membershipOf(tx, caller.accountId, parts.clock()),
+  );
+  if (membership.role !== 'admin') {
+    throw new SallyportError(
+      'forbidden',
+      `Only admins of ${membership.organization} may do this. Your own session: sally status`,
+    );
+  }
+  return { ...caller, ...membership, kind: 'admin' };
+}
+
+async function companion(
+  { headers }: FastifyRequest,
+  _reply: FastifyReply,
+  { database }: Parts,
+): Promise<Caller> {
+  const [, credential] = /^Bearer ([A-Za-z0-9._~+/-]{20,200}=*)$/i.exec(headers.authorization ?? '') ?? [];
+  if (credential === undefined) {
+    throw new SallyportError('token_missing', 'This needs the credential of an enrolled gateway or host.');
+  }
+  const found = await companionByCredential(database.db, credential);
+  return { kind: 'companion', id: found.id, companionId: found.id, organizationId: found.organizationId };
+}
+
+/** Readers without a live session are sent to sign in, and come back to where they were. */
+async function browser(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<Caller | null> {
+  const { database, publicUrl, clock } = parts;
+  const cookie = readSessionCookie(request, publicUrl);
+  const now = clock();
+  const session = cookie === undefined ? undefined : await sessionByCookie(database.db, cookie, now);
+  if (cookie !== undefined && session !== undefined) {
+    const membership = await inSnapshot(database.db, (tx) => membershipOf(tx, session.accountId, now));
+    const { sessionId, accountId } = session;
+    return {
+      kind: 'browser',
+      id: sessionId,
+      sessionId,
+      accountId,
+      ...membership,
+      csrfToken: csrfTokenFor(cookie),
+    };
+  }
+  if (request.method !== 'GET') {
+    throw new SallyportError('session_ended', 'You are not signed in any more. Sign in and try again.');
+  }
+  reply.redirect(`/console/sign-in?return_to=${encodeURIComponent(request.url)}`, 303);
+  return null;
+}

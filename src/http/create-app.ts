@@ -1,0 +1,61 @@
+/** The HTTP application: what holds for every request first, then the routes. Not listening yet. */
+import { randomUUID } from 'node:crypto';
+import cookie from '@fastify/cookie';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { AppParts } from './app-parts.ts';
+import { assetRoutes } from './asset-routes.ts';
+import { authenticateRequests } from './authenticate.ts';
+import { certificateRoutes } from './certificate-routes.ts';
+import { companionRoutes } from './companion-routes.ts';
+import { healthRoutes } from './health-routes.ts';
+import { allowOnlyHosts } from './host-allow-list.ts';
+import { mountAuthorizationServer } from './mount-authorization-server.ts';
+import { answerProblems } from './problems.ts';
+import { largestBodyBytes, readJsonBodies } from './read-body.ts';
+import { loggerOptions, logRequests } from './request-log.ts';
+import { type ListedRoute, listRoutes } from './route-authentication.ts';
+import { refuseCrossSiteRequests } from './same-site.ts';
+import { setSecurityHeaders } from './security-headers.ts';
+import { sessionRoutes } from './session-routes.ts';
+import { targetRoutes } from './target-routes.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Every route with its authentication. */
+    readonly routeList: readonly ListedRoute[];
+  }
+}
+
+export async function createApp(parts: AppParts): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: loggerOptions(parts.logger),
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+    bodyLimit: largestBodyBytes,
+    requestTimeout: 30_000,
+    trustProxy: parts.trustedProxies?.length ? [...parts.trustedProxies] : false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    return503OnClosing: false,
+  });
+  const routes = listRoutes(app);
+  app.decorate('routeList', { getter: () => routes });
+
+  setSecurityHeaders(app, parts.publicUrl);
+  logRequests(app);
+  answerProblems(app, routes);
+  await app.register(cookie);
+  allowOnlyHosts(app, parts.allowedHosts);
+  refuseCrossSiteRequests(app, parts.publicUrl);
+  authenticateRequests(app, parts);
+  readJsonBodies(app);
+
+  healthRoutes(app, parts);
+  assetRoutes(app);
+  certificateRoutes(app, parts);
+  sessionRoutes(app, parts);
+  targetRoutes(app, parts);
+  companionRoutes(app, parts);
+  await mountAuthorizationServer(app, parts);
+  return app;
+}

@@ -1,0 +1,20 @@
+/**
+ * Answers only to the host names that it has, exactly. Against DNS rebinding, where a stranger's page reaches us under
+ * the stranger's name, and against links built from a forged Host.
+ */
+import type { FastifyInstance } from 'fastify';
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+/** @param allowedHosts as browsers send them: lower case, with the port unless it is the scheme's own */
+export function allowOnlyHosts(app: FastifyInstance, allowedHosts: readonly string[]): void {
+  const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
+  app.addHook('onRequest', async ({ raw }) => {
+    const named = raw.headersDistinct['host'] ?? [];
+    const [host] = named;
+    if (named.length === 1 && host !== undefined && allowed.has(host.toLowerCase())) return;
+    throw new SallyportError(
+      'host_not_allowed',
+      'This server does not answer under the host name of the request. Use the address that its operator gave you.',
+    );
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * One line per request: who (ids), which route, what came of it. Never a body, a header, a query or a path with ids in
+ * it; what should never get there is redacted all the same.
+ */
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
+
+export interface LogSettings {
+  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Default: standard output. */
+  readonly stream?: { write(line: string): void };
+}
+
+const secrets = [
+  'authorization',
+  'cookie',
+  'dpop',
+  'set-cookie',
+  'token',
+  'credential',
+  'access_token',
+  'refresh_token',
+  'id_token',
+  'client_secret',
+  'code',
+  'code_verifier',
+];
+
+/** Fastify's `logger` option. */
+export function loggerOptions({ level, stream }: LogSettings): FastifyServerOptions['logger'] {
+  return {
+    level,
+    ...(stream ? { stream } : {}),
+    redact: {
+      paths: secrets.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]),
+      censor: '[redacted]',
+    },
+    serializers: { req: () => undefined, res: () => undefined },
+  };
+}
+
+export function logRequests(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime),
+        caller: request.caller ? { kind: request.caller.kind, id: request.caller.id } : null,
+      },
+      'request',
+    );
+  });
+}

@@ -1,0 +1,64 @@
+/**
+ * JSON without the corners where readers differ (RFC 8259 sections 4 and 8.1): valid UTF-8, no byte order mark, no name
+ * twice, no `__proto__`, no lone surrogates, no towers of brackets.
+ */
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+const deepest = 16;
+
+/** @throws request_malformed */
+export function parseStrictJson(bytes: Uint8Array): unknown {
+  const text = decode(bytes);
+  const value = parse(text);
+  checkTokens(text);
+  return value;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw malformed('The body is not JSON.');
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw malformed('The body is not UTF-8.');
+  }
+}
+
+/** Strings (with what could end them escaped), and the brackets and commas that give them their place. */
+const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],]/gs;
+
+/** Walks text that JSON.parse has accepted. */
+function checkTokens(text: string): void {
+  /** For each open bracket the names so far, or null for an array. */
+  const open: (Set<string> | null)[] = [];
+  let expectsName = false;
+  for (const [token] of text.matchAll(tokens)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '[') open.push(null);
+    else if (token === '}' || token === ']') open.pop();
+    else if (token !== ',') {
+      const names = open.at(-1);
+      checkString(JSON.parse(token), expectsName && names ? names : null);
+    }
+    if (open.length > deepest) throw malformed(`The body nests deeper than ${deepest} levels.`);
+    expectsName = (token === '{' || token === ',') && open.at(-1) instanceof Set;
+  }
+}
+
+function checkString(string: string, names: Set<string> | null): void {
+  if (!string.isWellFormed()) throw malformed('The body holds half a surrogate pair.');
+  if (!names) return;
+  if (string === '__proto__') throw malformed('The body holds the name __proto__.');
+  if (names.has(string)) throw malformed('The body holds a name twice.');
+  names.add(string);
+}
+
+function malformed(what: string): SallyportError {
+  return new SallyportError('request_malformed', `${what} Send one JSON document as application/json.`);
+}
