@@ -1,0 +1,45 @@
+/** Gateways as people's ssh configuration names them. */
+import { sql } from 'kysely';
+import type { Database } from '../database/database.ts';
+
+export interface Gateway {
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  /** Everybody logs in as this user; null: as the target's name. */
+  readonly gatewayLogin: string | null;
+  /** Names of the targets that are reached through it. */
+  readonly targetNames: readonly string[];
+}
+
+/** The enrolled ones that are not revoked, by name. */
+export async function gatewaysOfOrganization(db: Database, organizationId: string): Promise<Gateway[]> {
+  const rows = await db
+    .selectFrom('companions')
+    .select(['id', 'name', 'address', 'port', 'gateway_login'])
+    .select(
+      sql<string[]>`array(
+        select target_name
+        from companion_environments
+        join apps using (environment_id)
+        join instances on instances.app_id = apps.id
+        where companion_environments.companion_id = companions.id
+        order by target_name
+      )`.as('target_names'),
+    )
+    .where('organization_id', '=', organizationId)
+    .where('kind', '=', 'gateway')
+    .where('enrolled_at', 'is not', null)
+    .where('revoked_at', 'is', null)
+    .orderBy('name')
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    address: row.address,
+    port: row.port,
+    gatewayLogin: row.gateway_login,
+    targetNames: row.target_names,
+  }));
+}

@@ -1,0 +1,108 @@
+/** Instances with everything above them, as decisions see them. */
+import type { Database } from '../database/database.ts';
+import type { TargetFacts } from '../policy/facts.ts';
+
+export type Target = TargetFacts & {
+  /** The target name's uid on gateways. */
+  readonly gatewayUid: number;
+  readonly organizationId: string;
+};
+
+/** Target names are unique in the installation, so this asks for no organization; the caller's decision does. */
+export async function targetByName(db: Database, name: string): Promise<Target | undefined> {
+  const row = await targetQuery(db).where('instances.target_name', '=', name).executeTakeFirst();
+  return row && target(row);
+}
+
+/** Ordered by name. */
+export async function targetsOfOrganization(db: Database, organizationId: string): Promise<Target[]> {
+  const rows = await targetQuery(db)
+    .where('projects.organization_id', '=', organizationId)
+    .orderBy('instances.target_name')
+    .execute();
+  return rows.map(target);
+}
+
+/**
+ * What a companion may hear of, ordered by name: a gateway, of the targets in the environments assigned to it; a host,
+ * of the targets that run on it.
+ */
+export async function targetsOfCompanion(db: Database, companionId: string): Promise<Target[]> {
+  const rows = await targetQuery(db)
+    .where((where) =>
+      where.or([
+        where('instances.host_id', '=', companionId),
+        where(
+          'environments.id',
+          'in',
+          where
+            .selectFrom('companion_environments')
+            .select('environment_id')
+            .where('companion_id', '=', companionId),
+        ),
+      ]),
+    )
+    .orderBy('instances.target_name')
+    .execute();
+  return rows.map(target);
+}
+
+type TargetRow = Awaited<ReturnType<ReturnType<typeof targetQuery>['execute']>>[number];
+
+function targetQuery(db: Database) {
+  return db
+    .selectFrom('instances')
+    .innerJoin('apps', 'apps.id', 'instances.app_id')
+    .innerJoin('environments', 'environments.id', 'apps.environment_id')
+    .innerJoin('projects', 'projects.id', 'environments.project_id')
+    .innerJoin('organizations', 'organizations.id', 'projects.organization_id')
+    .select([
+      'instances.target_name',
+      'instances.gateway_uid',
+      'instances.state',
+      'instances.address',
+      'instances.port',
+      'instances.login',
+      'apps.slug as app',
+      'apps.ssh_role',
+      'apps.ssh_enabled as app_enabled',
+      'environments.slug as environment',
+      'environments.kind as environment_kind',
+      'environments.mfa_required',
+      'environments.mfa_max_age_seconds',
+      'environments.access_mode',
+      'environments.ssh_enabled as environment_enabled',
+      'projects.slug as project',
+      'projects.ssh_enabled as project_enabled',
+      'organizations.id as organization_id',
+      'organizations.slug as organization',
+      'organizations.ssh_enabled as organization_enabled',
+    ]);
+}
+
+function target(row: TargetRow): Target {
+  return {
+    targetName: row.target_name,
+    organization: row.organization,
+    project: row.project,
+    environment: row.environment,
+    app: row.app,
+    environmentKind: row.environment_kind,
+    mfaRequired: row.mfa_required,
+    mfaMaxAgeSeconds: row.mfa_max_age_seconds,
+    accessMode: row.access_mode,
+    sshRole: row.ssh_role,
+    sshEnabled: {
+      organization: row.organization_enabled,
+      project: row.project_enabled,
+      environment: row.environment_enabled,
+      app: row.app_enabled,
+    },
+    state: row.state,
+    address: row.address,
+    port: row.port,
+    login: row.login,
+    gatewayUid: row.gateway_uid,
+    organizationId: row.organization_id,
+  };
+}
