@@ -246,6 +246,8 @@ create table certificates (
   constraint certificates_request_key unique (session_id, request_id)
 );
 create index certificates_session_index on certificates (session_id, valid_before);
+create index certificates_public_key_index on certificates (public_key);
+create index certificates_companion_index on certificates (companion_id, valid_before) where companion_id is not null;
 comment on table certificates is 'Every certificate, stored as the bytes to be signed before the signer sees them.';
 
 create table revoked_serials (

@@ -46,6 +46,7 @@ export const errorTable = {
   key_is_certificate: { status: 422, title: 'A certificate is not a public key' },
   key_is_private: { status: 422, title: 'A private key was sent' },
   key_reserved: { status: 422, title: 'The key belongs to someone else' },
+  key_revoked: { status: 422, title: 'The key was revoked' },
   key_possession_unproven: { status: 422, title: 'Possession of the key is not proven' },
   certificate_malformed: { status: 422, title: 'The certificate is malformed' },
   certificate_refused: { status: 422, title: 'The certificate would not be acceptable' },

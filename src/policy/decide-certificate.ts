@@ -45,7 +45,9 @@ export function decideCertificate(facts: CertificateFacts, nowSeconds: number): 
   if (first) return { allowed: false, reasons: [first, ...more] };
 
   const { account, organization, session } = facts;
-  const validBeforeSeconds = Math.min(nowSeconds + certificateLifeSeconds, session.expiresAtSeconds);
+  const validBeforeSeconds = Math.floor(
+    Math.min(nowSeconds + certificateLifeSeconds, session.expiresAtSeconds),
+  );
   const countsAsMfaAt = (atSeconds: number) =>
     hasMfa(session, nowSeconds) && isFreshAt(session, organization.mfaMaxAgeSeconds, atSeconds);
   return {
