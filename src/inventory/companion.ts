@@ -4,7 +4,6 @@ import type { Selectable } from 'kysely';
 import type { Database, Tx } from '../database/database.ts';
 import type { CompanionRow } from '../database/rows.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { tokenHash } from '../secrets/token.ts';
 import { explained } from './broken-constraint.ts';
 import { checkAddress, checkLogin, checkSlug } from './grammar.ts';
 import { inventoryChanged } from './inventory-changed.ts';
@@ -102,24 +101,6 @@ export async function companionById(db: Database, companionId: string): Promise<
   const row = await db.selectFrom('companions').selectAll().where('id', '=', companionId).executeTakeFirst();
   if (row === undefined) throw noCompanion();
   return companionOf(row);
-}
-
-/**
- * Who presents `credential`, looked up by its digest.
- * @throws token_invalid, the same for an unknown credential and a revoked companion
- */
-export async function companionByCredential(db: Database, credential: string): Promise<Companion> {
-  const row = await db
-    .selectFrom('companions')
-    .selectAll()
-    .where('credential_hash', '=', tokenHash(credential))
-    .where('revoked_at', 'is', null)
-    .executeTakeFirst();
-  if (row) return companionOf(row);
-  throw new SallyportError(
-    'token_invalid',
-    'The credential is not that of an enrolled gateway or host, or it was revoked. Enrol the machine again.',
-  );
 }
 
 /** All that are not revoked, by name, with what each acknowledged last. */

@@ -1,0 +1,26 @@
+/** Finding a session by what a client presents. */
+import type { Database } from '../database/database.ts';
+import { tokenHash } from '../secrets/token.ts';
+import { type Session, sessionColumns, sessionOf } from './session.ts';
+
+/** The session of the authorization server's grant, whether it is live or not: look at its facts. */
+export async function sessionByGrant(db: Database, grantId: string): Promise<Session | undefined> {
+  const row = await db
+    .selectFrom('login_sessions')
+    .select(sessionColumns)
+    .where('grant_id', '=', grantId)
+    .executeTakeFirst();
+  return row && sessionOf(row);
+}
+
+/** The live browser session of a cookie, looked up by its digest. */
+export async function sessionByCookie(db: Database, cookie: string, now: Date): Promise<Session | undefined> {
+  const row = await db
+    .selectFrom('login_sessions')
+    .select(sessionColumns)
+    .where('cookie_hash', '=', tokenHash(cookie))
+    .where('ended_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirst();
+  return row && sessionOf(row);
+}
