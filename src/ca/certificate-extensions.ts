@@ -1,0 +1,64 @@
+/** The extensions of a user certificate: sshd's permissions and our two documents, `claims@DOMAIN` and `mfa@DOMAIN`. */
+import {
+  type CertificateClaims,
+  type CertificateMfa,
+  certificateClaims,
+  certificateMfa,
+  claimsExtensionName,
+  mfaExtensionName,
+} from '../api/claims.ts';
+import type { AccountFacts, SessionFacts } from '../policy/facts.ts';
+import type { CertificateOption } from '../ssh/certificate.ts';
+
+export interface ExtensionFacts {
+  readonly domain: string;
+  readonly account: AccountFacts;
+  readonly session: SessionFacts;
+  /** The identity provider that vouched for the login: an issuer's URL. */
+  readonly issuer: string;
+  /** `permit-*` */
+  readonly permissions: readonly string[];
+  readonly mfa: boolean;
+}
+
+export function certificateExtensions(facts: ExtensionFacts): CertificateOption[] {
+  const { domain, permissions, mfa } = facts;
+  const documents = [
+    { name: claimsExtensionName(domain), value: asciiJson(certificateClaims.parse(claims(facts))) },
+  ];
+  if (mfa) {
+    documents.push({
+      name: mfaExtensionName(domain),
+      value: asciiJson(certificateMfa.parse(mfaFacts(facts))),
+    });
+  }
+  return [...permissions.map((name) => ({ name, value: '' })), ...documents];
+}
+
+function claims({ account, session }: ExtensionFacts): CertificateClaims {
+  const { amr, acr, authTimeSeconds } = session.assurance;
+  return {
+    v: 1,
+    sub: account.name,
+    org: account.organization,
+    amr: [...amr],
+    acr,
+    auth_time: authTimeSeconds,
+    sid: session.id,
+    mode: session.mode,
+  };
+}
+
+function mfaFacts({ session, issuer }: ExtensionFacts): CertificateMfa {
+  const { amr } = session.assurance;
+  // An identity provider may say it by `acr` alone; RFC 8176 has a word for that.
+  return { v: 1, methods: amr.length > 0 ? [...amr] : ['mfa'], by: issuer };
+}
+
+/** JSON in printable ASCII: certificates are shown on terminals. */
+function asciiJson(document: unknown): string {
+  return JSON.stringify(document).replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -1,0 +1,141 @@
+/** Certificates as they are stored: the bytes to be signed, before any signer sees them, with what was decided. */
+import { recordEvent } from '../audit/record-event.ts';
+import type { Tx } from '../database/database.ts';
+import type { CertificateFields } from '../ssh/certificate.ts';
+import { fingerprint } from '../ssh/public-key.ts';
+
+export interface NewCertificate {
+  readonly kind: 'user' | 'host' | 'canary';
+  readonly caKeyId: string;
+  readonly fields: CertificateFields;
+  /** Linted. */
+  readonly toBeSigned: Buffer;
+  /** What it was decided from, for people who ask later. */
+  readonly decision: Readonly<Record<string, unknown>>;
+  readonly organizationId?: string;
+  /** User certificates: whose it is, and the request that a client may repeat. */
+  readonly login?: { readonly accountId: string; readonly sessionId: string; readonly requestId: string };
+  /** Host certificates. */
+  readonly companionId?: string;
+}
+
+export interface StoredCertificate {
+  readonly serial: bigint;
+  readonly caKeyId: string;
+  readonly publicKey: Buffer;
+  readonly principals: readonly string[];
+  readonly validAfter: Date;
+  readonly validBefore: Date;
+  readonly toBeSigned: Buffer;
+  readonly revoked: boolean;
+}
+
+/** Stores a certificate and its audit event: from the commit on it can be signed, found and revoked. */
+export async function storeCertificate(tx: Tx, certificate: NewCertificate): Promise<void> {
+  const { kind, fields, login, companionId, organizationId } = certificate;
+  await tx
+    .insertInto('certificates')
+    .values({
+      serial: fields.serial,
+      kind,
+      ca_key_id: certificate.caKeyId,
+      account_id: login?.accountId ?? null,
+      session_id: login?.sessionId ?? null,
+      companion_id: companionId ?? null,
+      request_id: login?.requestId ?? null,
+      key_id: fields.keyId,
+      public_key: fields.publicKey,
+      principals: [...fields.principals],
+      valid_after: asDate(fields.validAfter),
+      valid_before: asDate(fields.validBefore),
+      to_be_signed: certificate.toBeSigned,
+      decision: JSON.stringify(certificate.decision),
+    })
+    .execute();
+  await recordEvent(tx, {
+    event: 'certificate.issued',
+    organizationId: organizationId ?? null,
+    accountId: login?.accountId ?? null,
+    sessionId: login?.sessionId ?? null,
+    facts: {
+      kind,
+      serial: `${fields.serial}`,
+      key_id: fields.keyId,
+      fingerprint: fingerprint(fields.publicKey),
+      principals: fields.principals,
+      valid_before: Number(fields.validBefore),
+    },
+  });
+}
+
+/** The certificate that a session's earlier request of this id was given. */
+export async function certificateOfRequest(
+  tx: Tx,
+  sessionId: string,
+  requestId: string,
+): Promise<StoredCertificate | undefined> {
+  const row = await storedCertificates(tx)
+    .where('session_id', '=', sessionId)
+    .where('request_id', '=', requestId)
+    .executeTakeFirst();
+  return row && fromRow(row);
+}
+
+/** The companion's certificate that lasts longest. */
+export async function lastCertificateOfCompanion(
+  tx: Tx,
+  companionId: string,
+): Promise<StoredCertificate | undefined> {
+  const row = await storedCertificates(tx)
+    .where('companion_id', '=', companionId)
+    .orderBy('certificates.valid_before', 'desc')
+    .orderBy('certificates.serial', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && fromRow(row);
+}
+
+/** Serials of the canaries, which every revocation list holds for ever. */
+export async function canarySerials(tx: Tx): Promise<{ caKeyId: string; serial: bigint }[]> {
+  const rows = await tx
+    .selectFrom('certificates')
+    .select(['ca_key_id', 'serial'])
+    .where('kind', '=', 'canary')
+    .execute();
+  return rows.map((row) => ({ caKeyId: row.ca_key_id, serial: BigInt(row.serial) }));
+}
+
+function storedCertificates(tx: Tx) {
+  return tx
+    .selectFrom('certificates')
+    .leftJoin('revoked_serials', 'revoked_serials.serial', 'certificates.serial')
+    .select([
+      'certificates.serial',
+      'certificates.ca_key_id',
+      'certificates.public_key',
+      'certificates.principals',
+      'certificates.valid_after',
+      'certificates.valid_before',
+      'certificates.to_be_signed',
+      'revoked_serials.serial as revoked_serial',
+    ]);
+}
+
+type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof storedCertificates>['executeTakeFirst']>>>;
+
+function fromRow(row: Row): StoredCertificate {
+  return {
+    serial: BigInt(row.serial),
+    caKeyId: row.ca_key_id,
+    publicKey: row.public_key,
+    principals: row.principals,
+    validAfter: row.valid_after,
+    validBefore: row.valid_before,
+    toBeSigned: row.to_be_signed,
+    revoked: row.revoked_serial !== null,
+  };
+}
+
+function asDate(unixSeconds: bigint): Date {
+  return new Date(Number(unixSeconds) * 1000);
+}

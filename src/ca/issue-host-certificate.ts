@@ -1,0 +1,112 @@
+/**
+ * Host certificates, by which `ssh` knows a machine without ever asking. They name what the enrolment record says,
+ * never what the machine asks for.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Tx } from '../database/database.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { type CertificateFields, nonceLength } from '../ssh/certificate.ts';
+import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
+import { lintHostCertificate } from '../ssh/lint-certificate.ts';
+import type { Issuing } from './active-keys.ts';
+import { lastCertificateOfCompanion, type StoredCertificate, storeCertificate } from './certificate-store.ts';
+import { type EnrolledMachine, lockEnrolledMachine } from './enrolled-machine.ts';
+import { nextSerial } from './serials.ts';
+import { signCertificate } from './sign-certificate.ts';
+
+/** `ssh` reaches machines and targets as `<name>.sallyport`, whatever their addresses are. */
+export const hostSuffix = 'sallyport';
+
+const lifeSeconds = 7n * 24n * 3600n;
+const backdateSeconds = 60n;
+
+/** A new certificate for the machine's host key, as a line. @throws enrolment_refused, signer_failed */
+export async function issueHostCertificate(issuing: Issuing, companionId: string): Promise<string> {
+  const now = issuing.clock();
+  const toBeSigned = await inTransaction(issuing.db, async (tx) => {
+    const machine = await lockEnrolledMachine(tx, companionId);
+    return await decideAndStore(tx, issuing, { companionId, machine, now });
+  });
+  return await signedLine(issuing, toBeSigned);
+}
+
+/**
+ * The certificate that the machine should have now: the one it has, as long as more than half of its life is left and
+ * it still says what the enrolment record says; else a new one.
+ * @throws enrolment_refused, signer_failed
+ */
+export async function hostCertificateFor(issuing: Issuing, companionId: string): Promise<string> {
+  const now = issuing.clock();
+  const toBeSigned = await inTransaction(issuing.db, async (tx) => {
+    const machine = await lockEnrolledMachine(tx, companionId);
+    const last = await lastCertificateOfCompanion(tx, companionId);
+    if (last && isGood(last, machine, issuing, now)) return last.toBeSigned;
+    return await decideAndStore(tx, issuing, { companionId, machine, now });
+  });
+  return await signedLine(issuing, toBeSigned);
+}
+
+function isGood(last: StoredCertificate, machine: EnrolledMachine, { key }: Issuing, now: Date): boolean {
+  const life = last.validBefore.getTime() - last.validAfter.getTime();
+  const left = last.validBefore.getTime() - now.getTime();
+  return (
+    !last.revoked &&
+    left > life / 2 &&
+    last.caKeyId === key.id &&
+    last.publicKey.equals(machine.hostKey) &&
+    last.principals.join() === principalsOf(machine).join()
+  );
+}
+
+interface Subject {
+  readonly companionId: string;
+  readonly machine: EnrolledMachine;
+  readonly now: Date;
+}
+
+async function decideAndStore(
+  tx: Tx,
+  issuing: Issuing,
+  { companionId, machine, now }: Subject,
+): Promise<Buffer> {
+  const nowSeconds = BigInt(Math.floor(now.getTime() / 1000));
+  const { kind, name, hostKey, organizationId } = machine;
+  const fields: CertificateFields = {
+    kind: 'host',
+    publicKey: hostKey,
+    nonce: randomBytes(nonceLength),
+    serial: await nextSerial(tx),
+    keyId: `${kind}/${name}`,
+    principals: principalsOf(machine),
+    validAfter: nowSeconds - backdateSeconds,
+    validBefore: nowSeconds + lifeSeconds,
+    criticalOptions: [],
+    extensions: [],
+    caPublicKey: issuing.key.signer.publicKey,
+  };
+  const toBeSigned = encodeToBeSigned(fields);
+  lintHostCertificate(toBeSigned, {
+    now: nowSeconds,
+    maxLifetime: lifeSeconds,
+    maxBackdate: backdateSeconds,
+  });
+  await storeCertificate(tx, {
+    kind: 'host',
+    caKeyId: issuing.key.id,
+    fields,
+    toBeSigned,
+    decision: { kind, name },
+    organizationId,
+    companionId,
+  });
+  return toBeSigned;
+}
+
+function principalsOf({ name, targetNames }: EnrolledMachine): string[] {
+  return [name, ...targetNames].map((host) => `${host}.${hostSuffix}`);
+}
+
+async function signedLine({ key }: Issuing, toBeSigned: Buffer): Promise<string> {
+  const { blob, keyId } = await signCertificate(toBeSigned, key.signer);
+  return certificateLine(blob, keyId);
+}

@@ -1,0 +1,107 @@
+/**
+ * Proof that whoever asks for a certificate holds the private key: an SSHSIG over a nonce of ours and the login session.
+ * Without it one person could have another's public key certified under their own name.
+ */
+import { randomBytes } from 'node:crypto';
+import { type CertificateRequest, type PossessionChallenge, possessionMessage } from '../api/certificates.ts';
+import type { Tx } from '../database/database.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { tokenHash } from '../secrets/token.ts';
+import { lockLiveSession } from '../sessions/live-session.ts';
+import { verifySshsig } from '../ssh/sshsig.ts';
+import type { Issuing } from './active-keys.ts';
+
+const challengeLifeSeconds = 300;
+
+/** A nonce for one key of this session. @throws session_ended */
+export async function createChallenge(
+  { db, domain, clock }: Issuing,
+  sessionId: string,
+): Promise<PossessionChallenge> {
+  const now = clock();
+  const challenge = randomBytes(32).toString('base64url');
+  await inTransaction(db, async (tx) => {
+    await lockLiveSession(tx, sessionId, 'share', now);
+    await forgetExpired(tx, now);
+    await tx
+      .insertInto('possession_challenges')
+      .values({
+        challenge_hash: tokenHash(challenge),
+        session_id: sessionId,
+        expires_at: new Date(now.getTime() + challengeLifeSeconds * 1000),
+      })
+      .execute();
+  });
+  return { challenge, namespace: namespaceOf(domain), expires_in_seconds: challengeLifeSeconds };
+}
+
+/** Throws unless the key signed this session's challenge. Pure: whether the challenge is good is consumeChallenge's. */
+export function verifyPossession(proof: {
+  readonly publicKeyBlob: Buffer;
+  readonly sessionId: string;
+  readonly domain: string;
+  readonly possession: CertificateRequest['possession'];
+}): void {
+  const { publicKeyBlob, sessionId, domain, possession } = proof;
+  try {
+    verifySshsig({
+      message: possessionMessage(sessionId, possession.challenge),
+      namespace: namespaceOf(domain),
+      publicKeyBlob,
+      armored: possession.signature,
+    });
+  } catch (error) {
+    if (!isSallyportError(error)) throw error;
+    throw unproven(error.message, error.detail);
+  }
+}
+
+/** Uses the challenge up, by compare-and-set: of two requests at once only one gets past this. @throws key_possession_unproven */
+export async function consumeChallenge(
+  tx: Tx,
+  { sessionId, challenge }: { sessionId: string; challenge: string },
+  now: Date,
+): Promise<void> {
+  const { numUpdatedRows } = await tx
+    .updateTable('possession_challenges')
+    .set({ used_at: now })
+    .where('challenge_hash', '=', tokenHash(challenge))
+    .where('session_id', '=', sessionId)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirst();
+  if (numUpdatedRows !== 1n) {
+    throw unproven(
+      'The challenge is not known, was used before, is over 5 minutes old or is of another login session.',
+    );
+  }
+}
+
+/** A few at a time; an expired challenge is refused whether it is still there or not. */
+async function forgetExpired(tx: Tx, now: Date): Promise<void> {
+  await tx
+    .deleteFrom('possession_challenges')
+    .where('challenge_hash', 'in', (from) =>
+      from
+        .selectFrom('possession_challenges')
+        .select('challenge_hash')
+        .where('expires_at', '<', now)
+        .limit(100)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .execute();
+}
+
+function namespaceOf(domain: string): string {
+  return `pop@${domain}`;
+}
+
+function unproven(why: string, detail?: string): SallyportError {
+  return new SallyportError(
+    'key_possession_unproven',
+    `${why} Ask for a new challenge and sign it with the key to be certified.`,
+    detail === undefined ? {} : { detail },
+  );
+}
