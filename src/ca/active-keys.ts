@@ -10,25 +10,9 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { createCanary } from './canary.ts';
+import type { ActiveKey, Purpose } from './issuing.ts';
 import { raiseSerials } from './serials.ts';
 import type { Signer } from './signer.ts';
-
-export type Purpose = 'user' | 'host';
-
-/** A CA key that signs. */
-export interface ActiveKey {
-  readonly id: string;
-  readonly generation: number;
-  readonly signer: Signer;
-}
-
-/** What issuing needs, whatever it issues. */
-export interface Issuing {
-  readonly db: Database;
-  readonly domain: string;
-  readonly clock: () => Date;
-  readonly key: ActiveKey;
-}
 
 /** Only one replica at a time starts; the number means nothing but must stay the same. */
 const startLock = 0x5a11_7001;

@@ -3,11 +3,12 @@ import type { CertificateReply, PossessionChallenge } from '../api/certificates.
 import type { DatabaseHandle } from '../database/database.ts';
 import { certificateLine } from '../ssh/encode-certificate.ts';
 import { publicKeyLine } from '../ssh/public-key.ts';
-import { type Issuing, type Purpose, registerActiveKeys } from './active-keys.ts';
+import { registerActiveKeys } from './active-keys.ts';
 import { readCanary } from './canary.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
 import { hostCertificateFor, issueHostCertificate } from './issue-host-certificate.ts';
 import { issueUserCertificate, type UserCertificateRequest } from './issue-user-certificate.ts';
+import type { Issuing, Purpose } from './issuing.ts';
 import { createChallenge } from './possession.ts';
 import type { Signer } from './signer.ts';
 

@@ -11,8 +11,8 @@ import { encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintUserCertificate } from '../ssh/lint-certificate.ts';
 import { canaryPrincipal } from '../ssh/names.ts';
 import { generateEd25519 } from '../ssh/openssh-private-key.ts';
-import type { ActiveKey } from './active-keys.ts';
 import { storeCertificate } from './certificate-store.ts';
+import type { ActiveKey } from './issuing.ts';
 import { nextSerial } from './serials.ts';
 import { signCertificate } from './sign-certificate.ts';
 

@@ -7,8 +7,8 @@ import { readStateVersion } from '../revocation/state-version.ts';
 import { encodeKrl } from '../ssh/encode-krl.ts';
 import type { KrlSection } from '../ssh/krl.ts';
 import { signSshsig } from '../ssh/sshsig.ts';
-import type { Issuing } from './active-keys.ts';
 import { canarySerials } from './certificate-store.ts';
+import type { Issuing } from './issuing.ts';
 import { signerFailed } from './sign-certificate.ts';
 
 export interface CurrentKrl {

@@ -8,9 +8,9 @@ import { inTransaction } from '../database/transaction.ts';
 import { type CertificateFields, nonceLength } from '../ssh/certificate.ts';
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintHostCertificate } from '../ssh/lint-certificate.ts';
-import type { Issuing } from './active-keys.ts';
 import { lastCertificateOfCompanion, type StoredCertificate, storeCertificate } from './certificate-store.ts';
 import { type EnrolledMachine, lockEnrolledMachine } from './enrolled-machine.ts';
+import type { Issuing } from './issuing.ts';
 import { nextSerial } from './serials.ts';
 import { signCertificate } from './sign-certificate.ts';
 

@@ -8,9 +8,9 @@ import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { tokenHash } from '../secrets/token.ts';
-import { lockLiveSession } from '../sessions/live-session.ts';
+import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import { verifySshsig } from '../ssh/sshsig.ts';
-import type { Issuing } from './active-keys.ts';
+import type { Issuing } from './issuing.ts';
 
 const challengeLifeSeconds = 300;
 
