@@ -1,0 +1,195 @@
+/**
+ * A gateway or a host on this very machine, whole: enrolled, its companion running, its sshd started. As root with
+ * libnss-extrausers people log in by target name; as an ordinary user everybody logs in as that user.
+ */
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { ensurePrivateFolder } from '../files/write-file.ts';
+import { type Companion, type CompanionOptions, createCompanion } from '../gateway/companion.ts';
+import { enrol } from '../gateway/enrol.ts';
+import { type Enrolment, readEnrolment } from '../gateway/enrolment.ts';
+import type { Log } from '../gateway/log.ts';
+import { type GeneratedUser, nameFiles } from '../gateway/names.ts';
+import { type CompanionPaths, companionPaths } from '../gateway/paths.ts';
+import { opensshVersion, type Programs } from '../gateway/programs.ts';
+import { sshdConfiguration } from '../gateway/sshd-configuration.ts';
+import { writeNames } from '../gateway/write-names.ts';
+import { type LocalSshd, startLocalSshd } from './local-sshd.ts';
+import { canGenerateNames, inNamespace, type MountNamespace, writeNsswitch } from './local-sshd-namespace.ts';
+
+export interface LocalMachineOptions {
+  readonly kind: 'gateway' | 'host';
+  /** Kept between starts. */
+  readonly folder: string;
+  /** For the sockets, where `folder` is too deep or oddly named for them; default: `run` in `folder`. */
+  readonly runFolder?: string;
+  readonly address: string;
+  readonly port: number;
+  readonly serverUrl: string;
+  /** Asked only where the folder is not enrolled yet. */
+  readonly token: () => Promise<string>;
+  readonly programs: Programs;
+  readonly clock: () => Date;
+  readonly log: Log;
+  /** 'target-names' needs canGenerateNames(). */
+  readonly names: LocalNames;
+  /** Hosts with generated names: the login of the instances. */
+  readonly login?: string;
+  /** A machine that also runs everything else is slower to answer than a gateway of its own. */
+  readonly answerSeconds?: number;
+  readonly companion?: Pick<
+    CompanionOptions,
+    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds'
+  >;
+}
+
+/** How people are named at the sshd. */
+export type LocalNames = 'target-names' | 'own-login';
+
+export interface LocalMachine {
+  readonly companion: Companion;
+  readonly sshd: LocalSshd;
+  readonly paths: CompanionPaths;
+  readonly enrolment: Enrolment;
+  stop(): Promise<void>;
+}
+
+/** Below where the CA begins to give uids to target names. */
+const principalsUser: GeneratedUser = {
+  name: 'sallyport-principals',
+  uid: 599_999,
+  home: inNamespace.empty,
+  shell: '/bin/sh',
+};
+const loginUid = 599_998;
+const firstStatePatienceMilliseconds = 15_000;
+
+export function localNames(): LocalNames {
+  return canGenerateNames() ? 'target-names' : 'own-login';
+}
+
+/** The login name of this machine's sshd for everybody, or null where people log in by target name. */
+export function localLogin(names: LocalNames): string | null {
+  return names === 'own-login' ? userInfo().username : null;
+}
+
+export async function startLocalMachine(options: LocalMachineOptions): Promise<LocalMachine> {
+  const { kind, folder, programs, serverUrl, names, clock, log, address, port } = options;
+  await ensurePrivateFolder(folder);
+  const paths = companionPaths(join(folder, 'state'), options.runFolder ?? join(folder, 'run'));
+  const enrolment =
+    (await readEnrolment(paths.enrolment)) ??
+    (await enrol({ paths, serverUrl, token: await options.token(), sshKeygen: programs.sshKeygen, kind }));
+
+  const pidFile = join(folder, 'sshd.pid');
+  const isGenerated = names === 'target-names';
+  const namesFolder = join(folder, 'names');
+  const companion = createCompanion({
+    paths,
+    enrolment,
+    programs,
+    clock,
+    log,
+    sshdPidFile: pidFile,
+    ...(isGenerated ? generatedOptions(kind, namesFolder) : {}),
+    ...options.companion,
+  });
+  const namespace = isGenerated ? await prepareNamespace(options, paths, namesFolder) : undefined;
+  await companion.start();
+  try {
+    await firstState(companion, kind);
+    const socket = join(isGenerated ? inNamespace.run : paths.runFolder, 'principals.sock');
+    const configuration = sshdConfiguration({
+      role: kind,
+      paths: { ...paths, principalsSocket: socket },
+      principalsUser: isGenerated ? principalsUser.name : userInfo().username,
+      curl: programs.curl,
+      version: await opensshVersion(programs.sshd),
+      penaltyExemptions: ['127.0.0.0/8', '::1'],
+      whole: { address, port, pidFile, usePam: false },
+      ...(options.answerSeconds === undefined ? {} : { answerSeconds: options.answerSeconds }),
+    });
+    const sshd = await startLocalSshd({
+      folder: join(folder, 'sshd'),
+      sshd: programs.sshd,
+      address,
+      port,
+      configuration,
+      ...(namespace ? { namespace } : {}),
+    });
+    const stop = async () => {
+      await sshd.stop();
+      await companion.stop();
+    };
+    return { companion, sshd, paths, enrolment, stop };
+  } catch (error) {
+    await companion.stop();
+    throw error;
+  }
+}
+
+function generatedOptions(
+  kind: 'gateway' | 'host',
+  namesFolder: string,
+): Pick<CompanionOptions, 'names' | 'principalsOwner' | 'routeSocketInSessions'> {
+  return {
+    principalsOwner: { uid: principalsUser.uid, gid: principalsUser.uid },
+    routeSocketInSessions: join(inNamespace.run, 'route.sock'),
+    ...(kind === 'gateway'
+      ? { names: { folder: namesFolder, home: inNamespace.empty, others: [principalsUser] } }
+      : {}),
+  };
+}
+
+/** The folders that the namespace shows, made before anything can be mounted. */
+async function prepareNamespace(
+  { folder, kind, login }: LocalMachineOptions,
+  paths: CompanionPaths,
+  namesFolder: string,
+): Promise<MountNamespace> {
+  const nsswitch = join(folder, 'nsswitch.conf');
+  await writeNsswitch(nsswitch);
+  await openFolder(namesFolder, 0o755);
+  await openFolder(paths.runFolder, 0o711);
+  const binds = [
+    { from: nsswitch, to: inNamespace.nsswitch },
+    { from: namesFolder, to: inNamespace.extrausers },
+    { from: paths.runFolder, to: inNamespace.run },
+  ];
+  if (kind === 'gateway') {
+    // The companion fills it with the targets' names once it knows them.
+    await writeNames(namesFolder, nameFiles([principalsUser]));
+    return { binds };
+  }
+  const users = [principalsUser];
+  if (login !== undefined) {
+    const home = join(folder, 'home');
+    await openFolder(home, 0o700);
+    await chown(home, loginUid, loginUid);
+    const homeInside = join(inNamespace.home, login);
+    users.push({ name: login, uid: loginUid, home: homeInside, shell: '/bin/sh' });
+    binds.push({ from: home, to: homeInside });
+  }
+  await writeNames(namesFolder, nameFiles(users));
+  return { binds };
+}
+
+async function openFolder(folder: string, mode: number): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, mode);
+}
+
+async function firstState(companion: Companion, kind: string): Promise<void> {
+  const patience = new AbortController();
+  const tooLate = wait(firstStatePatienceMilliseconds, 'late' as const, { signal: patience.signal }).catch(
+    () => 'late' as const,
+  );
+  const first = await Promise.race([companion.ready.then(() => 'ready' as const), tooLate]);
+  patience.abort();
+  if (first === 'ready') return;
+  const { problem } = companion.status();
+  throw new SallyportError('install_failed', `The ${kind} got no state from the CA. ${problem ?? ''}`.trim());
+}

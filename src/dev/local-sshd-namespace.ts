@@ -1,0 +1,84 @@
+/**
+ * The private mount namespace of a local sshd: what root mounts there is seen by that sshd and its sessions alone, and
+ * is gone with the last of them. /srv gets an empty file system, so that folders which lie under somebody's private
+ * home have a path that every session can walk.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../files/write-file.ts';
+
+export interface Bind {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface MountNamespace {
+  readonly binds: readonly Bind[];
+}
+
+/** Where things lie in the namespace. */
+export const inNamespace = {
+  run: '/srv/run',
+  home: '/srv/home',
+  empty: '/srv/empty',
+  extrausers: '/var/lib/extrausers',
+  nsswitch: '/etc/nsswitch.conf',
+  privilegeSeparation: '/run/sshd',
+} as const;
+
+const libraries = ['/usr/lib', '/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/lib'];
+
+/** Whether this process can start an sshd that knows generated names. */
+export function canGenerateNames(): boolean {
+  return (
+    process.getuid?.() === 0 &&
+    existsSync('/usr/bin/unshare') &&
+    existsSync(inNamespace.extrausers) &&
+    libraries.some((folder) => existsSync(join(folder, 'libnss_extrausers.so.2')))
+  );
+}
+
+/** $1 is the mark that ends the pairs of binds; what follows the second mark is the program. */
+const script = `
+mount -t tmpfs -o mode=0755,size=1m sallyport /srv
+mkdir -p -m 0755 ${inNamespace.empty}
+if ! [ -d ${inNamespace.privilegeSeparation} ]; then
+  mount -t tmpfs -o mode=0755,size=8m sallyport /run
+  mkdir -m 0755 ${inNamespace.privilegeSeparation}
+fi
+while [ "$1" != -- ]; do
+  [ -e "$2" ] || mkdir -p -m 0755 "$2"
+  mount --bind "$1" "$2"
+  shift 2
+done
+shift
+exec "$@"
+`;
+
+/** The argument array that runs `program` in the namespace. Its pid is the program's: nothing here forks. */
+export function namespaceCommand({ binds }: MountNamespace, program: readonly string[]): string[] {
+  return [
+    '/usr/bin/unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '/bin/sh',
+    '-euc',
+    script,
+    'sh',
+    ...binds.flatMap(({ from, to }) => [from, to]),
+    '--',
+    ...program,
+  ];
+}
+
+/** An nsswitch.conf under which the generated names are found beside the machine's own. */
+export async function writeNsswitch(path: string): Promise<void> {
+  const lines = [
+    'passwd: files extrausers',
+    'group: files extrausers',
+    'shadow: files extrausers',
+    'hosts: files dns',
+  ];
+  await writeFileAtomically(path, lines.map((line) => `${line}\n`).join(''), { mode: 0o644 });
+}

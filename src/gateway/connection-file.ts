@@ -1,0 +1,84 @@
+/**
+ * What a companion knows of one connection, and its file: written before sshd gets its answer, so that a companion that
+ * is restarted knows every connection that it ever let in. One file each, since a login must not cost a rewrite of all.
+ * Not flushed to the disk: after a power cut the connection is gone too. `format` grows when older readers must not go on.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { address, port, targetName, unixSeconds } from '../api/common.ts';
+import { offerSchema } from './offered-certificate.ts';
+
+const connectionSchema = z.strictObject({
+  format: z.literal(1),
+  bootId: z.string(),
+  pid: z.int().positive(),
+  startTime: z.string().regex(/^[0-9]{1,20}$/),
+  offer: offerSchema,
+  /** Whom the client wants to be. */
+  user: z.string(),
+  permitted: z.array(z.strictObject({ name: targetName, address, port })),
+  offeredAtSeconds: unixSeconds,
+  /** null: offered, nobody is logged in yet. */
+  startedAtSeconds: unixSeconds.nullable(),
+});
+
+export type Connection = z.infer<typeof connectionSchema>;
+
+/** `boot id:pid:start time` of the monitor: the connection's name, unique for ever. */
+export function connectionKey({ bootId, pid, startTime }: Pick<Connection, 'bootId' | 'pid' | 'startTime'>) {
+  return `${bootId}:${pid}:${startTime}`;
+}
+
+export function writeConnectionFile(folder: string, connection: Connection): void {
+  const beside = join(folder, `.${randomBytes(6).toString('hex')}`);
+  const file = openSync(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    writeSync(file, JSON.stringify(connection));
+  } finally {
+    closeSync(file);
+  }
+  renameSync(beside, pathOf(folder, connection));
+}
+
+export function removeConnectionFile(folder: string, connection: Connection): void {
+  rmSync(pathOf(folder, connection), { force: true });
+}
+
+/** All that can be read; files that can't are named in `damaged`, since each may stand for somebody who is connected. */
+export function readConnectionFiles(folder: string): { connections: Connection[]; damaged: string[] } {
+  const connections: Connection[] = [];
+  const damaged: string[] = [];
+  for (const name of readdirSync(folder)) {
+    // The rest of a write that a crash cut off: its login was never answered.
+    if (name.startsWith('.')) rmSync(join(folder, name), { force: true });
+    else {
+      const connection = readConnection(join(folder, name));
+      if (connection) connections.push(connection);
+      else damaged.push(name);
+    }
+  }
+  return { connections, damaged };
+}
+
+function readConnection(path: string): Connection | undefined {
+  try {
+    return connectionSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+function pathOf(folder: string, connection: Connection): string {
+  return join(folder, `${connection.bootId}-${connection.pid}-${connection.startTime}.json`);
+}

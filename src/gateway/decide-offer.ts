@@ -1,0 +1,111 @@
+/**
+ * What an offered certificate may do on this machine, pure: facts of the installed state in, decision out. The names
+ * follow sshd: the user is who the client wants to log in as.
+ */
+import type { CompanionState } from '../api/companions.ts';
+import { decideAccess, unknownTarget } from '../policy/decide-access.ts';
+import type { AccountFacts, TargetFacts } from '../policy/facts.ts';
+import type { Reasons } from '../policy/reasons.ts';
+import { type Offer, sessionOf } from './offered-certificate.ts';
+
+/** What decisions are made from: the installed state, and the sessions that are known to have ended. */
+export interface Facts {
+  readonly state: CompanionState;
+  readonly endedSessions: ReadonlySet<string>;
+  readonly nowSeconds: number;
+}
+
+export interface Refused {
+  readonly target: string;
+  readonly reasons: Reasons;
+}
+
+export interface OfferDecision {
+  /** Targets that this connection may go to. */
+  readonly allowed: readonly TargetFacts[];
+  /** Targets that the person may see but not enter, and why. */
+  readonly refused: readonly Refused[];
+}
+
+const nothing: OfferDecision = { allowed: [], refused: [] };
+
+/** Both lists empty: no answer at all, as for a name that does not exist. */
+export function decideOffer(offer: Offer, user: string, facts: Facts): OfferDecision {
+  const account = accountOf(offer, facts.state);
+  if (account === undefined || facts.endedSessions.has(offer.sessionId)) return nothing;
+  const decided = targetsBehind(user, facts.state).map((target) => ({
+    target,
+    decision: judge(offer, account, target, facts, 'start'),
+  }));
+  const allowed = decided.filter(({ decision }) => decision.allowed).map(({ target }) => target);
+  const refused = decided.flatMap(({ target, decision }) =>
+    !decision.allowed && decision.visible ? [{ target: target.targetName, reasons: decision.reasons }] : [],
+  );
+  return { allowed, refused };
+}
+
+/** Whether a connection that was allowed to a target may go on to it. */
+export function mayGoOn(offer: Offer, target: PermittedTarget, facts: Facts): boolean {
+  const account = accountOf(offer, facts.state);
+  // A target that moved is another machine: the way to the old address must close.
+  const now = indexOf(facts.state).targets.get(target.name);
+  if (account === undefined || now === undefined) return false;
+  if (now.address !== target.address || now.port !== target.port) return false;
+  return judge(offer, account, now, facts, 'running').allowed;
+}
+
+export interface PermittedTarget {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export function accountOf(offer: Offer, state: CompanionState): AccountFacts | undefined {
+  const account = indexOf(state).accounts.get(offer.account);
+  return account?.organization === offer.organization ? account : undefined;
+}
+
+interface StateIndex {
+  readonly accounts: ReadonlyMap<string, AccountFacts>;
+  readonly targets: ReadonlyMap<string, TargetFacts>;
+}
+
+/** Made once per state: every connection is judged again every second. */
+const indexes = new WeakMap<CompanionState, StateIndex>();
+
+function indexOf(state: CompanionState): StateIndex {
+  const made = indexes.get(state) ?? {
+    accounts: new Map(state.accounts.map((account) => [account.name, account])),
+    targets: new Map(state.targets.map((target) => [target.targetName, target])),
+  };
+  indexes.set(state, made);
+  return made;
+}
+
+/** Which targets a login name stands for here. */
+function targetsBehind(user: string, state: CompanionState): readonly TargetFacts[] {
+  const { companion, targets } = state;
+  if (companion.kind === 'host') return targets.filter(({ login }) => login === user);
+  if (companion.gateway_login !== null) return user === companion.gateway_login ? targets : [];
+  const target = indexOf(state).targets.get(user);
+  return target ? [target] : [];
+}
+
+function judge(
+  offer: Offer,
+  account: AccountFacts,
+  target: TargetFacts,
+  { state, endedSessions, nowSeconds }: Facts,
+  phase: 'start' | 'running',
+) {
+  // People of one organization never learn of another's targets, whatever a rule says.
+  if (account.organization !== target.organization) return unknownTarget;
+  return decideAccess({
+    account,
+    session: sessionOf(offer, phase, endedSessions.has(offer.sessionId)),
+    target,
+    rules: state.access_rules,
+    nowSeconds,
+    phase,
+  });
+}

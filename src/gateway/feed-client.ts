@@ -1,0 +1,142 @@
+/**
+ * Hears from the CA: a stream of server-sent events, and a poll whenever the stream could not be opened, with growing
+ * and random pauses, so that all companions do not come back at the same moment. What arrives is handed over as a
+ * parsed document; whether it may be installed is for others.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { z } from 'zod';
+import {
+  type Acknowledgement,
+  type CompanionState,
+  type ConnectionReport,
+  companionState,
+  connectionReportReply,
+} from '../api/companions.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { readEvents } from './event-stream.ts';
+import type { Log } from './log.ts';
+import { openResponse, requestJson, type Server } from './server-request.ts';
+
+export interface FeedClientOptions {
+  readonly server: Server;
+  /** In the order of arrival, one at a time. Must not throw. */
+  readonly onState: (state: CompanionState) => Promise<void>;
+  /** A stream was opened: now is the time to report. Must not throw. */
+  readonly onConnected: () => void;
+  /** Anything was heard, a heartbeat included. */
+  readonly onContact: () => void;
+  readonly log: Log;
+  readonly pauses?: { readonly firstMilliseconds: number; readonly longestMilliseconds: number };
+  /** Longer silence than this, heartbeats included, means that the line is dead. */
+  readonly silenceMilliseconds?: number;
+}
+
+export interface FeedClient {
+  acknowledge(acknowledgement: Acknowledgement): Promise<void>;
+  /** @returns sessions among them that have ended */
+  report(report: ConnectionReport): Promise<readonly string[]>;
+  stop(): Promise<void>;
+}
+
+export function startFeedClient(options: FeedClientOptions): FeedClient {
+  const { server } = options;
+  const stopping = new AbortController();
+  const running = run(options, stopping.signal);
+  return {
+    async acknowledge(body) {
+      await requestJson(server, '/v1/companions/acknowledgement', z.unknown(), {
+        body,
+        signal: stopping.signal,
+      });
+    },
+    async report(body) {
+      const reply = await requestJson(server, '/v1/companions/connections', connectionReportReply, {
+        body,
+        signal: stopping.signal,
+      });
+      return reply.ended_sessions;
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+async function run(options: FeedClientOptions, stopped: AbortSignal): Promise<void> {
+  const { firstMilliseconds, longestMilliseconds } = options.pauses ?? {
+    firstMilliseconds: 250,
+    longestMilliseconds: 30_000,
+  };
+  let failures = 0;
+  while (!stopped.aborted) {
+    try {
+      await stream(options, stopped, () => {
+        failures = 0;
+      });
+    } catch (error) {
+      if (stopped.aborted) return;
+      report(options.log, 'feed.interrupted', error);
+    }
+    const longest = Math.min(longestMilliseconds, firstMilliseconds * 2 ** Math.min(failures, 20));
+    await wait(Math.random() * longest, undefined, { signal: stopped }).catch(() => {});
+    if (failures > 0 && !stopped.aborted) await poll(options, stopped);
+    failures++;
+  }
+}
+
+async function stream(options: FeedClientOptions, stopped: AbortSignal, onOpen: () => void): Promise<void> {
+  const silence = new AbortController();
+  const limit = options.silenceMilliseconds ?? 60_000;
+  const timer = setTimeout(() => silence.abort(new Error('nothing was heard for too long')), limit);
+  timer.unref();
+  try {
+    const response = await openResponse(options.server, '/v1/companions/feed', {
+      signal: AbortSignal.any([stopped, silence.signal]),
+      accept: 'text/event-stream',
+    });
+    if (response.body === null) return;
+    onOpen();
+    options.onContact();
+    options.onConnected();
+    const heard = () => {
+      timer.refresh();
+      options.onContact();
+    };
+    for await (const { event, data } of readEvents(response.body, heard)) {
+      if (event === 'state') await handOver(options, data);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function handOver({ onState, log }: FeedClientOptions, data: string): Promise<void> {
+  let state: CompanionState;
+  try {
+    state = companionState.parse(JSON.parse(data));
+  } catch (error) {
+    // The next one may be better; the old one stays.
+    report(log, 'feed.state_unreadable', error);
+    return;
+  }
+  await onState(state);
+}
+
+async function poll(options: FeedClientOptions, stopped: AbortSignal): Promise<void> {
+  try {
+    const state = await requestJson(options.server, '/v1/companions/state', companionState, {
+      signal: stopped,
+    });
+    options.onContact();
+    await options.onState(state);
+  } catch (error) {
+    if (!stopped.aborted) report(options.log, 'feed.unreachable', error);
+  }
+}
+
+function report(log: Log, event: string, error: unknown): void {
+  const detail = isSallyportError(error) ? (error.detail ?? null) : null;
+  const message = error instanceof Error ? error.message : 'unknown';
+  log({ level: 'warning', event, message, facts: { detail } });
+}

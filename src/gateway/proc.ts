@@ -1,0 +1,92 @@
+/**
+ * Processes as Linux tells of them in /proc (proc(5)). A process is its id AND its start time: ids are used again. All
+ * reads are synchronous; the kernel answers from memory, and between a look and a signal nothing may come in between.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+export interface ProcessId {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot, as text (a u64). */
+  readonly startTime: string;
+}
+
+export interface ProcessStat extends ProcessId {
+  /** The program's name, at most 15 bytes; a process can change it. */
+  readonly name: string;
+  readonly state: string;
+  readonly parent: number;
+  /** The leader of its session (setsid), which outlives a change of parent. */
+  readonly session: number;
+}
+
+/** Reads the one line of /proc/PID/stat. The name stands in parentheses and may itself hold spaces and parentheses. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  if (open < 1 || close < open) return undefined;
+  const pid = Number(text.slice(0, open));
+  // From field 3 on.
+  const fields = text
+    .slice(close + 1)
+    .trim()
+    .split(' ');
+  const [state, parent, , session] = fields;
+  const startTime = fields[19];
+  if (!Number.isInteger(pid) || !state || !parent || !session || !startTime) return undefined;
+  return {
+    pid,
+    startTime,
+    name: text.slice(open + 1, close),
+    state,
+    parent: Number(parent),
+    session: Number(session),
+  };
+}
+
+/** Undefined if there is no such process. */
+export function readProcess(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A zombie runs no code and holds no connection; it only waits for its parent to ask for its status. */
+export function isAlive({ state }: ProcessStat): boolean {
+  return state !== 'Z' && state !== 'X';
+}
+
+/** The process if the one with this id is still the very same one and alive. */
+export function readSameProcess({ pid, startTime }: ProcessId): ProcessStat | undefined {
+  const found = readProcess(pid);
+  return found && found.startTime === startTime && isAlive(found) ? found : undefined;
+}
+
+/** Every process that lives now. */
+export function readProcesses(): ProcessStat[] {
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map((name) => readProcess(Number(name)))
+    .filter((found) => found !== undefined)
+    .filter(isAlive);
+}
+
+/** What the process calls itself; sshd writes there what it is doing. Empty if it may not be read. */
+export function readTitle(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+/** Changes at every boot, so that an id and a start time of another boot are never taken for this one's. */
+export function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'ascii').trim();
+  } catch (cause) {
+    throw new SallyportError('install_failed', 'A companion needs Linux with /proc mounted.', { cause });
+  }
+}

@@ -1,0 +1,79 @@
+/** The sshd that this companion stands beside: who its listener is, which processes are its monitors, and reloading it. */
+import { readFileSync } from 'node:fs';
+import {
+  type ProcessId,
+  type ProcessStat,
+  readProcess,
+  readProcesses,
+  readSameProcess,
+  readTitle,
+} from './proc.ts';
+
+/** sshd-session is the monitor since OpenSSH 9.8. */
+const sshdNames: ReadonlySet<string> = new Set(['sshd', 'sshd-session']);
+
+export interface SshdListener {
+  /** The listener now, read anew each time: sshd may have been restarted. Undefined if none runs. */
+  current(): ProcessStat | undefined;
+  /** The process if it is a connection's monitor: an sshd directly below the listener, which nobody else can become. */
+  monitor(pid: number): ProcessStat | undefined;
+  /** All of them. */
+  monitors(): ProcessStat[];
+  /** Makes sshd read its configuration and host certificate again; false if it does not run. Connections go on. */
+  reload(): boolean;
+}
+
+export function createSshdListener(pidFile: string): SshdListener {
+  const current = () => {
+    const pid = readPid(pidFile);
+    const found = pid === undefined ? undefined : readProcess(pid);
+    return found?.name === 'sshd' ? found : undefined;
+  };
+  return {
+    current,
+    monitor(pid) {
+      const listener = current();
+      const found = readProcess(pid);
+      return listener && found && isMonitor(found, listener) ? found : undefined;
+    },
+    monitors() {
+      const listener = current();
+      return listener ? readProcesses().filter((found) => isMonitor(found, listener)) : [];
+    },
+    reload() {
+      const listener = current();
+      if (listener === undefined || readSameProcess(listener) === undefined) return false;
+      process.kill(listener.pid, 'SIGHUP');
+      return true;
+    },
+  };
+}
+
+/**
+ * Whether somebody is logged in on the connection: its monitor has a child that serves the user. What sshd's children
+ * are is told by their titles: "sshd: alice [net]" is still on its way in, "sshd: alice" and "sshd: alice@pts/1" are in.
+ */
+export function servesUser(monitor: ProcessId, processes: readonly ProcessStat[]): boolean {
+  const candidates = processes.filter(
+    ({ pid, parent, name }) => sshdNames.has(name) && (parent === monitor.pid || pid === monitor.pid),
+  );
+  return candidates.some(({ pid }) => {
+    const title = readTitle(pid);
+    // For root there is no second process: the monitor itself serves the session and says so.
+    if (pid === monitor.pid) return /^sshd(-session)?: [^ ]+@/.test(title);
+    return /^sshd(-session)?: [^ ]+$/.test(title);
+  });
+}
+
+function isMonitor(found: ProcessStat, listener: ProcessStat): boolean {
+  return found.parent === listener.pid && sshdNames.has(found.name);
+}
+
+function readPid(pidFile: string): number | undefined {
+  try {
+    const text = readFileSync(pidFile, 'ascii').trim();
+    return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
