@@ -23,7 +23,8 @@ create table accounts (
   id uuid default gen_random_uuid() constraint accounts_pkey primary key,
   organization_id uuid not null constraint accounts_organization_fkey references organizations (id),
   name text not null constraint accounts_name_key unique
-    constraint accounts_name_check check (name ~ '^[a-z0-9_+][a-z0-9._+-]*@[a-z0-9-]+(\.[a-z0-9-]+)+$'),
+    constraint accounts_name_check check
+    (name ~ '^[a-z0-9_][a-z0-9._+-]*@[a-z0-9-]+(\.[a-z0-9-]+)+$' and length(name) <= 100),
   display_name text not null,
   disabled_at timestamptz,
   created_at timestamptz not null default now()
@@ -280,6 +281,7 @@ create table connections (
   end_reason text,
   constraint connections_key_key unique (companion_id, connection_key)
 );
+create index connections_session_index on connections (session_id) where ended_at is null;
 comment on table connections is 'Live SSH connections as companions report them.';
 
 create table audit_events (

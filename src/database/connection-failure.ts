@@ -44,7 +44,7 @@ export function asDatabaseError(error: unknown): unknown {
   const { code, message } = error as { code?: string; message: string };
   return new SallyportError(
     'database_unavailable',
-    'The database does not answer. Nothing was changed; try again in a moment. ' +
+    'The database does not answer. Try again in a moment. ' +
       'If you run this server: check that Postgres is up and that DATABASE_URL is right.',
     { detail: `${code ?? 'no code'}: ${message}`, cause: error },
   );

@@ -1,7 +1,7 @@
 /** The numbered SQL files of migrations/, run in order, all in one transaction, each once. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { Database, Tx } from './database.ts';
@@ -32,12 +32,21 @@ async function readMigrations(): Promise<Record<string, Migration>> {
   for (const file of files.sort()) {
     const statements = await readFile(join(migrationsFolder, file), 'utf8');
     migrations[basename(file, '.sql')] = {
-      up: async (db) => {
-        await sql.raw(statements).execute(db);
-      },
+      up: (db) => runStatements(db, statements),
     };
   }
   return migrations;
+}
+
+/** In a savepoint: after a failure the migrator has a lock to give back, and Postgres would refuse that statement too. */
+async function runStatements(db: Kysely<unknown>, statements: string): Promise<void> {
+  await sql`savepoint migration`.execute(db);
+  try {
+    await sql.raw(statements).execute(db);
+  } catch (error) {
+    await sql`rollback to savepoint migration`.execute(db);
+    throw error;
+  }
 }
 
 /** Old code on a newer schema would write rows that the newer code takes for its own. */

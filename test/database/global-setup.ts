@@ -31,7 +31,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return () => rm(folder, { recursive: true, force: true });
   }
   const cluster = await startPostgresCluster(programs);
-  await createTemplate(cluster.url('postgres'), cluster.url(templateDatabase));
+  try {
+    await createTemplate(cluster.url('postgres'), cluster.url(templateDatabase));
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
   project.provide('postgresUrl', cluster.url('postgres'));
   return async () => {
     await cluster.stop();
@@ -45,8 +50,7 @@ async function createTemplate(maintenanceUrl: string, templateUrl: string): Prom
   try {
     await client.query(`create database ${templateDatabase}`);
     const template = await openPostgres({ url: templateUrl });
-    await migrateToLatest(template.db);
-    await template.close();
+    await migrateToLatest(template.db).finally(() => template.close());
     // A session on it would keep others from cloning it.
     await client.query(`alter database ${templateDatabase} with allow_connections false`);
   } finally {
