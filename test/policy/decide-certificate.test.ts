@@ -82,7 +82,7 @@ describe('decideCertificate', () => {
   });
 
   it.each(['', 'root', 'bob@example.com,root', 'Bob@example.com', '*'])(
-    'refuses an account named %j: no certificate without a good principal',
+    '[abuse 7] [abuse 12] refuses an account named %j: no certificate without a good principal',
     (name) => {
       expect(codes({ account: { ...bob, name } })).toEqual(['account_name_invalid']);
     },

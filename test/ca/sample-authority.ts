@@ -1,0 +1,153 @@
+/** A certificate authority on a fresh database, with people to certify and a clock that stands still. */
+import { randomUUID, sign } from 'node:crypto';
+import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
+import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
+import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import type { Signer } from '../../src/ca/signer.ts';
+import type { DatabaseHandle } from '../../src/database/database.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
+import type { ErrorCode } from '../../src/errors/codes.ts';
+import { isSallyportError } from '../../src/errors/sallyport-error.ts';
+import { createOrganization } from '../../src/inventory/organization.ts';
+import { type NewSession, startSession } from '../../src/sessions/start-session.ts';
+import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signSshsig } from '../../src/ssh/sshsig.ts';
+
+export const domain = 'ca.example.com';
+export const issuer = 'https://login.example.com';
+export const startTime = new Date('2027-01-15T08:00:00.500Z');
+export const startSeconds = Math.floor(startTime.getTime() / 1000);
+
+export function memorySigner(key: GeneratedKey = generateEd25519()): Signer {
+  return { publicKey: key.publicKeyBlob, sign: async (bytes) => sign(null, bytes, key.privateKey) };
+}
+
+export interface Person {
+  readonly accountId: string;
+  readonly sessionId: string;
+}
+
+export interface SampleAuthority {
+  readonly authority: CertificateAuthority;
+  readonly database: DatabaseHandle;
+  readonly clock: { now: Date };
+  readonly userKey: GeneratedKey;
+  readonly hostSigner: Signer;
+  readonly organizationId: string;
+  /** A new account `<name>@example.com` with a login session. */
+  person(name: string, session?: Partial<NewSession>): Promise<Person>;
+  /** Another login of the account. */
+  login(accountId: string, session?: Partial<NewSession>): Promise<Person>;
+}
+
+export async function sampleAuthority(
+  database: DatabaseHandle,
+  organization: { mfaMaxAgeSeconds?: number } = {},
+): Promise<SampleAuthority> {
+  const clock = { now: startTime };
+  const userKey = generateEd25519();
+  const hostSigner = memorySigner();
+  const organizationId = await inTransaction(database.db, (tx) =>
+    createOrganization(tx, { slug: 'example', name: 'Example', domains: ['example.com'], ...organization }),
+  );
+  const authority = await createCertificateAuthority({
+    database,
+    userSigner: memorySigner(userKey),
+    hostSigner,
+    domain,
+    clock: () => clock.now,
+  });
+
+  async function login(accountId: string, session: Partial<NewSession> = {}): Promise<Person> {
+    const sessionId = await inTransaction(database.db, (tx) =>
+      startSession(
+        tx,
+        {
+          accountId,
+          kind: 'helper',
+          issuer,
+          amr: ['pwd', 'otp'],
+          acr: null,
+          authTime: new Date(clock.now.getTime() - 60_000),
+          mfa: true,
+          expiresAt: new Date(clock.now.getTime() + 12 * 3_600_000),
+          clientAddress: null,
+          clientName: null,
+          ...session,
+        },
+        clock.now,
+      ),
+    );
+    return { accountId, sessionId };
+  }
+
+  async function person(name: string, session: Partial<NewSession> = {}): Promise<Person> {
+    const identity = {
+      issuer,
+      subject: name,
+      accountName: `${name}@example.com`,
+      displayName: name,
+      groups: [],
+      organizationSlug: 'example',
+    };
+    const { accountId } = await inTransaction(database.db, (tx) =>
+      accountForIdentity(tx, identity, clock.now),
+    );
+    return await login(accountId, session);
+  }
+
+  return { authority, database, clock, userKey, hostSigner, organizationId, person, login };
+}
+
+/** What `sally` sends: a key, and its proof over a fresh challenge. */
+export async function requestFor(
+  { createChallenge }: Pick<CertificateAuthority, 'createChallenge'>,
+  sessionId: string,
+  key: GeneratedKey = generateEd25519(),
+): Promise<CertificateRequest> {
+  const { challenge, namespace } = await createChallenge(sessionId);
+  return {
+    public_key: lineOf(key),
+    request_id: randomUUID(),
+    possession: await provePossession(key, { sessionId, challenge, namespace }),
+  };
+}
+
+export async function provePossession(
+  key: GeneratedKey,
+  proof: { sessionId: string; challenge: string; namespace: string },
+): Promise<CertificateRequest['possession']> {
+  const { sessionId, challenge, namespace } = proof;
+  const signature = await signSshsig({
+    message: possessionMessage(sessionId, challenge),
+    namespace,
+    publicKeyBlob: key.publicKeyBlob,
+    sign: (bytes) => sign(null, bytes, key.privateKey),
+  });
+  return { challenge, signature };
+}
+
+export function lineOf(key: GeneratedKey): string {
+  return publicKeyLine({ type: 'ssh-ed25519', blob: key.publicKeyBlob, comment: 'sample' });
+}
+
+/** The code of the error with which something was refused. Success, and any other error, fail the test. */
+export async function refusalCode(attempt: Promise<unknown>): Promise<ErrorCode> {
+  const failure = await attempt.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (isSallyportError(failure)) return failure.code;
+  throw failure ?? new Error('nothing was refused');
+}
+
+/** How many user certificates a session has. */
+export async function certificatesOf({ db }: DatabaseHandle, sessionId: string): Promise<number> {
+  const rows = await db
+    .selectFrom('certificates')
+    .select('serial')
+    .where('session_id', '=', sessionId)
+    .execute();
+  return rows.length;
+}
