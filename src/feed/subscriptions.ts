@@ -1,5 +1,6 @@
 /** Who hears of new states on this replica. */
 import type { CompanionState } from '../api/companions.ts';
+import type { StateOfEnrolment } from './companion-state.ts';
 
 export interface Subscriber {
   /** Called with ever newer states. */
@@ -12,8 +13,10 @@ export interface Subscription {
   close(): void;
 }
 
-interface Listed extends Subscriber {
+interface Listed {
+  readonly subscriber: Subscriber;
   lastVersion: bigint;
+  enrolledAt: Date | null;
 }
 
 export class Subscriptions {
@@ -24,7 +27,7 @@ export class Subscriptions {
   }
 
   add(companionId: string, subscriber: Subscriber): Subscription {
-    const listed: Listed = { ...wrapped(subscriber), lastVersion: -1n };
+    const listed: Listed = { subscriber, lastVersion: -1n, enrolledAt: null };
     const set = this.#byCompanion.get(companionId) ?? new Set();
     this.#byCompanion.set(companionId, set.add(listed));
     return {
@@ -36,13 +39,21 @@ export class Subscriptions {
     };
   }
 
-  /** Gives the state to those who have an older one; a state that was overtaken goes to nobody. */
-  deliver(companionId: string, state: CompanionState): void {
+  /**
+   * Gives the state to those who have an older one; a state that was overtaken goes to nobody. Who subscribed before
+   * another machine enrolled in its place is cut off.
+   */
+  deliver(companionId: string, { state, enrolledAt }: StateOfEnrolment): void {
     const version = BigInt(state.version);
-    for (const subscriber of this.#byCompanion.get(companionId) ?? []) {
-      if (version <= subscriber.lastVersion) continue;
-      subscriber.lastVersion = version;
-      subscriber.send(state);
+    for (const listed of this.#byCompanion.get(companionId) ?? []) {
+      listed.enrolledAt ??= enrolledAt;
+      if (version <= listed.lastVersion) continue;
+      if (listed.enrolledAt.getTime() !== enrolledAt.getTime()) {
+        listed.subscriber.end();
+        continue;
+      }
+      listed.lastVersion = version;
+      listed.subscriber.send(state);
     }
   }
 
@@ -52,11 +63,7 @@ export class Subscriptions {
     for (const id of ids) {
       const set = this.#byCompanion.get(id) ?? new Set();
       this.#byCompanion.delete(id);
-      for (const subscriber of set) subscriber.end();
+      for (const { subscriber } of set) subscriber.end();
     }
   }
-}
-
-function wrapped({ send, end }: Subscriber): Subscriber {
-  return { send, end };
 }

@@ -1,9 +1,10 @@
 /** The hook that finds out who is asking, before a body is read: one row per kind of authentication. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { inSnapshot } from '../database/transaction.ts';
+import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { companionByCredential } from '../inventory/companion-credentials.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
+import { touchSession } from '../sessions/touch-session.ts';
 import type { AppParts } from './app-parts.ts';
 import type { Caller, PersonCaller } from './callers.ts';
 import { membershipOf } from './membership.ts';
@@ -26,8 +27,10 @@ export function authenticateRequests(app: FastifyInstance, parts: Parts): void {
   app.addHook('onRequest', async (request, reply) => {
     const { auth } = request.routeOptions.config ?? {};
     // No route: the answer is "not found" and needs no caller.
-    if (auth === undefined) return;
+    if (auth === undefined) return undefined;
     request.caller = await authenticators[auth](request, reply, parts);
+    // Sent elsewhere, to sign in: no handler runs.
+    return reply.sent ? reply : undefined;
   });
 }
 
@@ -80,8 +83,11 @@ async function browser(request: FastifyRequest, reply: FastifyReply, parts: Part
   const now = clock();
   const session = cookie === undefined ? undefined : await sessionByCookie(database.db, cookie, now);
   if (cookie !== undefined && session !== undefined) {
-    const membership = await inSnapshot(database.db, (tx) => membershipOf(tx, session.accountId, now));
     const { sessionId, accountId } = session;
+    const membership = await inTransaction(database.db, async (tx) => {
+      await touchSession(tx, sessionId, now);
+      return await membershipOf(tx, accountId, now);
+    });
     return {
       kind: 'browser',
       id: sessionId,

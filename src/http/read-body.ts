@@ -1,5 +1,5 @@
 /** Reads bodies: JSON only, in the strict reading. Scopes that take other bodies say so themselves. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -10,7 +10,7 @@ export function readJsonBodies(app: FastifyInstance): void {
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
-    async (request: { headers: { 'content-type'?: string } }, body: Buffer) => {
+    async (request: FastifyRequest, body: Buffer) => {
       const charset = /charset\s*=\s*"?([^";\s]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
       if (charset !== undefined && charset.toLowerCase() !== 'utf-8') {
         throw new SallyportError(

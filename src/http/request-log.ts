@@ -2,7 +2,7 @@
  * One line per request: who (ids), which route, what came of it. Never a body, a header, a query or a path with ids in
  * it; what should never get there is redacted all the same.
  */
-import type { FastifyInstance, FastifyServerOptions } from 'fastify';
+import type { FastifyInstance, FastifyLoggerOptions } from 'fastify';
 
 export interface LogSettings {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -26,7 +26,10 @@ const secrets = [
 ];
 
 /** Fastify's `logger` option. */
-export function loggerOptions({ level, stream }: LogSettings): FastifyServerOptions['logger'] {
+export function loggerOptions({
+  level,
+  stream,
+}: LogSettings): FastifyLoggerOptions & { redact: { paths: string[]; censor: string } } {
   return {
     level,
     ...(stream ? { stream } : {}),
@@ -34,7 +37,7 @@ export function loggerOptions({ level, stream }: LogSettings): FastifyServerOpti
       paths: secrets.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]),
       censor: '[redacted]',
     },
-    serializers: { req: () => undefined, res: () => undefined },
+    serializers: { req: () => ({}), res: () => ({}) },
   };
 }
 

@@ -15,6 +15,10 @@ export function mfaBadge(session: SessionDocument): Html {
     : html`<span class="badge warn">No MFA</span>`;
 }
 
+export function isLive(session: SessionDocument, nowSeconds: number): boolean {
+  return session.ended_at === null && session.expires_at > nowSeconds;
+}
+
 export function stateBadge(session: SessionDocument, nowSeconds: number): Html {
   if (session.ended_at !== null) return html`<span class="badge ended">Ended</span>`;
   if (session.expires_at <= nowSeconds) return html`<span class="badge ended">Expired</span>`;

@@ -2,7 +2,7 @@
 import type { SessionDocument } from '../api/sessions.ts';
 import { type Html, html } from './html.ts';
 import { layout, type PageFrame } from './layout.ts';
-import { clientWords, kindName, mfaBadge } from './session-facts.ts';
+import { clientWords, isLive, kindName, mfaBadge, stateBadge } from './session-facts.ts';
 import { moment } from './times.ts';
 
 export interface SessionsView {
@@ -15,7 +15,7 @@ export interface SessionsView {
 }
 
 export function sessionsPage(view: SessionsView): string {
-  const count = view.sessions.length;
+  const live = view.sessions.filter((session) => isLive(session, view.nowSeconds)).length;
   return layout({
     title: 'Sessions',
     person: view.person,
@@ -29,9 +29,9 @@ export function sessionsPage(view: SessionsView): string {
         : html`Where you are signed in. Ending a session ends its certificates and its live SSH connections.`
     }</p>
 </div>
-<section id="sessions" data-refresh="5000" aria-label="Live sessions">
-${count === 0 ? emptyWords : table(view)}
-<p class="note">${count === 1 ? '1 live session' : `${count} live sessions`}</p>
+<section id="sessions" data-refresh="5000" aria-label="Sessions">
+${view.sessions.length === 0 ? emptyWords : table(view)}
+<p class="note">${live === 1 ? '1 live session' : `${live} live sessions`}; those that ended stay listed for a day.</p>
 </section>`,
   });
 }
@@ -53,7 +53,8 @@ ${view.sessions.map((session) => row(session, view))}
 
 function row(session: SessionDocument, view: SessionsView): Html {
   const own = session.id === view.ownSessionId;
-  return html`<tr data-session="${session.id}">
+  const live = isLive(session, view.nowSeconds);
+  return html`<tr data-session="${session.id}" data-state="${live ? 'live' : 'ended'}">
 <th scope="row" data-label="Account"><a href="/console/sessions/${session.id}"><bdi>${session.account}</bdi></a>${
     own && html` <span class="badge">This browser</span>`
   }</th>
@@ -63,8 +64,12 @@ function row(session: SessionDocument, view: SessionsView): Html {
 <td data-label="From"><span class="stack">${clientWords(session)}</span></td>
 <td data-label="Connections" class="number">${quantity(session.connections)}</td>
 <td data-label="Certificates" class="number">${quantity(session.certificates)}</td>
-<td class="action"><a class="button danger small" href="/console/sessions/${session.id}/end">End session<span class="unseen"> of ${session.account}</span></a></td>
+<td class="action">${live ? endButton(session) : stateBadge(session, view.nowSeconds)}</td>
 </tr>`;
+}
+
+function endButton(session: SessionDocument): Html {
+  return html`<a class="button danger small" href="/console/sessions/${session.id}/end">End session<span class="unseen"> of ${session.account}</span></a>`;
 }
 
 function quantity(count: number): Html {

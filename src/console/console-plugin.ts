@@ -1,0 +1,24 @@
+/** The console: pages for admins, and for everybody about themselves. Register it on the HTTP application. */
+import formbody from '@fastify/formbody';
+import type { FastifyInstance } from 'fastify';
+import { companionRoutes } from './companion-routes.ts';
+import type { ConsoleParts } from './console-parts.ts';
+import { consoleHome } from './return-path.ts';
+import { sessionRoutes } from './session-routes.ts';
+import { signInRoutes } from './sign-in-routes.ts';
+
+export function consolePlugin(parts: ConsoleParts): (app: FastifyInstance) => Promise<void> {
+  return async (app) => {
+    // Its forms, and nothing else: a body of another kind is refused.
+    app.removeAllContentTypeParsers();
+    await app.register(formbody, { bodyLimit: 4096 });
+    for (const url of ['/', '/console']) {
+      app.get(url, { config: { auth: 'none', purpose: 'leads to the console' } }, async (_request, reply) =>
+        reply.redirect(consoleHome, 303),
+      );
+    }
+    signInRoutes(app, parts);
+    sessionRoutes(app, parts);
+    companionRoutes(app, parts);
+  };
+}

@@ -1,0 +1,93 @@
+/** Login sessions: an admin's organization, or one's own. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { inSnapshot } from '../database/transaction.ts';
+import { type BrowserCaller, browserOf } from '../http/callers.ts';
+import { parseId } from '../http/parse-input.ts';
+import { revokeSession, type SessionScope, sessionWithin } from '../http/revoke-session.ts';
+import { sendPage } from '../http/security-headers.ts';
+import { clearSessionCookie } from '../http/session-cookie.ts';
+import { endSessionPage } from '../pages/end-session-page.ts';
+import { sessionPage } from '../pages/session-page.ts';
+import { sessionsPage } from '../pages/sessions-page.ts';
+import { listSessions } from '../sessions/session-documents.ts';
+import { carriedOut } from './carried-out.ts';
+import type { ConsoleParts } from './console-parts.ts';
+import { requireOwnForm } from './form.ts';
+
+export function sessionRoutes(app: FastifyInstance, parts: ConsoleParts): void {
+  const { database, publicUrl, clock } = parts;
+
+  app.get(
+    '/console/sessions',
+    { config: { auth: 'browser', purpose: 'page: sessions of the organization for admins, else one’s own' } },
+    async (request, reply) => {
+      const person = browserOf(request);
+      const now = clock();
+      const page = sessionsPage({
+        ...viewer(person, now),
+        organization: person.organization,
+        ownSessionId: person.sessionId,
+        sessions: await listSessions(database.db, scopeOf(person), now),
+      });
+      return sendPage(reply, page);
+    },
+  );
+
+  app.get(
+    '/console/sessions/:id',
+    { config: { auth: 'browser', purpose: 'page: one session, and who has carried out its end' } },
+    async (request, reply) => {
+      const person = browserOf(request);
+      const sessionId = idOf(request);
+      const now = clock();
+      const view = await inSnapshot(database.db, async (tx) => ({
+        session: await sessionWithin(tx, sessionId, scopeOf(person), now),
+        companions: await carriedOut(tx, { sessionId, organizationId: person.organizationId }),
+      }));
+      return sendPage(reply, sessionPage({ ...viewer(person, now), ...view }));
+    },
+  );
+
+  app.get(
+    '/console/sessions/:id/end',
+    { config: { auth: 'browser', purpose: 'page: asks before a session is ended' } },
+    async (request, reply) => {
+      const person = browserOf(request);
+      const sessionId = idOf(request);
+      const now = clock();
+      const session = await inSnapshot(database.db, (tx) =>
+        sessionWithin(tx, sessionId, scopeOf(person), now),
+      );
+      if (session.ended_at !== null) return reply.redirect(`/console/sessions/${sessionId}`, 303);
+      const isOwnBrowser = sessionId === person.sessionId;
+      return sendPage(reply, endSessionPage({ ...viewer(person, now), isOwnBrowser, session }));
+    },
+  );
+
+  app.post(
+    '/console/sessions/:id/end',
+    { config: { auth: 'browser', purpose: 'ends a session' } },
+    async (request, reply) => {
+      requireOwnForm(request);
+      const person = browserOf(request);
+      const sessionId = idOf(request);
+      const { account: by } = person;
+      await revokeSession(parts, { sessionId, within: scopeOf(person), by, reason: 'revoked' });
+      if (sessionId !== person.sessionId) return reply.redirect(`/console/sessions/${sessionId}`, 303);
+      clearSessionCookie(reply, publicUrl);
+      return reply.redirect('/console/signed-out', 303);
+    },
+  );
+}
+
+function idOf(request: FastifyRequest): string {
+  return parseId((request.params as { id?: unknown }).id, 'session');
+}
+
+function scopeOf({ role, organizationId, accountId }: BrowserCaller): SessionScope {
+  return role === 'admin' ? { organizationId } : { accountId };
+}
+
+function viewer(person: BrowserCaller, now: Date) {
+  return { person, isAdmin: person.role === 'admin', nowSeconds: Math.floor(now.getTime() / 1000) };
+}

@@ -1,0 +1,107 @@
+/**
+ * A companion's state: everything it decides with, whole. All facts and the version come from one snapshot, so a
+ * version never carries facts older than itself.
+ */
+import { accountsOfOrganization } from '../accounts/account.ts';
+import type { CompanionState } from '../api/companions.ts';
+import type { CertificateAuthority } from '../ca/ca-keys.ts';
+import type { CurrentKrl } from '../ca/current-krl.ts';
+import type { DatabaseHandle, Tx } from '../database/database.ts';
+import { inSnapshot } from '../database/transaction.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { rulesOfOrganization } from '../inventory/access-rules.ts';
+import { type Companion, companionById } from '../inventory/companion.ts';
+import { type Target, targetsOfCompanion } from '../inventory/target.ts';
+import { readStateVersion } from '../revocation/state-version.ts';
+import { endedSessionsOfOrganization } from './ended-sessions.ts';
+import { type RelevantFacts, relevantFacts } from './relevant-facts.ts';
+
+export interface StateParts {
+  readonly database: DatabaseHandle;
+  readonly authority: CertificateAuthority;
+  readonly publicUrl: URL;
+  readonly clock: () => Date;
+}
+
+interface Snapshot extends RelevantFacts {
+  readonly version: bigint;
+  readonly krlVersion: bigint;
+  readonly companion: Companion;
+  readonly enrolledAt: Date;
+  readonly targets: readonly Target[];
+  readonly endedSessions: readonly string[];
+}
+
+export interface StateOfEnrolment {
+  readonly state: CompanionState;
+  /** Another machine that enrols in this one's place has another moment: what was opened before is not its. */
+  readonly enrolledAt: Date;
+}
+
+/** @throws token_invalid or enrolment_refused if the companion is revoked or not enrolled */
+export async function companionState(parts: StateParts, companionId: string): Promise<StateOfEnrolment> {
+  const { database, authority, publicUrl, clock } = parts;
+  const now = clock();
+  const snapshot = await inSnapshot(database.db, (tx) => readSnapshot(tx, companionId, now));
+  // Outside the snapshot: they read the database themselves. Newer than the snapshot they do no harm.
+  const krl = await authority.currentKrl();
+  requireAtLeast(krl, snapshot.krlVersion);
+  const userAuthorities = await authority.userAuthorities();
+  const { companion, enrolledAt } = snapshot;
+  const state: CompanionState = {
+    format: 1,
+    version: `${snapshot.version}`,
+    companion: {
+      id: companion.id,
+      name: companion.name,
+      kind: companion.kind,
+      gateway_login: companion.gatewayLogin,
+    },
+    generated_at: Math.floor(now.getTime() / 1000),
+    user_authorities: userAuthorities.map(({ publicKeyLine, canaryLine }) => ({
+      public_key: publicKeyLine,
+      canary: canaryLine,
+    })),
+    krl: { version: krl.version, data: krl.data.toString('base64'), signature: krl.signature },
+    host_certificate: await authority.hostCertificateFor(companion.id),
+    targets: snapshot.targets.map(({ organizationId: _, ...target }) => target),
+    accounts: snapshot.accounts.map((account) => ({ ...account, groups: [...account.groups] })),
+    access_rules: [...snapshot.rules],
+    ended_sessions: [...snapshot.endedSessions],
+    public_url: publicUrl.href,
+  };
+  return { state, enrolledAt };
+}
+
+async function readSnapshot(tx: Tx, companionId: string, now: Date): Promise<Snapshot> {
+  const { version, krlVersion } = await readStateVersion(tx);
+  const companion = await companionById(tx, companionId);
+  const { organizationId, enrolledAt } = companion;
+  if (enrolledAt === null || companion.revokedAt !== null) throw notEnrolled();
+  const targets = await targetsOfCompanion(tx, companionId);
+  const everything = {
+    accounts: await accountsOfOrganization(tx, organizationId),
+    rules: await rulesOfOrganization(tx, organizationId),
+  };
+  return {
+    version,
+    krlVersion,
+    companion,
+    enrolledAt,
+    targets,
+    endedSessions: await endedSessionsOfOrganization(tx, organizationId, now),
+    ...relevantFacts(targets, everything, Math.floor(now.getTime() / 1000)),
+  };
+}
+
+function notEnrolled(): SallyportError {
+  return new SallyportError('token_invalid', 'This machine is not enrolled any more. Enrol it again.');
+}
+
+/** A list older than the facts beside it would be a revocation taken back. */
+function requireAtLeast(krl: CurrentKrl, version: bigint): void {
+  if (BigInt(krl.version) >= version) return;
+  throw new SallyportError('unavailable', 'The revocation list is not ready. Try again.', {
+    detail: `list ${krl.version}, facts ${version}`,
+  });
+}

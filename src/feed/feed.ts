@@ -1,0 +1,117 @@
+/**
+ * What companions are sent: each its own state, pushed when anything changed. A lost notification does no harm: the
+ * version is compared every few seconds, and a state is whole, so the next one brings everything.
+ */
+import type { Acknowledgement, CompanionState } from '../api/companions.ts';
+import type { CertificateAuthority } from '../ca/ca-keys.ts';
+import type { DatabaseHandle } from '../database/database.ts';
+import { stateChannel } from '../database/notify.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { readStateVersion } from '../revocation/state-version.ts';
+import { Acknowledgements, type CompanionProgress } from './acknowledgements.ts';
+import { companionState } from './companion-state.ts';
+import { Publisher } from './publisher.ts';
+import { type Subscriber, type Subscription, Subscriptions } from './subscriptions.ts';
+
+export interface FeedParts {
+  readonly database: DatabaseHandle;
+  readonly authority: CertificateAuthority;
+  readonly publicUrl: URL;
+  readonly clock: () => Date;
+  /** How often the version is read in case a notification was lost. */
+  readonly sweepMilliseconds?: number;
+}
+
+export interface Feed {
+  /** @throws token_invalid if the companion is not enrolled any more */
+  stateFor(companionId: string): Promise<CompanionState>;
+  /** Sends the present state, then every newer one. */
+  subscribe(companionId: string, subscriber: Subscriber): Promise<Subscription>;
+  acknowledge(companionId: string, acknowledgement: Acknowledgement): Promise<void>;
+  /** How far the organization's enrolled companions are, once all have `version` or the time is over. */
+  waitForAcknowledgements(
+    organizationId: string,
+    version: bigint,
+    timeoutMilliseconds: number,
+  ): Promise<CompanionProgress[]>;
+  /** Ends every subscription. */
+  close(): Promise<void>;
+}
+
+const sweepMilliseconds = 5_000;
+/** Each build takes a connection of the pool for a moment. */
+const buildsAtOnce = 4;
+
+export async function createFeed(parts: FeedParts): Promise<Feed> {
+  const { database, clock } = parts;
+  const subscriptions = new Subscriptions();
+  let published = -1n;
+
+  async function send(companionId: string): Promise<void> {
+    try {
+      subscriptions.deliver(companionId, await companionState(parts, companionId));
+    } catch (error) {
+      if (!isSallyportError(error) || !goneCodes.includes(error.code)) throw error;
+      subscriptions.end(companionId);
+    }
+  }
+
+  const publisher = new Publisher(async () => {
+    try {
+      const { version } = await readStateVersion(database.db);
+      await forEach(subscriptions.companionIds, buildsAtOnce, send);
+      published = version;
+    } catch {
+      // The database or the signer is away: `published` stays behind, and the sweep asks again.
+    }
+  });
+
+  const acknowledgements = new Acknowledgements(database, clock);
+  await acknowledgements.open();
+  const listener = await database.listen(stateChannel, () => publisher.ask());
+  const sweep = setInterval(async () => {
+    const current = await readStateVersion(database.db).catch(() => undefined);
+    if (current === undefined || current.version > published) publisher.ask();
+  }, parts.sweepMilliseconds ?? sweepMilliseconds);
+  sweep.unref();
+
+  return {
+    stateFor: async (companionId) => (await companionState(parts, companionId)).state,
+    async subscribe(companionId, subscriber) {
+      // Listed before its first state is read, so no change is missed between the two.
+      const subscription = subscriptions.add(companionId, subscriber);
+      try {
+        subscriptions.deliver(companionId, await companionState(parts, companionId));
+      } catch (error) {
+        subscription.close();
+        throw error;
+      }
+      return subscription;
+    },
+    acknowledge: (companionId, acknowledgement) => acknowledgements.record(companionId, acknowledgement),
+    waitForAcknowledgements: (organizationId, version, timeoutMilliseconds) =>
+      acknowledgements.wait(organizationId, version, timeoutMilliseconds),
+    async close() {
+      clearInterval(sweep);
+      subscriptions.end();
+      await listener.close();
+      await acknowledgements.close();
+      await publisher.idle();
+    },
+  };
+}
+
+/** The companion itself is no more, in contrast to an outage. */
+const goneCodes: readonly string[] = ['token_invalid', 'enrolment_refused', 'not_found'];
+
+async function forEach<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+}

@@ -1,0 +1,73 @@
+/** What gateways and hosts ask and tell. */
+import type { FastifyInstance } from 'fastify';
+import {
+  acknowledgement,
+  type CompanionState,
+  connectionReport,
+  type EnrolmentReply,
+  enrolmentRequest,
+} from '../api/companions.ts';
+import { replaceConnections } from '../connections/replace-connections.ts';
+import { inTransaction } from '../database/transaction.ts';
+import type { AppParts } from './app-parts.ts';
+import { companionOf } from './callers.ts';
+import { enrolCompanion } from './enrol-companion.ts';
+import { parseInput } from './parse-input.ts';
+import { streamStates } from './stream-states.ts';
+
+/** About 200 bytes a connection. */
+const largestReportBytes = 4 * 1024 * 1024;
+
+export function companionRoutes(
+  app: FastifyInstance,
+  parts: Pick<AppParts, 'database' | 'authority' | 'feed' | 'clock'>,
+): void {
+  const { database, feed, clock } = parts;
+
+  app.post(
+    '/v1/companions/enrol',
+    {
+      config: {
+        auth: 'none',
+        purpose: 'enrols a machine; takes a one-time token and a proof of its host key',
+      },
+    },
+    async (request): Promise<EnrolmentReply> =>
+      await enrolCompanion(parts, parseInput(enrolmentRequest, request.body, 'body')),
+  );
+
+  app.get(
+    '/v1/companions/feed',
+    { config: { auth: 'companion', purpose: 'states as server-sent events, each when anything changed' } },
+    (request, reply) => streamStates(parts, companionOf(request).companionId, reply),
+  );
+
+  app.get(
+    '/v1/companions/state',
+    { config: { auth: 'companion', purpose: 'the present state, where events do not get through' } },
+    async (request): Promise<CompanionState> => await feed.stateFor(companionOf(request).companionId),
+  );
+
+  app.post(
+    '/v1/companions/acknowledgement',
+    { config: { auth: 'companion', purpose: 'which state is installed' } },
+    async (request, reply) => {
+      const body = parseInput(acknowledgement, request.body, 'body');
+      await feed.acknowledge(companionOf(request).companionId, body);
+      return reply.code(204).send();
+    },
+  );
+
+  app.post(
+    '/v1/companions/connections',
+    { config: { auth: 'companion', purpose: 'the live SSH connections' }, bodyLimit: largestReportBytes },
+    async (request) => {
+      const report = parseInput(connectionReport, request.body, 'body');
+      const { companionId } = companionOf(request);
+      const ended_sessions = await inTransaction(database.db, (tx) =>
+        replaceConnections(tx, companionId, report, clock()),
+      );
+      return { ended_sessions };
+    },
+  );
+}

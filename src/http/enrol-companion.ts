@@ -1,0 +1,74 @@
+/** A machine proves that it holds its host key and spends its one-time token for a credential. */
+
+import { type EnrolmentReply, type EnrolmentRequest, enrolmentMessage } from '../api/companions.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { completeEnrolment, consumeEnrolmentToken } from '../inventory/enrolment.ts';
+import { newToken, tokenHash } from '../secrets/token.ts';
+import { parsePublicKeyLine } from '../ssh/public-key.ts';
+import { verifySshsig } from '../ssh/sshsig.ts';
+import type { AppParts } from './app-parts.ts';
+
+type Enrolling = Pick<AppParts, 'database' | 'authority' | 'clock'>;
+
+/** @throws the key's faults, key_reserved, signature_invalid, enrolment_refused; then the token is still good */
+export async function enrolCompanion(parts: Enrolling, request: EnrolmentRequest): Promise<EnrolmentReply> {
+  try {
+    return await enrol(parts, request);
+  } catch (error) {
+    await recordRefusal(parts, error);
+    throw error;
+  }
+}
+
+async function enrol(
+  { database, authority, clock }: Enrolling,
+  request: EnrolmentRequest,
+): Promise<EnrolmentReply> {
+  const { token, host_public_key, signature } = request;
+  const hostKey = parsePublicKeyLine(host_public_key).blob;
+  verifySshsig({
+    message: enrolmentMessage(token),
+    namespace: `enrol@${authority.domain}`,
+    publicKeyBlob: hostKey,
+    armored: signature,
+  });
+  const userAuthorities = (await authority.userAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
+  requireOwnKey(hostKey, [...userAuthorities, ...(await authority.hostAuthorityLines())]);
+
+  const credential = newToken('companion');
+  const companion = await inTransaction(database.db, async (tx) => {
+    const now = clock();
+    const found = await consumeEnrolmentToken(tx, token, now);
+    await completeEnrolment(tx, found.id, { hostKey, credentialHash: tokenHash(credential) }, now);
+    return found;
+  });
+  return {
+    companion_id: companion.id,
+    name: companion.name,
+    kind: companion.kind,
+    credential,
+    domain: authority.domain,
+    user_authorities: userAuthorities,
+  };
+}
+
+/** A machine whose host key is a CA's could vouch for anything. */
+function requireOwnKey(hostKey: Buffer, authorities: readonly string[]): void {
+  if (!authorities.some((line) => parsePublicKeyLine(line).blob.equals(hostKey))) return;
+  throw new SallyportError(
+    'key_reserved',
+    'The host key is a key of the certificate authority itself. Give the machine its own: ssh-keygen -A',
+  );
+}
+
+/** In a transaction of its own, since the refused one is rolled back. The token is not recorded. */
+async function recordRefusal({ database }: Enrolling, error: unknown): Promise<void> {
+  if (!isSallyportError(error) || error.code === 'database_unavailable') return;
+  const { code, message } = error;
+  const recorded = inTransaction(database.db, (tx) =>
+    recordEvent(tx, { event: 'companion.refused', facts: { code, message } }),
+  );
+  await recorded.catch(() => {});
+}

@@ -1,0 +1,43 @@
+/** What a person's ssh needs to know: the gateways and targets that they may see, and no others. */
+import { loadAccount } from '../accounts/account.ts';
+import type { SshConfiguration } from '../api/ssh-configuration.ts';
+import { hostSuffix } from '../ca/issue-host-certificate.ts';
+import type { Tx } from '../database/database.ts';
+import { rulesForAccount } from '../inventory/access-rules.ts';
+import { gatewaysOfOrganization } from '../inventory/gateway.ts';
+import { targetsOfOrganization } from '../inventory/target.ts';
+import { decideAccess } from '../policy/decide-access.ts';
+import { lockLiveSession } from '../sessions/lock-live-session.ts';
+
+export async function sshConfigurationFor(
+  tx: Tx,
+  { sessionId, accountId }: { sessionId: string; accountId: string },
+  hostAuthorities: readonly string[],
+  now: Date,
+): Promise<SshConfiguration> {
+  const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
+  const { facts: account, organizationId } = await loadAccount(tx, accountId);
+  const rules = await rulesForAccount(tx, accountId);
+  const nowSeconds = Math.floor(now.getTime() / 1000);
+  const visible = (await targetsOfOrganization(tx, organizationId)).filter((target) => {
+    const decision = decideAccess({ account, session, target, rules, nowSeconds, phase: 'start' });
+    return decision.allowed || decision.visible;
+  });
+  const gateways = await gatewaysOfOrganization(tx, organizationId);
+  const gatewayOf = (targetName: string) =>
+    gateways.find(({ targetNames }) => targetNames.includes(targetName));
+  const targets = visible.flatMap(({ targetName, address, port, login }) => {
+    const gateway = gatewayOf(targetName);
+    return gateway ? [{ name: targetName, gateway: gateway.name, address, port, login }] : [];
+  });
+  const used = new Set(targets.map(({ gateway }) => gateway));
+  return {
+    account: account.name,
+    suffix: hostSuffix,
+    host_authorities: [...hostAuthorities],
+    gateways: gateways
+      .filter(({ name }) => used.has(name))
+      .map(({ name, address, port, gatewayLogin }) => ({ name, address, port, login: gatewayLogin })),
+    targets,
+  };
+}

@@ -1,0 +1,57 @@
+/** A companion's feed over server-sent events. */
+import type { FastifyReply } from 'fastify';
+import type { CompanionState } from '../api/companions.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { touchCompanion } from '../inventory/companion-contact.ts';
+import type { AppParts } from './app-parts.ts';
+import { EventStream } from './event-stream.ts';
+
+/** Proxies close what is silent for a minute; a companion takes a minute of silence for a dead line. */
+const heartbeatMilliseconds = 15_000;
+const heartbeatsPerTouch = 4;
+
+export async function streamStates(
+  { database, feed, clock }: Pick<AppParts, 'database' | 'feed' | 'clock'>,
+  companionId: string,
+  reply: FastifyReply,
+): Promise<void> {
+  const touch = () => inTransaction(database.db, (tx) => touchCompanion(tx, companionId, clock()));
+  await touch();
+
+  // The first state is there before anything is sent, so a failure is still an ordinary reply.
+  let first: CompanionState | undefined;
+  let stream: EventStream | undefined;
+  const out = reply.raw;
+  const subscription = await feed.subscribe(companionId, {
+    send: (state) => {
+      if (stream) stream.send(event(state));
+      else first = state;
+    },
+    end: () => out.end(),
+  });
+
+  reply.hijack();
+  if (out.destroyed) {
+    subscription.close();
+    return;
+  }
+  out.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
+  stream = new EventStream(out);
+  if (first) stream.send(event(first));
+
+  let beats = 0;
+  const heart = setInterval(() => {
+    stream.heartbeat();
+    beats += 1;
+    // The database may be away; whoever looks sees the machine as not seen lately, which is true.
+    if (beats % heartbeatsPerTouch === 0) touch().catch(() => {});
+  }, heartbeatMilliseconds);
+  out.once('close', () => {
+    clearInterval(heart);
+    subscription.close();
+  });
+}
+
+function event(state: CompanionState) {
+  return { event: 'state', id: state.version, data: JSON.stringify(state) };
+}

@@ -1,0 +1,73 @@
+/** What a person can reach by SSH, how, and why not. */
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { accountName, targetName } from '../api/common.ts';
+import type { ExplainReply } from '../api/explain.ts';
+import type { SshConfiguration } from '../api/ssh-configuration.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { lockLiveSession } from '../sessions/lock-live-session.ts';
+import type { AppParts } from './app-parts.ts';
+import { personOf } from './callers.ts';
+import { explainAccess, somebodyElse } from './explain-access.ts';
+import { membershipOf } from './membership.ts';
+import { parseInput } from './parse-input.ts';
+import { sshConfigurationFor } from './ssh-configuration.ts';
+
+const explainQuery = z.strictObject({ target: targetName, account: accountName.optional() });
+
+export function targetRoutes(
+  app: FastifyInstance,
+  { database, authority, clock }: Pick<AppParts, 'database' | 'authority' | 'clock'>,
+): void {
+  app.get(
+    '/v1/explain',
+    { config: { auth: 'person', purpose: 'would I get in, and why not; for admins also somebody else' } },
+    async (request): Promise<ExplainReply> => {
+      const { target, account } = parseInput(explainQuery, request.query, 'query');
+      const { sessionId, accountId } = personOf(request);
+      const now = clock();
+      const nowSeconds = Math.floor(now.getTime() / 1000);
+      return await inTransaction(database.db, async (tx) => {
+        const membership = await membershipOf(tx, accountId, now);
+        if (account === undefined || account === membership.account) {
+          const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
+          return await explainAccess(tx, { accountId, session, targetName: target }, nowSeconds);
+        }
+        if (membership.role !== 'admin') {
+          throw new SallyportError(
+            'forbidden',
+            `Only admins of ${membership.organization} may ask about others. About yourself: sally explain ${target}`,
+          );
+        }
+        const { organizationId } = membership;
+        const other = await somebodyElse(tx, { name: account, organizationId }, now);
+        const asked = { accountId: other.account.id, session: other.session, targetName: target };
+        return await explainAccess(tx, asked, nowSeconds);
+      });
+    },
+  );
+
+  app.get(
+    '/v1/ssh-configuration',
+    { config: { auth: 'person', purpose: 'gateways, targets and host CA for the ssh config' } },
+    async (request): Promise<SshConfiguration> => {
+      const person = personOf(request);
+      const hostAuthorities = await authority.hostAuthorityLines();
+      return await inTransaction(database.db, (tx) =>
+        sshConfigurationFor(tx, person, hostAuthorities, clock()),
+      );
+    },
+  );
+
+  app.get(
+    '/ssh/authority',
+    { config: { auth: 'none', purpose: 'public keys of the user CA, as TrustedUserCAKeys wants them' } },
+    async (_request, reply) => {
+      const keys = await authority.userAuthorities();
+      return reply
+        .type('text/plain; charset=utf-8')
+        .send(keys.map(({ publicKeyLine }) => `${publicKeyLine}\n`).join(''));
+    },
+  );
+}
