@@ -44,6 +44,7 @@ export interface SampleAuthority {
 export async function sampleAuthority(
   database: DatabaseHandle,
   organization: { mfaMaxAgeSeconds?: number } = {},
+  existing?: CertificateAuthority,
 ): Promise<SampleAuthority> {
   const clock = { now: startTime };
   const userKey = generateEd25519();
@@ -51,13 +52,15 @@ export async function sampleAuthority(
   const organizationId = await inTransaction(database.db, (tx) =>
     createOrganization(tx, { slug: 'example', name: 'Example', domains: ['example.com'], ...organization }),
   );
-  const authority = await createCertificateAuthority({
-    database,
-    userSigner: memorySigner(userKey),
-    hostSigner,
-    domain,
-    clock: () => clock.now,
-  });
+  const authority =
+    existing ??
+    (await createCertificateAuthority({
+      database,
+      userSigner: memorySigner(userKey),
+      hostSigner,
+      domain,
+      clock: () => clock.now,
+    }));
 
   async function login(accountId: string, session: Partial<NewSession> = {}): Promise<Person> {
     const sessionId = await inTransaction(database.db, (tx) =>
