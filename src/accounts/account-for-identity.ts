@@ -20,27 +20,38 @@ export interface AccountOfIdentity {
 export async function accountForIdentity(tx: Tx, claimed: Identity, now: Date): Promise<AccountOfIdentity> {
   const identity = checkedIdentity(claimed);
   const organizationId = await organizationBySlug(tx, identity.organizationSlug);
-  const linked = await linkedAccount(tx, identity);
-  const name = linked?.name ?? identity.accountName;
-  await requireDomain(tx, name, organizationId);
-  if (linked === undefined) return await createAccount(tx, identity, organizationId, now);
+  const known = await linkedAccount(tx, identity);
+  await requireDomain(tx, known?.name ?? identity.accountName, organizationId);
+  if (known === undefined) {
+    const created = await createAccount(tx, identity, organizationId, now);
+    if (created !== undefined) return created;
+  }
+  // A name that is there already is this person's, from another first login a moment ago, or somebody else's.
+  const account = known ?? (await linkedAccount(tx, identity));
+  if (account === undefined) throw nameOfAnother(identity);
+  return await logInAgain(tx, account, identity, organizationId, now);
+}
 
-  if (linked.organization_id !== organizationId) {
+async function logInAgain(
+  tx: Tx,
+  account: LinkedAccount,
+  { displayName, groups }: Identity,
+  organizationId: string,
+  now: Date,
+): Promise<AccountOfIdentity> {
+  const { id, name } = account;
+  if (account.organization_id !== organizationId) {
     throw new SallyportError('login_rejected', `The account ${name} belongs to another organization.`);
   }
-  if (linked.disabled_at !== null) {
+  if (account.disabled_at !== null) {
     throw new SallyportError(
       'login_rejected',
       `The account ${name} is disabled. Ask an administrator of your organization to enable it.`,
     );
   }
-  await tx
-    .updateTable('accounts')
-    .set({ display_name: identity.displayName })
-    .where('id', '=', linked.id)
-    .execute();
-  if (await replaceGroups(tx, linked.id, identity.groups)) await bumpStateVersion(tx, now, { krl: false });
-  return { accountId: linked.id, name, organizationId };
+  await tx.updateTable('accounts').set({ display_name: displayName }).where('id', '=', id).execute();
+  if (await replaceGroups(tx, id, groups)) await bumpStateVersion(tx, now, { krl: false });
+  return { accountId: id, name, organizationId };
 }
 
 async function organizationBySlug(tx: Tx, slug: string): Promise<string> {
@@ -52,6 +63,8 @@ async function organizationBySlug(tx: Tx, slug: string): Promise<string> {
     { detail: `no organization ${slug}` },
   );
 }
+
+type LinkedAccount = NonNullable<Awaited<ReturnType<typeof linkedAccount>>>;
 
 /** Locks the account, so that two logins of one person replace its groups one after the other. */
 async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
@@ -82,12 +95,13 @@ async function requireDomain(tx: Tx, name: string, organizationId: string): Prom
   );
 }
 
+/** Undefined if the name is taken. */
 async function createAccount(
   tx: Tx,
   identity: Identity,
   organizationId: string,
   now: Date,
-): Promise<AccountOfIdentity> {
+): Promise<AccountOfIdentity | undefined> {
   const { accountName: name, issuer, subject } = identity;
   const created = await tx
     .insertInto('accounts')
@@ -95,7 +109,7 @@ async function createAccount(
     .onConflict((conflict) => conflict.column('name').doNothing())
     .returning('id')
     .executeTakeFirst();
-  if (created === undefined) return await afterLostRace(tx, identity, organizationId);
+  if (created === undefined) return undefined;
 
   await tx
     .insertInto('identities')
@@ -112,14 +126,11 @@ async function createAccount(
   return { accountId: created.id, name, organizationId };
 }
 
-/** The name is there already: by this person's other first login a moment ago, or by somebody else's. */
-async function afterLostRace(tx: Tx, identity: Identity, organizationId: string): Promise<AccountOfIdentity> {
-  const linked = await linkedAccount(tx, identity);
-  if (linked) return { accountId: linked.id, name: linked.name, organizationId };
-  throw new SallyportError(
+function nameOfAnother({ accountName, issuer, subject }: Identity): SallyportError {
+  return new SallyportError(
     'login_rejected',
-    `The account ${identity.accountName} belongs to another identity. If your identity at the provider is new, ` +
+    `The account ${accountName} belongs to another identity. If your identity at the provider is new, ` +
       'ask an administrator of your organization.',
-    { detail: `claimed by subject ${identity.subject} of ${identity.issuer}` },
+    { detail: `claimed by subject ${subject} of ${issuer}` },
   );
 }

@@ -30,7 +30,7 @@ describe.skipIf(!hasPostgres)('a lost connection (needs postgresql)', () => {
     expect(await ownPid(database.db)).toBeGreaterThan(0);
   });
 
-  test('[abuse 133] one that dies inside a transaction is database_unavailable, and nothing of it is stored', async () => {
+  test('one that dies inside a transaction is database_unavailable, and nothing of it is stored', async () => {
     const work = inTransaction(database.db, async (tx) => {
       await tx.insertInto('organizations').values({ slug: 'half', name: '' }).execute();
       await terminate(await ownPid(tx));
