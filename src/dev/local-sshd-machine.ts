@@ -18,7 +18,13 @@ import { opensshVersion, type Programs } from '../gateway/programs.ts';
 import { sshdConfiguration } from '../gateway/sshd-configuration.ts';
 import { writeNames } from '../gateway/write-names.ts';
 import { type LocalSshd, startLocalSshd } from './local-sshd.ts';
-import { canGenerateNames, inNamespace, type MountNamespace, writeNsswitch } from './local-sshd-namespace.ts';
+import {
+  type Bind,
+  canGenerateNames,
+  inNamespace,
+  type MountNamespace,
+  writeNsswitch,
+} from './local-sshd-namespace.ts';
 
 export interface LocalMachineOptions {
   readonly kind: 'gateway' | 'host';
@@ -154,7 +160,7 @@ async function prepareNamespace(
   await writeNsswitch(nsswitch);
   await openFolder(namesFolder, 0o755);
   await openFolder(paths.runFolder, 0o711);
-  const binds = [
+  const binds: Bind[] = [
     { from: nsswitch, to: inNamespace.nsswitch },
     { from: namesFolder, to: inNamespace.extrausers },
     { from: paths.runFolder, to: inNamespace.run },

@@ -82,7 +82,7 @@ function trustLines({ paths }: SshdConfigurationOptions): Line[] {
 }
 
 function authenticationLines(options: SshdConfigurationOptions): Line[] {
-  const { principalsUser, rootLogin = 'no', keepAuthorizedKeys = false } = options;
+  const { principalsUser, rootLogin = 'no', keepAuthorizedKeys = false, whole } = options;
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(principalsUser)) {
     throw new SallyportError(
       'settings_invalid',
@@ -97,7 +97,13 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
     ['HostbasedAuthentication', 'no'],
     ['GSSAPIAuthentication', 'no'],
     ...(keepAuthorizedKeys ? [] : ([['AuthorizedKeysFile', 'none']] as const)),
-    ['AuthorizedKeysCommand', 'none'],
+    // A machine's own command would let in whoever it likes; a whole file has none.
+    ...(whole || keepAuthorizedKeys
+      ? []
+      : ([
+          ['AuthorizedKeysCommand', 'none'],
+          ['AuthorizedKeysCommandUser', 'nobody'],
+        ] as const)),
     ['AuthorizedPrincipalsFile', 'none'],
     ['AuthorizedPrincipalsCommand', principalsCommand(options)],
     ['AuthorizedPrincipalsCommandUser', principalsUser],
