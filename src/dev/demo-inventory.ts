@@ -1,0 +1,41 @@
+/** What the demo's organization has: rows like anybody's, written by the same code as `sallyport setup`. */
+import { type SetupDocument, setupDocument } from '../operator/setup-document.ts';
+import { type LoginMode, targetLogin } from './demo-machine.ts';
+
+export const demoOrganization = 'acme';
+export const demoGateway = 'gateway';
+export const demoHost = 'web-1';
+export const demoTarget = 'shop-production--web';
+
+export function demoInventory(ports: { gateway: number; target: number }, mode: LoginMode): SetupDocument {
+  const address = '127.0.0.1';
+  const own = mode.kind === 'own-login' ? { login: mode.login } : {};
+  return setupDocument.parse({
+    organization: { slug: demoOrganization, name: 'Acme', domains: ['acme.test'] },
+    access_rules: [
+      { group: 'admins', role: 'admin' },
+      { group: 'contributors', role: 'contributor' },
+    ],
+    gateways: [{ name: demoGateway, address, port: ports.gateway, ...own }],
+    hosts: [{ name: demoHost, address, port: ports.target }],
+    projects: [
+      {
+        slug: 'shop',
+        environments: [
+          {
+            slug: 'production',
+            kind: 'production',
+            mfa_required: true,
+            gateways: [demoGateway],
+            apps: [
+              {
+                slug: 'web',
+                instances: [{ address, port: ports.target, login: targetLogin, host: demoHost, ...own }],
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+}

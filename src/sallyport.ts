@@ -1,0 +1,85 @@
+/** `sallyport`: the server, the companions and the demo. Each subcommand loads only its own code. */
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { isSallyportError } from './errors/sallyport-error.ts';
+
+const root = join(import.meta.dirname, '..');
+const program = new Command('sallyport')
+  .description('A short-lived SSH certificate authority')
+  .showHelpAfterError('(sallyport --help lists the commands)');
+
+program
+  .command('dev')
+  .description('everything on this machine, with an embedded database and demo people')
+  .option('--port <port>', 'first of four ports on loopback (default 8420; 0: free ones)')
+  .option('--data <folder>', 'where the data is kept (default .sallyport)')
+  .option('--public-url <url>', 'must be this machine itself')
+  .option('--no-ssh', 'start no gateway and no target')
+  .action(async (options) => {
+    const { runDev } = await import('./dev/run-dev.ts');
+    await runDev({ options, root, stdout: process.stdout, onStop });
+  });
+
+program
+  .command('serve')
+  .description('one server process; settings come from the environment (docs/running-a-server.md)')
+  .action(async () => {
+    const { runServe } = await import('./server/run-serve.ts');
+    await runServe({ environment: process.env, onStop });
+  });
+
+program
+  .command('keys')
+  .description('the CA keys of a server')
+  .command('create <folder>')
+  .description('make the keys that are missing in a folder; never overwrites one')
+  .action(async (folder: string) => {
+    const { createServerKeys } = await import('./server/keys-folder.ts');
+    await createServerKeys(folder);
+    process.stdout.write(`The keys are in ${folder}. Back them up where only you can read them.\n`);
+  });
+
+program
+  .command('setup <file>')
+  .description('create the organization, its access rules, machines and targets from a JSON file')
+  .action(async (file: string) => {
+    const { runSetup } = await import('./operator/run-setup.ts');
+    await runSetup({ file, environment: process.env, stdout: process.stdout });
+  });
+
+program
+  .command('enrolment-token <companion>')
+  .description('a new one-time token for a gateway or host')
+  .action(async (name: string) => {
+    const { runEnrolmentToken } = await import('./operator/run-setup.ts');
+    await runEnrolmentToken({ name, environment: process.env, stdout: process.stdout });
+  });
+
+const { registerCompanionCommands } = await import('./gateway/commands.ts');
+registerCompanionCommands(program);
+
+/** Calls `stop` once, at the first TERM, INT or HUP; a second signal ends the process at once. */
+function onStop(stop: () => Promise<void>): void {
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      stop().then(
+        () => process.exit(0),
+        (error) => fail(error),
+      );
+    });
+  }
+}
+
+function fail(error: unknown): never {
+  if (isSallyportError(error)) process.stderr.write(`sallyport: ${error.message}\n`);
+  else
+    process.stderr.write(
+      `sallyport: unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`,
+    );
+  process.exit(1);
+}
+
+await program.parseAsync().catch(fail);

@@ -1,0 +1,105 @@
+/** One server process, put together: database, CA, login, authorization server, feed, HTTP and console. */
+import { createCertificateAuthority } from '../ca/ca-keys.ts';
+import { consolePlugin } from '../console/console-plugin.ts';
+import type { DatabaseHandle } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { createFeed } from '../feed/feed.ts';
+import { createApp } from '../http/create-app.ts';
+import type { LogSettings } from '../http/request-log.ts';
+import { createIdentityProvider } from '../login/identity-provider.ts';
+import { createAuthorizationServer } from '../oauth/authorization-server.ts';
+import type { ServerKeys } from './keys-folder.ts';
+import type { IdentityProviderSettings } from './settings.ts';
+import { startSweeps } from './sweeps.ts';
+import { version } from './version.ts';
+
+export interface ServerParts {
+  readonly database: DatabaseHandle;
+  readonly keys: ServerKeys;
+  readonly publicUrl: URL;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly organizationSlug: string;
+  readonly identityProvider: IdentityProviderSettings;
+  /** The demo's identity provider shows everybody's one-time codes: only `sallyport dev` may use it. */
+  readonly acceptDemoIdentityProvider: boolean;
+  readonly trustedProxies: readonly string[];
+  readonly logger: LogSettings;
+  readonly clock: () => Date;
+}
+
+export interface RunningServer {
+  close(): Promise<void>;
+}
+
+/** Listens when it returns. @throws in_use if the address is taken; settings_invalid if a key is not the one in use */
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { database, keys, publicUrl, clock } = parts;
+  const authority = await createCertificateAuthority({
+    database,
+    userSigner: keys.userSigner,
+    hostSigner: keys.hostSigner,
+    domain: publicUrl.hostname,
+    clock,
+  });
+  const identityProvider = createIdentityProvider({
+    ...parts.identityProvider,
+    redirectUri: new URL('/login/callback', publicUrl).href,
+    organizationSlug: parts.organizationSlug,
+    acceptDemo: parts.acceptDemoIdentityProvider,
+    database,
+    clock,
+  });
+  const authorizationServer = await createAuthorizationServer({
+    database,
+    publicUrl,
+    identityProvider,
+    ...keys.oauth,
+    clock,
+  });
+  const feed = await createFeed({ database, authority, publicUrl, clock });
+  const app = await createApp({
+    database,
+    authority,
+    authorizationServer,
+    feed,
+    publicUrl,
+    allowedHosts: [publicUrl.host],
+    trustedProxies: parts.trustedProxies,
+    clock,
+    logger: parts.logger,
+    version,
+  });
+  await app.register(consolePlugin, { database, publicUrl, identityProvider, feed, clock });
+  try {
+    await app.listen(parts.listen);
+  } catch (error) {
+    await feed.close();
+    await app.close();
+    throw addressError(error, parts.listen);
+  }
+  const sweeps = startSweeps(database, clock);
+  return {
+    close: async () => {
+      await sweeps.close();
+      await feed.close();
+      await app.close();
+    },
+  };
+}
+
+function addressError(error: unknown, { host, port }: ServerParts['listen']): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') {
+    return new SallyportError(
+      'in_use',
+      `${host}:${port} is in use. Stop what listens there, or choose another port.`,
+    );
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES') {
+    return new SallyportError(
+      'settings_invalid',
+      `${host}:${port} can't be listened on (${code}). Choose another address.`,
+    );
+  }
+  return error;
+}

@@ -1,0 +1,29 @@
+/** What must be tidied now and then: expired rows of logins, and KRL entries an hour after their certificates' end. */
+import type { DatabaseHandle } from '../database/database.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { sweepExpired } from '../oauth/sweep-expired.ts';
+import { pruneRevokedSerials } from '../revocation/revoked-serials.ts';
+
+const sweepMilliseconds = 60_000;
+
+/** Replicas may sweep at the same time: each statement deletes what is over and nothing else. */
+export function startSweeps(database: DatabaseHandle, clock: () => Date): { close(): Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = sweep().catch(() => {
+      // The database is away; what is left over waits for the next round.
+    });
+  }, sweepMilliseconds);
+
+  async function sweep(): Promise<void> {
+    const now = clock();
+    await sweepExpired(database.db, now);
+    await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));
+  }
+  return {
+    close: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
