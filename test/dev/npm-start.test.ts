@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePorts } from '../../src/dev/start-dev.ts';
+import { processesWith, sallyport, start } from './started-program.ts';
+
+const hasSshd = existsSync('/usr/sbin/sshd');
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-start-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Four ports in a row, as --port wants them. */
+async function portRow(): Promise<number> {
+  for (;;) {
+    const { console: first } = await freePorts();
+    const probes = await Promise.all(
+      [0, 1, 2, 3].map(
+        (offset) =>
+          new Promise<(() => void) | undefined>((resolve) => {
+            const probe = createServer();
+            probe.once('error', () => resolve(undefined));
+            probe.listen({ host: '127.0.0.1', port: first + offset }, () => resolve(() => probe.close()));
+          }),
+      ),
+    );
+    for (const close of probes) close?.();
+    if (probes.every((close) => close !== undefined)) return first;
+  }
+}
+
+describe('npm start', () => {
+  test.skipIf(!hasSshd)(
+    'shows where the console is, who the people are and three commands to try; TERM to npm leaves no process behind',
+    async () => {
+      const port = await portRow();
+      const data = join(folder, 'whole');
+      const npm = start('npm', ['start', '--', '--data', data, '--port', String(port)]);
+      await npm.says(/Ctrl-C ends it/);
+      const screen = npm.output();
+      expect(screen).toContain(`http://localhost:${port}`);
+      for (const name of ['alice', 'bob', 'carol']) {
+        expect(screen).toMatch(new RegExp(`^  ${name} +[a-z2-9]{4}(-[a-z2-9]{4}){3}  `, 'm'));
+      }
+      expect(screen).toContain(`npx sally login --server http://localhost:${port}`);
+      expect(screen).toContain('ssh shop-production--web.sallyport');
+      expect(screen).toContain('npx sally admin sessions list');
+      expect(processesWith(data).length).toBeGreaterThan(2);
+
+      npm.child.kill('SIGTERM');
+      await npm.ended;
+      // npm may end before the program that it started has: that one ends with its last process.
+      while (processesWith(data).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(processesWith(data)).toEqual([]);
+    },
+  );
+
+  test('keeps its data, shows passwords once, and keeps them where only their owner reads', async () => {
+    const data = join(folder, 'kept');
+    const run = async () => {
+      const dev = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
+      await dev.says(/Ctrl-C ends it/);
+      dev.child.kill('SIGTERM');
+      expect(await dev.ended).toBe(0);
+      return dev.output();
+    };
+    const first = await run();
+    const password = /^ {2}alice +(\S+)/m.exec(first)?.[1] ?? 'none';
+    const people = await readFile(join(data, 'people.json'), 'utf8');
+    expect(people).toContain(password);
+    expect((await stat(join(data, 'people.json'))).mode & 0o777).toBe(0o600);
+    expect((await stat(data)).mode & 0o777).toBe(0o700);
+
+    const second = await run();
+    expect(second).not.toContain(password);
+    expect(second).toContain('Passwords were shown at the first start');
+    expect(await readFile(join(data, 'people.json'), 'utf8')).toBe(people);
+  });
+
+  test('without sshd says what is missing and what still works', async () => {
+    const dev = start(process.execPath, [
+      sallyport,
+      'dev',
+      '--data',
+      join(folder, 'kept'),
+      '--port',
+      '0',
+      '--no-ssh',
+    ]);
+    await dev.says(/There is no gateway and no target: .*\nLogging in, certificates .* work all the same/);
+    dev.child.kill('SIGTERM');
+    expect(await dev.ended).toBe(0);
+  });
+
+  test('a second start on the same data folder says which process has it', async () => {
+    const data = join(folder, 'kept');
+    const first = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
+    await first.says(/Ctrl-C ends it/);
+    const second = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toBe(
+      `sallyport: The data folder ${data} is in use by process ${first.child.pid}. Stop that one, or give this one a folder of its own: npm start -- --data FOLDER --port PORT\n`,
+    );
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+  });
+
+  test('a busy port is named, and nothing is left running', async () => {
+    const holder = createServer();
+    const port = await portRow();
+    await new Promise<void>((resolve) => holder.listen({ host: '127.0.0.1', port: port + 1 }, resolve));
+    const data = join(folder, 'busy');
+    const dev = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', String(port)]);
+    expect(await dev.ended).toBe(1);
+    expect(dev.output()).toContain(`sallyport: Port ${port + 1} on this machine is in use`);
+    holder.close();
+  });
+
+  test.each(['http://192.0.2.1:8420', 'https://ssh.example.com', 'http://localhost.example.com:8420'])(
+    'refuses the public URL %s, which is not this machine',
+    async (url) => {
+      const dev = start(process.execPath, [
+        sallyport,
+        'dev',
+        '--data',
+        join(folder, 'none'),
+        '--public-url',
+        url,
+      ]);
+      expect(await dev.ended).toBe(1);
+      expect(dev.output()).toMatch(/^sallyport: --public-url is .* but the demo is for this machine only/);
+      expect(existsSync(join(folder, 'none'))).toBe(false);
+    },
+  );
+});
+
+test('serve without a database says what to set', async () => {
+  const serve = start(process.execPath, [sallyport, 'serve'], { DATABASE_URL: '' });
+  expect(await serve.ended).toBe(1);
+  expect(serve.output()).toContain('DATABASE_URL: the Postgres database, such as postgres://');
+});
