@@ -71,14 +71,10 @@ export async function createPerson(
   return { account, sessionId, serial, key, certificate, folder, configuration };
 }
 
-/** Starts ssh (or sftp) with the person's configuration. */
-export function startSsh(
-  { configuration }: Person,
-  args: readonly string[],
-  program = '/usr/bin/ssh',
-): RunningSsh {
+/** Starts ssh with the person's configuration. */
+export function startSsh({ configuration }: Person, args: readonly string[]): RunningSsh {
   return new RunningSsh(
-    spawn(program, ['-F', configuration, ...args], {
+    spawn('/usr/bin/ssh', ['-F', configuration, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent' },
     }),

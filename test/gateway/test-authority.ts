@@ -225,7 +225,7 @@ export class TestAuthority {
   krl(): Buffer {
     return encodeKrl({
       version: this.krlVersion,
-      generatedAt: BigInt(nowSeconds()),
+      generatedAt: 1_700_000_000n,
       comment: '',
       sections: [{ caPublicKey: this.userCa.publicKeyBlob, serials: [1n, ...this.revoked] }],
     });
