@@ -81,6 +81,17 @@ test('a gateway’s certificate names the gateway and nothing behind it, for a w
   });
 });
 
+test('a gateway never stands in for a target, whatever the instances say', async () => {
+  const gateway = await machine('gateway', 'gate-greedy');
+  await instanceOn(await machine('host', 'box-of-target'), 'wanted');
+  await database.db
+    .updateTable('instances')
+    .set({ host_id: gateway })
+    .where('target_name', '=', 'shop-production--web--wanted')
+    .execute();
+  expect((await current(gateway)).principals).toEqual(['gate-greedy.sallyport']);
+});
+
 test('a host’s certificate names the host and the targets that run on it, not those of others', async () => {
   const [host, other] = [await machine('host', 'box'), await machine('host', 'other-box')];
   await instanceOn(host, '1');
