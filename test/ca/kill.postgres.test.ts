@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/ca-keys.ts';
 import { createKeyFile, openFileSigner } from '../../src/ca/signer.ts';
@@ -46,7 +47,7 @@ describe.skipIf(!hasPostgres)('a server killed between commit and signature', ()
     const input = { ...keys, url: database.url, domain, now: startTime, sessionId, request };
     const child = spawn(
       process.execPath,
-      [join(import.meta.dirname, 'killed-while-signing.ts'), JSON.stringify(input)],
+      [fileURLToPath(new URL('./killed-while-signing.ts', import.meta.url)), JSON.stringify(input)],
       { stdio: ['ignore', 'ignore', 'inherit'] },
     );
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
