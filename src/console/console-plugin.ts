@@ -7,18 +7,16 @@ import { consoleHome } from './return-path.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { signInRoutes } from './sign-in-routes.ts';
 
-export function consolePlugin(parts: ConsoleParts): (app: FastifyInstance) => Promise<void> {
-  return async (app) => {
-    // Its forms, and nothing else: a body of another kind is refused.
-    app.removeAllContentTypeParsers();
-    await app.register(formbody, { bodyLimit: 4096 });
-    for (const url of ['/', '/console']) {
-      app.get(url, { config: { auth: 'none', purpose: 'leads to the console' } }, async (_request, reply) =>
-        reply.redirect(consoleHome, 303),
-      );
-    }
-    signInRoutes(app, parts);
-    sessionRoutes(app, parts);
-    companionRoutes(app, parts);
-  };
+export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
+  // Its forms, and nothing else: a body of another kind is refused.
+  app.removeAllContentTypeParsers();
+  await app.register(formbody, { bodyLimit: 4096 });
+  for (const url of ['/', '/console']) {
+    app.get(url, { config: { auth: 'none', purpose: 'leads to the console' } }, async (_request, reply) =>
+      reply.redirect(consoleHome, 303),
+    );
+  }
+  signInRoutes(app, parts);
+  sessionRoutes(app, parts);
+  companionRoutes(app, parts);
 }

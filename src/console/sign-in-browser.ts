@@ -1,10 +1,10 @@
 /** After a login at the identity provider: a browser session with a cookie of its own. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accountForIdentity } from '../accounts/account-for-identity.ts';
-import type { Identity } from '../accounts/identity.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { AppParts } from '../http/app-parts.ts';
 import { readSessionCookie, setSessionCookie } from '../http/session-cookie.ts';
+import type { LoginResult } from '../login/login-result.ts';
 import { newToken, tokenHash } from '../secrets/token.ts';
 import { endSession } from '../sessions/end-session.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
@@ -13,15 +13,6 @@ import { returnPath } from './return-path.ts';
 
 const lifeMilliseconds = 8 * 3_600_000;
 
-/** What the identity provider vouches for, and what the sign-in was begun for. */
-export interface BrowserLogin extends Identity {
-  readonly amr: readonly string[];
-  readonly acr: string | null;
-  readonly authTime: Date;
-  readonly mfa: boolean;
-  readonly purpose: Readonly<Record<string, unknown>>;
-}
-
 /**
  * Starts the session, always with a fresh cookie, and sends the browser to where it wanted to go. A session that the
  * browser had before ends with this.
@@ -29,7 +20,7 @@ export interface BrowserLogin extends Identity {
  */
 export async function signInBrowser(
   { database, publicUrl, clock }: Pick<AppParts, 'database' | 'publicUrl' | 'clock'>,
-  login: BrowserLogin,
+  login: LoginResult,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {

@@ -6,6 +6,7 @@ import { browserOf } from '../http/callers.ts';
 import { parseInput } from '../http/parse-input.ts';
 import { sendPage } from '../http/security-headers.ts';
 import { clearSessionCookie } from '../http/session-cookie.ts';
+import { browserSecretOf } from '../login/browser-secret.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { endSession } from '../sessions/end-session.ts';
 import type { ConsoleParts } from './console-parts.ts';
@@ -15,14 +16,18 @@ import { consoleHome, returnPath } from './return-path.ts';
 const signInQuery = z.strictObject({ return_to: z.string().max(2000).optional() });
 
 export function signInRoutes(app: FastifyInstance, parts: ConsoleParts): void {
-  const { database, publicUrl, clock } = parts;
+  const { database, identityProvider, publicUrl, clock } = parts;
 
   app.get(
     '/console/sign-in',
     { config: { auth: 'none', purpose: 'leads to the identity provider' } },
     async (request, reply) => {
       const { return_to } = parseInput(signInQuery, request.query, 'query');
-      return await parts.startLogin(request, reply, { kind: 'browser', returnTo: returnPath(return_to) });
+      const page = await identityProvider.startLogin({
+        purpose: { kind: 'browser', returnTo: returnPath(return_to) },
+        browserSecret: browserSecretOf(request, reply, publicUrl),
+      });
+      return reply.redirect(page.href, 303);
     },
   );
 

@@ -1,7 +1,7 @@
 /** The HTTP application: what holds for every request first, then the routes. Not listening yet. */
 import { randomUUID } from 'node:crypto';
 import cookie from '@fastify/cookie';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { AppParts } from './app-parts.ts';
 import { assetRoutes } from './asset-routes.ts';
 import { authenticateRequests } from './authenticate.ts';
@@ -29,7 +29,8 @@ declare module 'fastify' {
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: loggerOptions(parts.logger),
-    disableRequestLogging: true,
+    // logRequests() below writes the one line.
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit: largestBodyBytes,
     requestTimeout: 30_000,

@@ -8,10 +8,10 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 /** @param allowedHosts as browsers send them: lower case, with the port unless it is the scheme's own */
 export function allowOnlyHosts(app: FastifyInstance, allowedHosts: readonly string[]): void {
   const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
-  app.addHook('onRequest', async ({ raw }) => {
-    const named = raw.headersDistinct['host'] ?? [];
-    const [host] = named;
-    if (named.length === 1 && host !== undefined && allowed.has(host.toLowerCase())) return;
+  app.addHook('onRequest', async ({ headers, raw }) => {
+    // Of several Host headers Node shows the first; a proxy may have looked at another.
+    const times = raw.rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name)).length;
+    if (times === 1 && headers.host !== undefined && allowed.has(headers.host.toLowerCase())) return;
     throw new SallyportError(
       'host_not_allowed',
       'This server does not answer under the host name of the request. Use the address that its operator gave you.',

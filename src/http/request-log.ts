@@ -21,7 +21,7 @@ const secrets = [
   'refresh_token',
   'id_token',
   'client_secret',
-  'code',
+  'authorization_code',
   'code_verifier',
 ];
 

@@ -1,0 +1,191 @@
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { companionState, enrolmentReply } from '../../src/api/companions.ts';
+import { revocationReply } from '../../src/api/sessions.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
+import { readEvents } from '../../src/gateway/event-stream.ts';
+import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
+import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { enrolmentBody, startTestServer, type TestPerson, type TestServer } from './test-server.ts';
+
+let server: TestServer;
+let admin: TestPerson;
+let bob: TestPerson;
+let origin: string;
+const domain = 'localhost';
+
+beforeAll(async () => {
+  server = await startTestServer({ publicUrl: 'http://localhost:8420' });
+  admin = await server.person('admin', 'admin');
+  bob = await server.person('bob', 'contributor');
+  await server.app.listen({ host: '127.0.0.1', port: 0 });
+  origin = `http://127.0.0.1:${(server.app.server.address() as AddressInfo).port}`;
+});
+afterAll(() => server.close());
+
+async function newToken(): Promise<string> {
+  const { gatewayId } = server.shop;
+  return await inTransaction(server.database.db, (tx) =>
+    createEnrolmentToken(tx, gatewayId, { now: server.clock.now, lifetimeSeconds: 600 }),
+  );
+}
+
+/** fetch() does not let Host be set, so streams are read over node:http. */
+async function openFeed(credential: string) {
+  const { request } = await import('node:http');
+  const call = request(`${origin}/v1/companions/feed`, {
+    headers: { host: server.publicUrl.host, authorization: `Bearer ${credential}` },
+  });
+  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+    call.on('response', resolve).on('error', reject).end();
+  });
+  const events = readEvents(response);
+  return {
+    response,
+    next: async () => {
+      const { value, done } = await events.next();
+      return done ? null : companionState.parse(JSON.parse(value.data));
+    },
+    close: () => call.destroy(),
+  };
+}
+
+test('a machine enrols with its token and its host key, once', async () => {
+  const token = await newToken();
+  const body = await enrolmentBody(token, domain);
+  const reply = await server.call('POST', '/v1/companions/enrol', { body });
+  const enrolled = enrolmentReply.parse(reply.json());
+  expect(enrolled).toMatchObject({
+    companion_id: server.shop.gatewayId,
+    name: 'gate',
+    kind: 'gateway',
+    domain,
+  });
+  expect(
+    (await server.call('GET', '/v1/companions/state', { credential: enrolled.credential })).statusCode,
+  ).toBe(200);
+  const again = await server.call('POST', '/v1/companions/enrol', { body });
+  expect([again.statusCode, again.json().code]).toEqual([403, 'enrolment_refused']);
+});
+
+test('a wrong proof is refused and does not spend the token', async () => {
+  const token = await newToken();
+  const good = await enrolmentBody(token, domain);
+  const otherKey = await enrolmentBody(token, domain);
+  const wrong = [
+    { ...good, signature: otherKey.signature },
+    await enrolmentBody(token, 'other.example'),
+    { ...(await enrolmentBody('enrol_of-another-token-entirely', domain)), token },
+  ];
+  for (const body of wrong) {
+    const reply = await server.call('POST', '/v1/companions/enrol', { body });
+    expect([reply.statusCode, reply.json().code]).toEqual([422, 'signature_invalid']);
+  }
+  expect((await server.call('POST', '/v1/companions/enrol', { body: good })).statusCode).toBe(200);
+  const events = await server.database.db
+    .selectFrom('audit_events')
+    .select('facts')
+    .where('event', '=', 'companion.refused')
+    .execute();
+  expect(events.length).toBeGreaterThanOrEqual(3);
+  expect(JSON.stringify(events)).not.toContain(token);
+});
+
+test('a proof made by ssh-keygen is accepted', async () => {
+  // The companion signs with ssh-keygen; the same bytes are made here, so agreement is tested in interop.
+  const key = generateEd25519();
+  const token = await newToken();
+  const reply = await server.call('POST', '/v1/companions/enrol', {
+    body: await enrolmentBody(token, domain, key),
+  });
+  expect(reply.statusCode).toBe(200);
+});
+
+test.each([
+  ['none', undefined],
+  ['an unknown one', 'companion_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+  ['a short one', 'x'],
+])('with %s for a credential there is no state', async (_what, credential) => {
+  const reply = await server.call('GET', '/v1/companions/state', credential ? { credential } : {});
+  expect(reply.statusCode).toBe(401);
+});
+
+test('a person’s token is no credential, nor the other way round', async () => {
+  const credential = await server.enrol();
+  const asPerson = await server.call('GET', '/v1/session', { credential });
+  const asCompanion = await server.call('GET', '/v1/companions/state', { as: bob });
+  expect([asPerson.statusCode, asCompanion.statusCode]).toEqual([401, 401]);
+});
+
+test('the feed sends the state at once, and again when a session was ended, and the admin hears of the acknowledgement', async () => {
+  const credential = await server.enrol();
+  const feed = await openFeed(credential);
+  expect(feed.response.headers['content-type']).toBe('text/event-stream; charset=utf-8');
+  expect(feed.response.headers['cache-control']).toBe('no-store');
+  const first = await feed.next();
+  const revoking = server.call('POST', `/v1/sessions/${bob.sessionId}/revoke`, { as: admin });
+  let state = await feed.next();
+  while (state && !state.ended_sessions.includes(bob.sessionId)) state = await feed.next();
+  expect(BigInt(state?.version ?? 0)).toBeGreaterThan(BigInt(first?.version ?? 0));
+  const acknowledged = await server.call('POST', '/v1/companions/acknowledgement', {
+    credential,
+    body: { version: state?.version, krl_version: state?.krl.version, connections_ended: 2, problem: null },
+  });
+  expect(acknowledged.statusCode).toBe(204);
+  const { companions } = revocationReply.parse((await revoking).json());
+  expect(companions).toEqual([{ name: 'gate', kind: 'gateway', acknowledged: true, connections_ended: 2 }]);
+  feed.close();
+});
+
+test('connections are reported, counted, and those of ended sessions named', async () => {
+  const credential = await server.enrol();
+  const carol = await server.person('carol', 'contributor');
+  const one = {
+    key: 'boot-1:100:5',
+    account: carol.account,
+    session_id: carol.sessionId,
+    serial: '18446744073709551615',
+    target: 'shop-production--web',
+    started_at: 1_800_000_000,
+  };
+  const report = (connections: unknown[]) =>
+    server.call('POST', '/v1/companions/connections', { credential, body: { connections } });
+  expect((await report([{ ...one, serial: '12' }])).json()).toEqual({ ended_sessions: [] });
+  const { sessions } = (await server.call('GET', '/v1/sessions', { as: admin })).json();
+  expect(sessions.find(({ id }: { id: string }) => id === carol.sessionId).connections).toBe(1);
+  await server.call('POST', `/v1/sessions/${carol.sessionId}/revoke`, { as: admin });
+  expect((await report([{ ...one, serial: '12' }])).json()).toEqual({ ended_sessions: [carol.sessionId] });
+  const large = await report([{ ...one, started_at: Number.MAX_SAFE_INTEGER + 1 }]);
+  expect(large.json().code).toBe('request_malformed');
+});
+
+test('a report of thousands of connections is taken', async () => {
+  const credential = await server.enrol();
+  const dave = await server.person('dave', 'contributor');
+  const connections = Array.from({ length: 2_000 }, (_, index) => ({
+    key: `boot-1:${index + 1}:7`,
+    account: dave.account,
+    session_id: dave.sessionId,
+    serial: '13',
+    target: null,
+    started_at: 1_800_000_000,
+  }));
+  const reply = await server.call('POST', '/v1/companions/connections', {
+    credential,
+    body: { connections },
+  });
+  expect(reply.statusCode).toBe(200);
+});
+
+test('a revoked machine’s feed ends and does not open again', async () => {
+  const credential = await server.enrol();
+  const feed = await openFeed(credential);
+  await feed.next();
+  await inTransaction(server.database.db, (tx) =>
+    revokeCompanion(tx, { companionId: server.shop.gatewayId, by: 'test' }, server.clock.now),
+  );
+  while ((await feed.next()) !== null);
+  const reply = await server.call('GET', '/v1/companions/feed', { credential });
+  expect([reply.statusCode, reply.json().code]).toEqual([401, 'token_invalid']);
+});

@@ -1,0 +1,226 @@
+/** The HTTP application on a fresh database, with one organization, its people and a gateway. */
+import { randomBytes, sign } from 'node:crypto';
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
+import { enrolmentMessage } from '../../src/api/companions.ts';
+import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { consolePlugin } from '../../src/console/console-plugin.ts';
+import { signInBrowser } from '../../src/console/sign-in-browser.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
+import { SallyportError } from '../../src/errors/sallyport-error.ts';
+import { createFeed, type Feed } from '../../src/feed/feed.ts';
+import type { PresentedToken } from '../../src/http/app-parts.ts';
+import { createApp } from '../../src/http/create-app.ts';
+import { createAccessRule } from '../../src/inventory/access-rules.ts';
+import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
+import type { Role } from '../../src/policy/facts.ts';
+import { tokenHash } from '../../src/secrets/token.ts';
+import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signSshsig } from '../../src/ssh/sshsig.ts';
+import { memorySigner } from '../ca/sample-authority.ts';
+import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
+import { createShop, issuer, type Shop } from '../inventory/shop.ts';
+import { startedSession } from '../sessions/login.ts';
+
+export interface TestServer {
+  readonly app: FastifyInstance;
+  readonly database: FreshDatabase;
+  readonly authority: CertificateAuthority;
+  readonly feed: Feed;
+  readonly shop: Shop;
+  readonly publicUrl: URL;
+  readonly clock: { now: Date };
+  /** Lines of the log, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** What the authorization server was asked. */
+  readonly presented: PresentedToken[];
+  person(
+    name: string,
+    role: Role | null,
+    more?: { groups?: string[]; domain?: string; organization?: string },
+  ): Promise<TestPerson>;
+  call(method: 'GET' | 'POST' | 'PUT', url: string, more?: Call): Promise<LightMyRequestResponse>;
+  /** Enrols the shop's gateway and returns its credential. */
+  enrol(companionId?: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface Call {
+  readonly as?: TestPerson;
+  readonly credential?: string;
+  readonly cookie?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: unknown;
+}
+
+export interface TestPerson {
+  readonly account: string;
+  readonly accountId: string;
+  readonly sessionId: string;
+  /** Value of the Cookie header of a browser session. */
+  readonly cookie: string;
+  readonly browserSessionId: string;
+}
+
+export interface TestServerOptions {
+  readonly publicUrl?: string;
+  readonly startTime?: Date;
+}
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const database = await freshDatabase();
+  const publicUrl = new URL(options.publicUrl ?? 'https://ssh.example.com');
+  const clock = { now: options.startTime ?? new Date() };
+  const log: Record<string, unknown>[] = [];
+  const presented: PresentedToken[] = [];
+  const now = () => clock.now;
+  const authority = await createCertificateAuthority({
+    database,
+    userSigner: memorySigner(),
+    hostSigner: memorySigner(),
+    domain: publicUrl.hostname,
+    clock: now,
+  });
+  const feed = await createFeed({ database, authority, publicUrl, clock: now });
+  const app = await createApp({
+    database,
+    authority,
+    feed,
+    publicUrl,
+    allowedHosts: [publicUrl.host],
+    clock: now,
+    logger: { level: 'debug', stream: { write: (line) => log.push(JSON.parse(line)) } },
+    version: '0.0.0-test',
+    authorizationServer: {
+      handler: (request, response) => {
+        // Reads the body itself, as the real one does.
+        request.toArray().then((chunks) => response.end(`${request.url} ${Buffer.concat(chunks)}`));
+      },
+      registerRoutes: () => {},
+      authenticate: async (request) => {
+        presented.push(request);
+        const [, sessionId = ''] = /^DPoP (.*)$/.exec(request.authorization ?? '') ?? [];
+        if (!sessionId) throw new SallyportError('token_invalid', 'The token is not valid. Run: sally login');
+        const session = await inTransaction(database.db, (tx) =>
+          lockLiveSession(tx, sessionId, 'share', now()),
+        );
+        return { sessionId, accountId: session.accountId };
+      },
+    },
+  });
+  await app.register(consolePlugin, {
+    database,
+    feed,
+    publicUrl,
+    clock: now,
+    identityProvider: {
+      startLogin: async ({ purpose }: { purpose: Record<string, unknown> }) =>
+        new URL(`https://login.example.com/authorize?return_to=${purpose['returnTo']}`),
+    },
+  });
+  app.get(
+    '/test/sign-in',
+    { config: { auth: 'none', purpose: 'stands in for the identity provider' } },
+    async (request, reply) => {
+      const { name, return_to } = request.query as { name: string; return_to?: string };
+      const login = {
+        ...identity(name, 'example.com', 'acme', []),
+        purpose: { kind: 'browser', returnTo: return_to },
+      };
+      const assurance = { amr: ['pwd'], acr: null, authTime: clock.now, mfa: false };
+      return await signInBrowser(
+        { database, publicUrl, clock: now },
+        { ...login, ...assurance },
+        request,
+        reply,
+      );
+    },
+  );
+  await app.ready();
+  const shop = await inTransaction(database.db, (tx) => createShop(tx, clock.now));
+  const cookieName = publicUrl.protocol === 'https:' ? '__Host-sallyport-session' : 'sallyport-session';
+
+  const server: TestServer = {
+    app,
+    database,
+    authority,
+    feed,
+    shop,
+    publicUrl,
+    clock,
+    log,
+    presented,
+    async person(name, role, { groups = [], domain = 'example.com', organization = 'acme' } = {}) {
+      return await inTransaction(database.db, async (tx) => {
+        const account = await accountForIdentity(tx, identity(name, domain, organization, groups), clock.now);
+        const { accountId, organizationId } = account;
+        if (role) await createAccessRule(tx, { organizationId, subject: { accountId }, role });
+        const sessionId = await startedSession(tx, accountId, clock.now);
+        const secret = `console_${randomBytes(32).toString('base64url')}`;
+        const browserSessionId = await startedSession(tx, accountId, clock.now, {
+          kind: 'browser',
+          cookieHash: tokenHash(secret),
+        });
+        const cookie = `${cookieName}=${secret}`;
+        return { account: account.name, accountId, sessionId, cookie, browserSessionId };
+      });
+    },
+    async call(method, url, { as, credential, cookie, headers = {}, body } = {}) {
+      return await app.inject({
+        method,
+        url,
+        headers: {
+          host: publicUrl.host,
+          ...(as ? { authorization: `DPoP ${as.sessionId}`, dpop: 'proof' } : {}),
+          ...(credential ? { authorization: `Bearer ${credential}` } : {}),
+          ...(cookie ? { cookie } : {}),
+          ...(body !== undefined ? { 'content-type': 'application/json' } : {}),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+    },
+    async enrol(companionId = shop.gatewayId) {
+      const token = await inTransaction(database.db, (tx) =>
+        createEnrolmentToken(tx, companionId, { now: clock.now, lifetimeSeconds: 600 }),
+      );
+      const reply = await server.call('POST', '/v1/companions/enrol', {
+        body: await enrolmentBody(token, publicUrl.hostname),
+      });
+      if (reply.statusCode !== 200) throw new Error(reply.body);
+      return reply.json().credential;
+    },
+    async close() {
+      await feed.close();
+      await app.close();
+      await database.close();
+    },
+  };
+  return server;
+}
+
+export async function enrolmentBody(token: string, domain: string, key = generateEd25519()) {
+  return {
+    token,
+    host_public_key: publicKeyLine({ type: 'ssh-ed25519', blob: key.publicKeyBlob, comment: 'host' }),
+    signature: await signSshsig({
+      message: enrolmentMessage(token),
+      namespace: `enrol@${domain}`,
+      publicKeyBlob: key.publicKeyBlob,
+      sign: (bytes) => sign(null, bytes, key.privateKey),
+    }),
+  };
+}
+
+function identity(name: string, domain: string, organizationSlug: string, groups: string[]) {
+  return {
+    issuer,
+    subject: `${name} at ${domain}`,
+    accountName: `${name}@${domain}`,
+    displayName: name,
+    groups,
+    organizationSlug,
+  };
+}
