@@ -66,7 +66,7 @@ async function organizationBySlug(tx: Tx, slug: string): Promise<string> {
 
 type LinkedAccount = NonNullable<Awaited<ReturnType<typeof linkedAccount>>>;
 
-/** Locks the account, so that two logins of one person replace its groups one after the other. */
+/** Locks the account until the login is through: it is not disabled meanwhile, and another login of it waits. */
 async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
   return await tx
     .selectFrom('identities')

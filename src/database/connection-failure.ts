@@ -35,13 +35,14 @@ export function isConnectionFailure(error: unknown): boolean {
   return code.length === 5 && (unavailableClasses.has(code.slice(0, 2)) || unavailableStates.has(code));
 }
 
-/**
- * What to throw for a driver's error: a connection failure becomes `database_unavailable`, all else stays as it is. The
- * driver's text goes into the log's detail only; it names hosts and users.
- */
+/** What to throw for an error of a query: a connection failure becomes `database_unavailable`, all else stays as it is. */
 export function asDatabaseError(error: unknown): unknown {
-  if (!isConnectionFailure(error)) return error;
-  const { code, message } = error as { code?: string; message: string };
+  return isConnectionFailure(error) ? databaseUnavailable(error) : error;
+}
+
+/** For errors while connecting, whatever they are. The driver's text goes into the log's detail only: it names hosts. */
+export function databaseUnavailable(error: unknown): SallyportError {
+  const { code, message } = error as { code?: unknown; message?: unknown };
   return new SallyportError(
     'database_unavailable',
     'The database does not answer. Try again in a moment. ' +

@@ -1,6 +1,6 @@
 /** LISTEN on a connection of its own that comes back after it is lost. */
 import pg from 'pg';
-import { asDatabaseError } from './connection-failure.ts';
+import { databaseUnavailable } from './connection-failure.ts';
 import type { Listener } from './database.ts';
 
 const firstDelayMilliseconds = 50;
@@ -67,7 +67,7 @@ export async function listenOnPostgres(
   }
 
   await connect().catch((error) => {
-    throw asDatabaseError(error);
+    throw databaseUnavailable(error);
   });
   return {
     close: async () => {

@@ -10,6 +10,8 @@ const table: Record<string, readonly [ErrorCode, string]> = {
     'name_refused',
     'A domain must be a lower-case host name such as example.com.',
   ],
+  organizations_mfa_max_age_check: ['request_malformed', 'The MFA age must be at least one second.'],
+  environments_mfa_max_age_check: ['request_malformed', 'The MFA age must be at least one second.'],
   projects_slug_key: ['name_taken', 'The organization has a project of that name already. Choose another.'],
   environments_slug_key: [
     'name_taken',

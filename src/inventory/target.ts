@@ -37,8 +37,10 @@ export async function targetsOfCompanion(db: Database, companionId: string): Pro
           'in',
           where
             .selectFrom('companion_environments')
-            .select('environment_id')
-            .where('companion_id', '=', companionId),
+            .innerJoin('companions', 'companions.id', 'companion_environments.companion_id')
+            .select('companion_environments.environment_id')
+            .where('companions.id', '=', companionId)
+            .where('companions.kind', '=', 'gateway'),
         ),
       ]),
     )

@@ -1,10 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { disableAccount } from '../../src/accounts/account.ts';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
+import { lockAwaited } from '../database/lock-awaited.ts';
 
 const now = new Date('2026-06-01T12:00:00Z');
+const alice = {
+  issuer: 'https://login.example.com',
+  subject: 'alice',
+  accountName: 'alice@example.com',
+  displayName: 'Alice',
+  groups: [],
+  organizationSlug: 'acme',
+};
 
 describe.skipIf(!hasPostgres)('logins at once (needs postgresql)', () => {
   let database: FreshDatabase;
@@ -17,20 +27,7 @@ describe.skipIf(!hasPostgres)('logins at once (needs postgresql)', () => {
   afterAll(() => database.close());
 
   const login = (subject: string, groups: string[]) =>
-    inTransaction(database.db, (tx) =>
-      accountForIdentity(
-        tx,
-        {
-          issuer: 'https://login.example.com',
-          subject,
-          accountName: 'alice@example.com',
-          displayName: 'Alice',
-          groups,
-          organizationSlug: 'acme',
-        },
-        now,
-      ),
-    );
+    inTransaction(database.db, (tx) => accountForIdentity(tx, { ...alice, subject, groups }, now));
 
   test('20 first logins of one person make one account; a stranger with its name gets none', async () => {
     const logins = await Promise.all(Array.from({ length: 20 }, () => login('alice', ['a'])));
@@ -49,5 +46,22 @@ describe.skipIf(!hasPostgres)('logins at once (needs postgresql)', () => {
       .orderBy('group_name')
       .execute();
     expect(sets).toContainEqual(rows.map((row) => row.group_name));
+  });
+
+  test('an account is not disabled in the middle of its login: disabling waits, and the next login is refused', async () => {
+    const { accountId } = await login('alice', ['a']);
+    const order: string[] = [];
+    let disabling: Promise<unknown> = Promise.resolve();
+    await inTransaction(database.db, async (tx) => {
+      await accountForIdentity(tx, { ...alice, groups: ['a'] }, now);
+      disabling = inTransaction(database.db, (other) =>
+        disableAccount(other, { accountId, by: 'admin@example.com' }, now),
+      ).then(() => order.push('disabled'));
+      await lockAwaited(database.db);
+      order.push('logged in');
+    });
+    await disabling;
+    expect(order).toEqual(['logged in', 'disabled']);
+    await expect(login('alice', ['a'])).rejects.toMatchObject({ code: 'login_rejected' });
   });
 });

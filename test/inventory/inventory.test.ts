@@ -99,7 +99,8 @@ describe('a target', () => {
         address: '10.1.2.4',
         port: 22,
         gatewayLogin: null,
-        environmentIds: [],
+        // Means nothing for a host.
+        environmentIds: [shop.environmentId],
       }),
     );
     await instance({ instanceSlug: 'hosted', hostId });
@@ -227,6 +228,13 @@ describe('addresses', () => {
   test.each(['', 'Root', 'a b', '-x', 'a'.repeat(33)])('%j is no login', async (login) => {
     await expect(instance({ login })).rejects.toMatchObject({ code: 'name_refused' });
   });
+});
+
+test('an MFA age of nothing is refused', async () => {
+  const create = write((tx) =>
+    createEnvironment(tx, { projectId: shop.projectId, slug: 'none', kind: 'staging', mfaMaxAgeSeconds: 0 }),
+  );
+  await expect(create).rejects.toMatchObject({ code: 'request_malformed' });
 });
 
 describe('parts of two organizations never mix:', () => {

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database, DatabaseHandle } from '../../src/database/database.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
@@ -7,6 +6,7 @@ import { revokedSerials } from '../../src/revocation/revoked-serials.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
+import { lockAwaited } from '../database/lock-awaited.ts';
 import { signal } from '../database/signal.ts';
 import { createShop, type Shop } from '../inventory/shop.ts';
 import { createCaKey, startedSession, storeCertificate } from './login.ts';
@@ -49,22 +49,13 @@ describe.skipIf(!hasPostgres)('issuing and ending at once (needs postgresql)', (
       return serial;
     });
   const listed = async () => (await revokedSerials(issuing.db)).map((entry) => entry.serial);
-  /** Resolves when a backend of this database waits for a lock. */
-  async function somebodyWaits(): Promise<void> {
-    for (;;) {
-      const { rows } = await sql`
-        select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`.execute(issuing.db);
-      if (rows.length > 0) return;
-    }
-  }
 
   test('a certificate stored before the end is seen by it, though it was not committed when the end began', async () => {
     let ended: ReturnType<typeof end> | undefined;
     const serial = await issue(issuing.db, async () => {
       ended = end();
       // The end is under way and has to wait for the issuing transaction.
-      await somebodyWaits();
+      await lockAwaited(issuing.db);
     });
     expect((await ended)?.certificatesRevoked).toBe(1);
     expect(await listed()).toContain(serial);
@@ -82,7 +73,7 @@ describe.skipIf(!hasPostgres)('issuing and ending at once (needs postgresql)', (
     await locked.fired;
     const issued = issue(issuing.db);
     const refused = expect(issued).rejects.toMatchObject({ code: 'session_ended' });
-    await somebodyWaits();
+    await lockAwaited(issuing.db);
     goOn.fire();
     expect((await ended).certificatesRevoked).toBe(0);
     await refused;
