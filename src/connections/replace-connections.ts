@@ -1,8 +1,11 @@
 /** Live SSH connections, as the companions beside the sshds report them. */
 
+import type { Selectable } from 'kysely';
 import type { ConnectionReport } from '../api/companions.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
+import type { ConnectionRow } from '../database/rows.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { type Companion, companionById } from '../inventory/companion.ts';
 import { touchCompanion } from '../inventory/companion-contact.ts';
 import { endedAmong } from '../sessions/ended-sessions.ts';
@@ -20,6 +23,7 @@ export async function replaceConnections(
   report: ConnectionReport,
   now: Date,
 ): Promise<string[]> {
+  for (const connection of report.connections) checkStorable(connection, now);
   const companion = await companionById(tx, companionId);
   // Two reports of one companion come one after the other.
   await tx.selectFrom('companions').select('id').where('id', '=', companionId).forNoKeyUpdate().execute();
@@ -39,36 +43,27 @@ export async function replaceConnections(
   );
   await insertConnections(tx, companion, started);
 
-  const gone = live.filter(({ connection_key }) => !reported.has(connection_key));
-  const ended = new Set(
-    await endedAmong(tx, [...new Set([...reported.values()].map((one) => one.session_id))]),
+  await endConnections(
+    tx,
+    companion,
+    live.filter(({ connection_key }) => !reported.has(connection_key)),
+    now,
   );
-  if (gone.length > 0) {
-    const endedSessions = new Set(
-      await endedAmong(tx, [...new Set(gone.map(({ session_id }) => session_id))]),
-    );
-    for (const row of gone) {
-      const reason = endedSessions.has(row.session_id) ? 'session ended' : 'closed';
-      await tx
-        .updateTable('connections')
-        .set({ ended_at: now, end_reason: reason })
-        .where('id', '=', row.id)
-        .execute();
-      await recordEvent(tx, {
-        event: 'connection.ended',
-        organizationId: companion.organizationId,
-        sessionId: row.session_id,
-        facts: {
-          companion: companion.name,
-          account: row.account_name,
-          serial: row.serial,
-          target: row.target_name,
-          reason,
-        },
-      });
-    }
-  }
-  return [...ended];
+  return await endedAmong(
+    tx,
+    report.connections.map(({ session_id }) => session_id),
+  );
+}
+
+const dayMilliseconds = 86_400_000;
+
+/** Serials of ours are below 2^63; a start in the future is a clock that is wrong by more than it may be. */
+function checkStorable({ serial, started_at }: Reported, now: Date): void {
+  if (BigInt(serial) < 2n ** 63n && started_at * 1000 < now.getTime() + dayMilliseconds) return;
+  throw new SallyportError(
+    'request_malformed',
+    'The report names a serial or a start that no connection of ours can have. Check the machine’s clock.',
+  );
 }
 
 /** Which of the reported sessions belong to the companion's organization. */
@@ -89,29 +84,59 @@ async function sessionsOf(
   return new Set(rows.map(({ id }) => id));
 }
 
+async function endConnections(
+  tx: Tx,
+  companion: Companion,
+  gone: readonly Selectable<ConnectionRow>[],
+  now: Date,
+): Promise<void> {
+  const ended = new Set(
+    await endedAmong(
+      tx,
+      gone.map(({ session_id }) => session_id),
+    ),
+  );
+  for (const { id, session_id, account_name, serial, target_name } of gone) {
+    const reason = ended.has(session_id) ? 'session ended' : 'closed';
+    await tx
+      .updateTable('connections')
+      .set({ ended_at: now, end_reason: reason })
+      .where('id', '=', id)
+      .execute();
+    await recordEvent(tx, {
+      event: 'connection.ended',
+      organizationId: companion.organizationId,
+      sessionId: session_id,
+      facts: { companion: companion.name, account: account_name, serial, target: target_name, reason },
+    });
+  }
+}
+
 async function insertConnections(tx: Tx, companion: Companion, started: readonly Reported[]): Promise<void> {
-  for (const connection of started) {
-    const { key, account, session_id, serial, target, started_at } = connection;
+  const rows = started.map(({ key, account, session_id, serial, target, started_at }) => ({
+    companion_id: companion.id,
+    connection_key: key,
+    account_name: account,
+    session_id,
+    serial,
+    target_name: target,
+    started_at: new Date(started_at * 1000),
+    ended_at: null,
+    end_reason: null,
+  }));
+  for (let from = 0; from < rows.length; from += rowsPerStatement) {
     await tx
       .insertInto('connections')
-      .values({
-        companion_id: companion.id,
-        connection_key: key,
-        account_name: account,
-        session_id,
-        serial,
-        target_name: target,
-        started_at: new Date(started_at * 1000),
-        ended_at: null,
-        end_reason: null,
-      })
-      // Reported as gone once by a companion that had lost its memory, and now found again.
+      .values(rows.slice(from, from + rowsPerStatement))
+      // Noted as gone by a companion that had lost its memory, and now found again.
       .onConflict((conflict) =>
         conflict
           .columns(['companion_id', 'connection_key'])
           .doUpdateSet({ ended_at: null, end_reason: null }),
       )
       .execute();
+  }
+  for (const { account, session_id, serial, target } of started) {
     await recordEvent(tx, {
       event: 'connection.started',
       organizationId: companion.organizationId,
@@ -120,3 +145,6 @@ async function insertConnections(tx: Tx, companion: Companion, started: readonly
     });
   }
 }
+
+/** Postgres takes 65,535 parameters a statement. */
+const rowsPerStatement = 1_000;

@@ -45,6 +45,7 @@ export class EventStream {
 
   #resume(): void {
     this.#blocked = false;
+    this.#blockedAtLastHeartbeat = false;
     const next = this.#next;
     this.#next = null;
     if (next) this.send(next);

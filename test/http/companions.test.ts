@@ -1,12 +1,18 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { companionState, enrolmentReply } from '../../src/api/companions.ts';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { companionState, enrolmentMessage, enrolmentReply } from '../../src/api/companions.ts';
 import { revocationReply } from '../../src/api/sessions.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { readEvents } from '../../src/gateway/event-stream.ts';
 import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
 import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
-import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { enrolmentBody, startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
 let server: TestServer;
@@ -33,11 +39,10 @@ async function newToken(): Promise<string> {
 
 /** fetch() does not let Host be set, so streams are read over node:http. */
 async function openFeed(credential: string) {
-  const { request } = await import('node:http');
   const call = request(`${origin}/v1/companions/feed`, {
     headers: { host: server.publicUrl.host, authorization: `Bearer ${credential}` },
   });
-  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     call.on('response', resolve).on('error', reject).end();
   });
   const events = readEvents(response);
@@ -92,14 +97,39 @@ test('a wrong proof is refused and does not spend the token', async () => {
   expect(JSON.stringify(events)).not.toContain(token);
 });
 
-test('a proof made by ssh-keygen is accepted', async () => {
-  // The companion signs with ssh-keygen; the same bytes are made here, so agreement is tested in interop.
-  const key = generateEd25519();
+test('a proof made by ssh-keygen is accepted', async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'enrol-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const run = promisify(execFile);
+  const key = join(folder, 'key');
+  const made = await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]).catch((error) => error);
+  context.skip(made.code === 'ENOENT', 'ssh-keygen is not installed');
   const token = await newToken();
-  const reply = await server.call('POST', '/v1/companions/enrol', {
-    body: await enrolmentBody(token, domain, key),
-  });
+  await writeFile(join(folder, 'message'), enrolmentMessage(token));
+  await run('ssh-keygen', ['-q', '-Y', 'sign', '-f', key, '-n', `enrol@${domain}`, join(folder, 'message')]);
+  const body = {
+    token,
+    host_public_key: (await readFile(`${key}.pub`, 'utf8')).trimEnd(),
+    signature: await readFile(join(folder, 'message.sig'), 'utf8'),
+  };
+  const reply = await server.call('POST', '/v1/companions/enrol', { body });
   expect(reply.statusCode).toBe(200);
+});
+
+test('a machine can’t enrol with a key of the certificate authority', async () => {
+  const [authority] = await server.authority.userAuthorities();
+  const token = await newToken();
+  // Whoever held the CA's key could make this signature; nobody else can, so it is made up here.
+  for (const line of [authority?.publicKeyLine ?? '', ...(await server.authority.hostAuthorityLines())]) {
+    const key = server.caKeys.find(({ publicKeyBlob }) =>
+      parsePublicKeyLine(line).blob.equals(publicKeyBlob),
+    );
+    if (!key) throw new Error('the CA key is not among those of the test');
+    const reply = await server.call('POST', '/v1/companions/enrol', {
+      body: await enrolmentBody(token, domain, key),
+    });
+    expect([reply.statusCode, reply.json().code]).toEqual([422, 'key_reserved']);
+  }
 });
 
 test.each([
@@ -145,19 +175,28 @@ test('connections are reported, counted, and those of ended sessions named', asy
     key: 'boot-1:100:5',
     account: carol.account,
     session_id: carol.sessionId,
-    serial: '18446744073709551615',
+    serial: '12',
     target: 'shop-production--web',
-    started_at: 1_800_000_000,
+    started_at: 1_700_000_000,
   };
   const report = (connections: unknown[]) =>
     server.call('POST', '/v1/companions/connections', { credential, body: { connections } });
-  expect((await report([{ ...one, serial: '12' }])).json()).toEqual({ ended_sessions: [] });
+  expect((await report([one])).json()).toEqual({ ended_sessions: [] });
   const { sessions } = (await server.call('GET', '/v1/sessions', { as: admin })).json();
   expect(sessions.find(({ id }: { id: string }) => id === carol.sessionId).connections).toBe(1);
   await server.call('POST', `/v1/sessions/${carol.sessionId}/revoke`, { as: admin });
-  expect((await report([{ ...one, serial: '12' }])).json()).toEqual({ ended_sessions: [carol.sessionId] });
-  const large = await report([{ ...one, started_at: Number.MAX_SAFE_INTEGER + 1 }]);
-  expect(large.json().code).toBe('request_malformed');
+  expect((await report([one])).json()).toEqual({ ended_sessions: [carol.sessionId] });
+  const impossible = [
+    { started_at: Number.MAX_SAFE_INTEGER + 1 },
+    { started_at: Number.MAX_SAFE_INTEGER },
+    { serial: '18446744073709551615' },
+    { serial: '18446744073709551616' },
+    { serial: 12 },
+    { key: 'boot-1:100:5 x' },
+  ];
+  for (const change of impossible) {
+    expect((await report([{ ...one, ...change }])).json().code).toBe('request_malformed');
+  }
 });
 
 test('a report of thousands of connections is taken', async () => {
@@ -169,7 +208,7 @@ test('a report of thousands of connections is taken', async () => {
     session_id: dave.sessionId,
     serial: '13',
     target: null,
-    started_at: 1_800_000_000,
+    started_at: 1_700_000_000,
   }));
   const reply = await server.call('POST', '/v1/companions/connections', {
     credential,

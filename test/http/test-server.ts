@@ -16,7 +16,7 @@ import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
 import type { Role } from '../../src/policy/facts.ts';
 import { tokenHash } from '../../src/secrets/token.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
-import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { memorySigner } from '../ca/sample-authority.ts';
@@ -36,6 +36,8 @@ export interface TestServer {
   readonly log: Record<string, unknown>[];
   /** What the authorization server was asked. */
   readonly presented: PresentedToken[];
+  /** Of the user CA and of the host CA. */
+  readonly caKeys: readonly GeneratedKey[];
   person(
     name: string,
     role: Role | null,
@@ -76,10 +78,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const log: Record<string, unknown>[] = [];
   const presented: PresentedToken[] = [];
   const now = () => clock.now;
+  const [userKey, hostKey] = [generateEd25519(), generateEd25519()];
   const authority = await createCertificateAuthority({
     database,
-    userSigner: memorySigner(),
-    hostSigner: memorySigner(),
+    userSigner: memorySigner(userKey),
+    hostSigner: memorySigner(hostKey),
     domain: publicUrl.hostname,
     clock: now,
   });
@@ -152,6 +155,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     clock,
     log,
     presented,
+    caKeys: [userKey, hostKey],
     async person(name, role, { groups = [], domain = 'example.com', organization = 'acme' } = {}) {
       return await inTransaction(database.db, async (tx) => {
         const account = await accountForIdentity(tx, identity(name, domain, organization, groups), clock.now);

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { replaceConnections } from '../../src/connections/replace-connections.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
+import { endSession } from '../../src/sessions/end-session.ts';
+import { sessionDocument } from '../../src/sessions/session-documents.ts';
+import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
+import { createShop, type Shop } from '../inventory/shop.ts';
+import { startedSession } from '../sessions/login.ts';
+
+const now = new Date('2027-01-15T08:00:00Z');
+let database: FreshDatabase;
+let shop: Shop;
+let other: Shop;
+let sessionId: string;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  shop = await inTransaction(database.db, (tx) => createShop(tx, now));
+  other = await inTransaction(database.db, (tx) =>
+    createShop(tx, now, { organization: 'other', domain: 'other.example', project: 'mine', gateway: 'far' }),
+  );
+});
+beforeEach(async () => {
+  sessionId = await inTransaction(database.db, (tx) => startedSession(tx, shop.accountId, now));
+});
+afterAll(() => database.close());
+
+const connection = (pid: number, session_id = sessionId) => ({
+  key: `boot:${pid}:1`,
+  account: 'alice@example.com',
+  session_id,
+  serial: '7',
+  target: 'shop-production--web',
+  started_at: Math.floor(now.getTime() / 1000) - 5,
+});
+const report = (connections: ReturnType<typeof connection>[], companionId = shop.gatewayId) =>
+  inTransaction(database.db, (tx) => replaceConnections(tx, companionId, { connections }, now));
+const liveOf = async (id: string) => (await sessionDocument(database.db, id, now)).connections;
+const eventsOf = async (id: string) => {
+  const rows = await database.db
+    .selectFrom('audit_events')
+    .select(['event', 'facts'])
+    .where('session_id', '=', id)
+    .where('event', 'like', 'connection.%')
+    .orderBy('id')
+    .execute();
+  return rows.map(({ event, facts }) => [event, (facts as { reason?: string }).reason ?? null]);
+};
+
+test('a report is the whole truth: new connections live, those left out have ended', async () => {
+  await report([connection(1), connection(2)]);
+  expect(await liveOf(sessionId)).toBe(2);
+  await report([connection(2), connection(3)]);
+  expect(await liveOf(sessionId)).toBe(2);
+  await report([]);
+  expect(await liveOf(sessionId)).toBe(0);
+  const events = await eventsOf(sessionId);
+  expect(events.filter(([event]) => event === 'connection.started')).toHaveLength(3);
+  expect(events.filter(([event]) => event === 'connection.ended')).toHaveLength(3);
+});
+
+test('the same report twice changes nothing', async () => {
+  await report([connection(11)]);
+  await report([connection(11)]);
+  expect(await liveOf(sessionId)).toBe(1);
+  expect(await eventsOf(sessionId)).toEqual([['connection.started', null]]);
+});
+
+test('two companions do not touch each other’s connections', async () => {
+  await report([connection(21)]);
+  await report([], other.gatewayId);
+  expect(await liveOf(sessionId)).toBe(1);
+});
+
+test('a companion speaks for sessions of its own organization only', async () => {
+  await report([connection(31)], other.gatewayId);
+  expect(await liveOf(sessionId)).toBe(0);
+  expect(await eventsOf(sessionId)).toEqual([]);
+});
+
+test('sessions that have ended are named, and their connections’ end says why', async () => {
+  await report([connection(41)]);
+  await inTransaction(database.db, (tx) => endSession(tx, { sessionId, reason: 'revoked', by: 'test' }, now));
+  expect(await report([connection(41)])).toEqual([sessionId]);
+  await report([]);
+  expect(await eventsOf(sessionId)).toContainEqual(['connection.ended', 'session ended']);
+});
+
+test('a session that the server does not know is named as ended', async () => {
+  const forgotten = '00000000-0000-4000-8000-000000000001';
+  expect(await report([connection(51, forgotten)])).toEqual([forgotten]);
+});
+
+test('a connection that is found again lives again', async () => {
+  await report([connection(61)]);
+  await report([]);
+  await report([connection(61)]);
+  expect(await liveOf(sessionId)).toBe(1);
+});
