@@ -57,6 +57,8 @@ export type LocalNames = 'target-names' | 'own-login';
 
 export interface LocalMachine {
   readonly companion: Companion;
+  /** With these another companion can take over, after the first was stopped. */
+  readonly companionOptions: CompanionOptions;
   readonly sshd: LocalSshd;
   readonly paths: CompanionPaths;
   readonly enrolment: Enrolment;
@@ -93,7 +95,7 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
   const pidFile = join(folder, 'sshd.pid');
   const isGenerated = names === 'target-names';
   const namesFolder = join(folder, 'names');
-  const companion = createCompanion({
+  const companionOptions: CompanionOptions = {
     paths,
     enrolment,
     programs,
@@ -102,7 +104,8 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
     sshdPidFile: pidFile,
     ...(isGenerated ? generatedOptions(kind, namesFolder) : {}),
     ...options.companion,
-  });
+  };
+  const companion = createCompanion(companionOptions);
   const namespace = isGenerated ? await prepareNamespace(options, paths, namesFolder) : undefined;
   await companion.start();
   try {
@@ -130,7 +133,7 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
       await sshd.stop();
       await companion.stop();
     };
-    return { companion, sshd, paths, enrolment, stop };
+    return { companion, companionOptions, sshd, paths, enrolment, stop };
   } catch (error) {
     await companion.stop();
     throw error;

@@ -94,7 +94,7 @@ class RunningCompanion implements Companion {
   readonly #timers: NodeJS.Timeout[] = [];
   #lock: ProcessLock | undefined;
   #connections: Connections | undefined;
-  #sockets: UnixSocketServer[] = [];
+  readonly #sockets: UnixSocketServer[] = [];
   #feed: FeedClient | undefined;
   #hostPublicKey = '';
   #pinned: readonly string[];
@@ -146,9 +146,10 @@ class RunningCompanion implements Companion {
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#feed?.stop();
-    await Promise.all(this.#sockets.map((socket) => socket.close()));
+    await Promise.all(this.#sockets.splice(0).map((socket) => socket.close()));
     await this.#filesAreBusy;
     this.#lock?.release();
+    this.#lock = undefined;
   }
 
   status(): CompanionStatus {
@@ -249,7 +250,7 @@ class RunningCompanion implements Companion {
       onStarted: () => void this.#report(),
     };
     const onError = (error: unknown) => this.#fail('socket.error', error);
-    this.#sockets = [
+    this.#sockets.push(
       await serveUnixSocket({
         path: paths.principalsSocket,
         mode: 0o600,
@@ -266,7 +267,7 @@ class RunningCompanion implements Companion {
         answer: (form) => answerRoute(answering, form),
         onError,
       }),
-    ];
+    );
   }
 
   async #installSavedState(): Promise<void> {
