@@ -54,13 +54,21 @@ export interface IdentityProvider {
   startLogin(start: LoginStart): Promise<URL>;
   /**
    * @param callbackUrl only its query is read
-   * @throws login_state_invalid, login_rejected, login_provider_error, name_refused
+   * @throws login_state_invalid, login_rejected, login_provider_error, name_refused; for all but the first
+   * purposeOfFailure() tells what the login was for
    */
   finishLogin(callbackUrl: URL, browserSecret: string | undefined): Promise<LoginResult>;
 }
 
 /** Always asked for, since only then must a provider send `auth_time` (OpenID Connect Core section 2). */
 const defaultMaxAgeSeconds = 12 * 3600;
+
+const failures = new WeakMap<Error, LoginState['purpose']>();
+
+/** What a login that finishLogin refused was for; undefined if it was not even found. */
+export function purposeOfFailure(error: unknown): Readonly<Record<string, unknown>> | undefined {
+  return error instanceof Error ? failures.get(error) : undefined;
+}
 
 /** @throws login_provider_error if the issuer or the redirect URI is neither https nor an allowed loopback address */
 export function createIdentityProvider(settings: IdentityProviderSettings): IdentityProvider {
@@ -107,10 +115,18 @@ class OpenIdProvider implements IdentityProvider {
   }
 
   async finishLogin(callbackUrl: URL, browserSecret: string | undefined): Promise<LoginResult> {
-    const { redirectUri, clock, database, claims: names, mfaMethods, organizationSlug } = this.#settings;
+    const { clock, database } = this.#settings;
     const state = onlyState(callbackUrl);
     // Consumed whatever comes next: a second try with the same reply finds nothing.
     const login = await consumeLoginState(database.db, { state, browserSecret }, clock());
+    return await this.#result(callbackUrl, state, login).catch((error) => {
+      if (error instanceof Error) failures.set(error, login.purpose);
+      throw error;
+    });
+  }
+
+  async #result(callbackUrl: URL, state: string, login: LoginState): Promise<LoginResult> {
+    const { redirectUri, clock, claims: names, mfaMethods, organizationSlug } = this.#settings;
     const config = await this.#configuration();
     const reply = new URL(redirectUri);
     reply.search = callbackUrl.search;
