@@ -1,4 +1,5 @@
 /** Instances with everything above them, as decisions see them. */
+import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import type { TargetFacts } from '../policy/facts.ts';
 
@@ -71,7 +72,6 @@ function targetQuery(db: Database) {
       'environments.slug as environment',
       'environments.kind as environment_kind',
       'environments.mfa_required',
-      'environments.mfa_max_age_seconds',
       'environments.access_mode',
       'environments.ssh_enabled as environment_enabled',
       'projects.slug as project',
@@ -79,7 +79,13 @@ function targetQuery(db: Database) {
       'organizations.id as organization_id',
       'organizations.slug as organization',
       'organizations.ssh_enabled as organization_enabled',
-    ]);
+    ])
+    .select(
+      // The stricter of the two; least() passes over nulls.
+      sql<number | null>`least(environments.mfa_max_age_seconds, organizations.mfa_max_age_seconds)`.as(
+        'mfa_max_age_seconds',
+      ),
+    );
 }
 
 function target(row: TargetRow): Target {
