@@ -44,6 +44,15 @@ async function ordinaryUser(): Promise<{ uid: number; gid: number } | undefined>
   throw new Error('Postgres does not run as root, and there is neither a user postgres nor a user nobody.');
 }
 
+/** Linux ends the server with the test run, even one that was killed and can clean up nothing. */
+async function dyingWithParent(): Promise<string[]> {
+  const setpriv = '/usr/bin/setpriv';
+  return await access(setpriv).then(
+    () => [setpriv, '--pdeathsig', 'INT'],
+    () => [],
+  );
+}
+
 export async function startPostgresCluster(programs: string): Promise<PostgresCluster> {
   // A socket's path holds at most 107 bytes, and TMPDIR may be deep.
   const parent = tmpdir().length > 60 ? '/tmp' : tmpdir();
@@ -66,10 +75,9 @@ export async function startPostgresCluster(programs: string): Promise<PostgresCl
       full_page_writes: 'off',
     };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const server = spawn(join(programs, 'postgres'), ['-D', data, ...flags], {
-      ...options,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const command = [...(await dyingWithParent()), join(programs, 'postgres'), '-D', data, ...flags];
+    const [program = '', ...args] = command;
+    const server = spawn(program, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
     const exited = once(server, 'exit');
     await ready(server.stderr);
     return {
