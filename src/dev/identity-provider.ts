@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider, { type Configuration, type JWKS } from 'oidc-provider';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { demoMark } from '../login/identity-provider.ts';
 import { createLoginCheck, type LoginCheck, type LoginForm } from './identity-provider-login.ts';
 import { contentSecurityPolicy, errorPage, loginPage, styles } from './identity-provider-pages.ts';
 import type { DemoPerson } from './identity-provider-people.ts';
@@ -111,6 +112,7 @@ async function configuration({ clients, people, jwks }: IdentityProviderOptions)
       groups: ['groups'],
     },
     conformIdTokenClaims: false,
+    discovery: { [demoMark]: true },
     pkce: { required: () => true },
     features: {
       devInteractions: { enabled: false },

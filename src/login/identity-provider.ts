@@ -33,6 +33,8 @@ export interface IdentityProviderSettings {
   readonly organizationSlug: string;
   /** Accept http:// where the provider runs on this very machine. For the demo and for tests. */
   readonly allowInsecureLoopback: boolean;
+  /** Accept the demo's provider, whose login page shows everybody's one-time codes. For `sallyport dev` only. */
+  readonly acceptDemo?: boolean;
   readonly clock: () => Date;
   readonly database: Pick<DatabaseHandle, 'db'>;
 }
@@ -187,7 +189,7 @@ async function redeem(
 }
 
 async function discover(settings: IdentityProviderSettings): Promise<client.Configuration> {
-  const { issuer, clientId, clientSecret, allowInsecureLoopback } = settings;
+  const { issuer, clientId, clientSecret, allowInsecureLoopback, acceptDemo = false } = settings;
   const config = await client.discovery(issuer, clientId, undefined, authenticationBy(clientSecret), {
     [client.customFetch]: createGuardedFetch({ allowInsecureLoopback }) as client.CustomFetch,
     execute: [
@@ -197,7 +199,13 @@ async function discover(settings: IdentityProviderSettings): Promise<client.Conf
       ...(allowInsecureLoopback ? [client.allowInsecureRequests] : []),
     ],
   });
-  const { authorization_endpoint: endpoint = '' } = config.serverMetadata();
+  const { authorization_endpoint: endpoint = '', [demoMark]: isDemo } = config.serverMetadata();
+  if (isDemo === true && !acceptDemo) {
+    throw new SallyportError(
+      'login_provider_error',
+      `${issuer.host} is the identity provider of the demo, which proves nothing about anybody. Set SALLYPORT_OIDC_ISSUER to your organization's.`,
+    );
+  }
   if (!URL.canParse(endpoint)) {
     throw new SallyportError(
       'login_provider_error',
@@ -218,6 +226,9 @@ function authenticationBy(clientSecret: string): client.ClientAuth {
     (useBasic ? basic : post)(server, registration, body, headers);
   };
 }
+
+/** In the discovery document of `sallyport dev`'s identity provider. */
+export const demoMark = 'sallyport_demo';
 
 /** Runs `work` when first asked, keeps what it found, and tries again after a failure. */
 function lazily<T>(work: () => Promise<T>): () => Promise<T> {

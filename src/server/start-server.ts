@@ -1,6 +1,7 @@
 /** One server process, put together: database, CA, login, authorization server, feed, HTTP and console. */
 import { createCertificateAuthority } from '../ca/ca-keys.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
+import { signInBrowser } from '../console/sign-in-browser.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { createFeed } from '../feed/feed.ts';
@@ -9,7 +10,7 @@ import type { LogSettings } from '../http/request-log.ts';
 import { createIdentityProvider } from '../login/identity-provider.ts';
 import { createAuthorizationServer } from '../oauth/authorization-server.ts';
 import type { ServerKeys } from './keys-folder.ts';
-import type { IdentityProviderSettings } from './settings.ts';
+import { type IdentityProviderSettings, isLoopback } from './settings.ts';
 import { startSweeps } from './sweeps.ts';
 import { version } from './version.ts';
 
@@ -41,20 +42,27 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     domain: publicUrl.hostname,
     clock,
   });
+  const issuer = new URL(parts.identityProvider.issuer);
   const identityProvider = createIdentityProvider({
     ...parts.identityProvider,
-    redirectUri: new URL('/login/callback', publicUrl).href,
+    issuer,
+    redirectUri: new URL('/login/callback', publicUrl),
     organizationSlug: parts.organizationSlug,
+    allowInsecureLoopback: issuer.protocol === 'http:' && isLoopback(issuer),
     acceptDemo: parts.acceptDemoIdentityProvider,
     database,
     clock,
   });
+  let logError = (_error: Error): void => {};
   const authorizationServer = await createAuthorizationServer({
     database,
     publicUrl,
     identityProvider,
     ...keys.oauth,
     clock,
+    onBrowserLogin: (login, request, reply) =>
+      signInBrowser({ database, publicUrl, clock }, login, request, reply),
+    onServerError: (error) => logError(error),
   });
   const feed = await createFeed({ database, authority, publicUrl, clock });
   const app = await createApp({
@@ -69,6 +77,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     logger: parts.logger,
     version,
   });
+  logError = (error) => app.log.error({ err: error }, 'authorization server');
   await app.register(consolePlugin, { database, publicUrl, identityProvider, feed, clock });
   try {
     await app.listen(parts.listen);
