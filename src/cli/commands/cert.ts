@@ -1,0 +1,69 @@
+import { SallyportError } from '../../errors/sallyport-error.ts';
+import { nowSeconds, type SallyContext } from '../context.ts';
+import { currentPair } from '../current-pair.ts';
+import { type CertificateOutcome, ensureCertificate } from '../ensure-certificate.ts';
+import { type ExitName, exitNameOf } from '../exit-codes.ts';
+import { printable } from '../printable.ts';
+import { sessionOver } from '../session-file.ts';
+import { factLines } from '../terminal.ts';
+import { fromNow, momentText } from '../times.ts';
+
+export async function certShow(context: SallyContext): Promise<ExitName> {
+  const { terminal, paths } = context;
+  const pair = await currentPair(paths);
+  if (!pair) throw new SallyportError('not_found', 'There is no certificate. Run: sally login');
+  const now = context.now();
+  const expired = pair.validBefore <= nowSeconds(context);
+  const end = `${momentText(pair.validBefore, now)} (${fromNow(pair.validBefore, now)})`;
+  const facts = factLines([
+    ['File', pair.certificatePath],
+    ['Key ID', printable(pair.keyId)],
+    ['Serial', pair.serial],
+    ['Principals', pair.principals.map(printable).join(', ')],
+    ['Valid from', momentText(pair.validAfter, now)],
+    [expired ? 'Expired' : 'Valid until', end],
+  ]);
+  for (const line of facts) terminal.print(line);
+  terminal.print(terminal.dim(`Everything in it: ssh-keygen -L -f '${pair.certificatePath}'`));
+  return 'done';
+}
+
+/** With --quiet for ssh: no word, and done even where nothing could be done. */
+export async function certEnsure(
+  context: SallyContext,
+  options: { readonly quiet?: boolean; readonly force?: boolean },
+): Promise<ExitName> {
+  const force = options.force ?? false;
+  if (!options.quiet) return report(context, await ensureCertificate(context, { force }));
+  try {
+    const { kind } = await ensureCertificate(context, { force });
+    context.debug.say(`cert ensure: ${kind}`);
+  } catch (error) {
+    context.debug.say(`cert ensure: ${error}`);
+  }
+  return 'done';
+}
+
+function report(context: SallyContext, outcome: CertificateOutcome): ExitName {
+  const { terminal } = context;
+  const { pair } = outcome;
+  const now = context.now();
+  const until = pair && `${momentText(pair.validBefore, now)} (${fromNow(pair.validBefore, now)})`;
+  switch (outcome.kind) {
+    case 'renewed':
+      terminal.print(`The certificate was renewed and is valid until ${until}.`);
+      return 'done';
+    case 'current':
+      terminal.print(`The certificate is good until ${until}; nothing was due.`);
+      return 'done';
+    case 'logged-out':
+      throw new SallyportError('token_missing', 'Nobody is logged in here. Run: sally login');
+    case 'over':
+      if (pair) terminal.tell(`sally: the certificate at hand is offered until ${until}.`);
+      throw sessionOver();
+    default:
+      terminal.tell(`sally: ${outcome.error.message}`);
+      if (pair) terminal.tell(`sally: the certificate at hand stays; it is valid until ${until}.`);
+      return exitNameOf(outcome.error.code);
+  }
+}

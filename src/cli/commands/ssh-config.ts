@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { SallyportError } from '../../errors/sallyport-error.ts';
+import type { SallyContext } from '../context.ts';
+import type { ExitName } from '../exit-codes.ts';
+import { callSignedIn } from '../signed-in.ts';
+import { includeLine } from '../ssh-config-text.ts';
+import {
+  removeSshConfiguration,
+  sshConfigurationRequest,
+  writeSshConfiguration,
+} from '../ssh-configuration.ts';
+import { withStateLock } from '../state-folder.ts';
+import { addIncludeLine, removeIncludeLine } from '../user-config.ts';
+import { configArgument, isSshHome } from './login.ts';
+
+export async function sshConfigInstall(context: SallyContext): Promise<ExitName> {
+  const { paths, terminal } = context;
+  const configuration = await callSignedIn(context, sshConfigurationRequest);
+  return await withStateLock<ExitName>(paths, async () => {
+    await writeSshConfiguration(context, configuration);
+    const outcome = await addIncludeLine(paths);
+    terminal.print(
+      outcome === 'added'
+        ? `Added one line at the top of ${paths.userConfig}:`
+        : `${paths.userConfig} has the line already:`,
+    );
+    terminal.print(`    ${includeLine(paths)}`);
+    terminal.print('To undo it: sally ssh-config uninstall');
+    if (!isSshHome(context)) {
+      terminal.print(`ssh reads another config; use: ssh -F ${configArgument(paths.userConfig)} HOST`);
+    }
+    return 'done';
+  });
+}
+
+export async function sshConfigUninstall(context: SallyContext): Promise<ExitName> {
+  const { paths, terminal } = context;
+  return await withStateLock<ExitName>(paths, async () => {
+    // First the line, so that ssh never meets an Include of half of it.
+    const outcome = await removeIncludeLine(paths);
+    const gone = await removeSshConfiguration(context);
+    terminal.print(
+      outcome === 'removed'
+        ? `Removed the line from ${paths.userConfig}; the rest of the file is as it was.`
+        : `${paths.userConfig} does not have the line.`,
+    );
+    for (const path of gone) terminal.print(`Removed ${path}`);
+    terminal.print('You are still logged in, if you were; to end that: sally logout');
+    return 'done';
+  });
+}
+
+/** What ssh reads: our line, our config and the hosts. */
+export async function sshConfigShow({ paths, terminal }: SallyContext): Promise<ExitName> {
+  const texts = await Promise.all(
+    [paths.config, paths.hosts].map(async (path) => ({
+      path,
+      text: await readFile(path, 'utf8').catch(() => null),
+    })),
+  );
+  if (texts.every(({ text }) => text === null)) {
+    throw new SallyportError(
+      'not_found',
+      'No ssh config is installed. Run: sally login, or sally ssh-config install',
+    );
+  }
+  terminal.print(terminal.dim(`# ${paths.userConfig}`));
+  terminal.print(includeLine(paths));
+  for (const { path, text } of texts) {
+    terminal.print();
+    terminal.print(terminal.dim(`# ${path}`));
+    terminal.print(text?.trimEnd() ?? '# (missing)');
+  }
+  return 'done';
+}

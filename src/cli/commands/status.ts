@@ -1,0 +1,102 @@
+import { nowSeconds, type SallyContext } from '../context.ts';
+import { type CurrentPair, currentPair } from '../current-pair.ts';
+import type { ExitName } from '../exit-codes.ts';
+import { renewalDueAt } from '../schedule.ts';
+import { readSession, type StoredSession } from '../session-file.ts';
+import { factLines } from '../terminal.ts';
+import { fromNow, momentText } from '../times.ts';
+import { hasIncludeLine } from '../user-config.ts';
+
+/** What this machine knows, without asking the server. */
+export async function status(context: SallyContext, options: { readonly json?: boolean }): Promise<ExitName> {
+  const { paths, terminal, debug } = context;
+  const session = await readSession(paths, debug);
+  const pair = await currentPair(paths);
+  const installed = await hasIncludeLine(paths);
+  const isLive = session?.tokens && session.expires_at > nowSeconds(context);
+
+  if (options.json) {
+    terminal.print(JSON.stringify(document(context, { session, pair, installed }), null, 2));
+  } else {
+    for (const line of lines(context, { session, pair, installed })) terminal.print(line);
+  }
+  return isLive ? 'done' : 'notLoggedIn';
+}
+
+interface Facts {
+  readonly session: StoredSession | undefined;
+  readonly pair: CurrentPair | undefined;
+  readonly installed: boolean;
+}
+
+function lines(context: SallyContext, { session, pair, installed }: Facts): string[] {
+  const { terminal, paths } = context;
+  const config = installed ? `${paths.userConfig} includes it` : 'not installed: sally ssh-config install';
+  if (!session) {
+    return ['Nobody is logged in. Run: sally login', ...factLines([['ssh config', config]])];
+  }
+  const role = session.role === null ? session.organization : `${session.organization}, ${session.role}`;
+  return factLines([
+    ['Account', `${terminal.bold(session.account)} (${role})`],
+    ['Server', session.server],
+    ['Session', sessionText(context, session)],
+    ['Certificate', certificateText(context, session, pair)],
+    ['ssh config', config],
+  ]);
+}
+
+function sessionText(context: SallyContext, session: StoredSession): string {
+  const { terminal } = context;
+  const now = context.now();
+  if (session.over_since !== null) {
+    return `${terminal.bad('over')} since ${momentText(session.over_since, now)} at the latest. Run: sally login`;
+  }
+  const factor = session.mfa ? 'with a second factor' : 'without a second factor';
+  const end = `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`;
+  if (session.expires_at <= nowSeconds(context)) return `${terminal.bad('expired')} ${end}. Run: sally login`;
+  return `until ${end}, ${factor}`;
+}
+
+function certificateText(
+  context: SallyContext,
+  session: StoredSession,
+  pair: CurrentPair | undefined,
+): string {
+  const { terminal } = context;
+  const now = context.now();
+  const next = session.tokens ? 'sally cert ensure' : 'sally login';
+  if (!pair) return `none. Run: ${next}`;
+  const end = `${momentText(pair.validBefore, now)} (${fromNow(pair.validBefore, now)})`;
+  if (pair.validBefore <= nowSeconds(context)) return `${terminal.bad('expired')} ${end}. Run: ${next}`;
+  const renewal = session.tokens ? `, renewed by ssh from ${momentText(renewalDueAt(pair), now)} on` : '';
+  return `until ${end}${renewal}`;
+}
+
+function document({ paths }: SallyContext, { session, pair, installed }: Facts) {
+  return {
+    server: session?.server ?? null,
+    account: session?.account ?? null,
+    organization: session?.organization ?? null,
+    session: session
+      ? {
+          id: session.session_id,
+          expires_at: session.expires_at,
+          mfa: session.mfa,
+          amr: session.amr,
+          over_since: session.over_since,
+        }
+      : null,
+    certificate: pair
+      ? {
+          path: pair.certificatePath,
+          serial: pair.serial,
+          key_id: pair.keyId,
+          principals: pair.principals,
+          valid_after: pair.validAfter,
+          valid_before: pair.validBefore,
+          renewal_due_at: renewalDueAt(pair),
+        }
+      : null,
+    ssh_config: { installed, path: paths.userConfig },
+  };
+}

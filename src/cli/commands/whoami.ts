@@ -1,0 +1,35 @@
+import { ownSession } from '../../api/sessions.ts';
+import type { SallyContext } from '../context.ts';
+import type { ExitName } from '../exit-codes.ts';
+import { printable } from '../printable.ts';
+import { callSignedIn } from '../signed-in.ts';
+import { factLines } from '../terminal.ts';
+import { fromNow, momentText } from '../times.ts';
+
+/** Who the server thinks that one is. */
+export async function whoami(context: SallyContext, options: { readonly json?: boolean }): Promise<ExitName> {
+  const { terminal } = context;
+  const own = await callSignedIn(context, { method: 'GET', path: '/v1/session', reply: ownSession });
+  if (options.json) {
+    terminal.print(JSON.stringify(own, null, 2));
+    return 'done';
+  }
+  const { session, organization, role } = own;
+  const now = context.now();
+  const methods = session.amr.map(printable).join(', ') || 'not named';
+  const facts = factLines([
+    ['Account', terminal.bold(session.account)],
+    ['Organization', organization],
+    ['Role', role ?? 'none on the whole organization'],
+    ['Session', session.id],
+    [
+      'Login',
+      `${momentText(session.auth_time, now)} (${fromNow(session.auth_time, now)}), methods: ${methods}`,
+    ],
+    ['MFA', session.mfa ? 'yes' : 'no'],
+    ['Ends', `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`],
+    ['Connections', String(session.connections)],
+  ]);
+  for (const line of facts) terminal.print(line);
+  return 'done';
+}

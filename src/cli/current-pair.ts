@@ -1,0 +1,85 @@
+/**
+ * The key and certificate that ssh uses now: `identity.conf` names both by paths of one folder, and is replaced in one
+ * step. ssh reads key and certificate at different moments, so files that change under a fixed name could be read as
+ * two halves of different pairs; old folders stay for a day instead.
+ */
+import { lstat, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
+import { parseCertificateLine } from '../ssh/parse-certificate.ts';
+import { ed25519RawKey } from '../ssh/public-key.ts';
+import { configPath } from './ssh-config-value.ts';
+import type { StatePaths } from './state-paths.ts';
+
+export const keyFile = 'id_ed25519';
+export const certificateFile = 'id_ed25519-cert.pub';
+
+export interface CurrentPair {
+  /** The request's id, and the name of the folder. */
+  readonly id: string;
+  readonly certificatePath: string;
+  readonly serial: string;
+  readonly keyId: string;
+  readonly principals: readonly string[];
+  /** Unix seconds. */
+  readonly validAfter: number;
+  readonly validBefore: number;
+}
+
+/** The current pair; undefined if there is none, or none that ssh would use: halves that differ, a key open to others. */
+export async function currentPair(paths: StatePaths): Promise<CurrentPair | undefined> {
+  const text = await readFile(paths.identity, 'utf8').catch(() => '');
+  const [, keyPath = ''] = /^IdentityFile "(.*)"$/m.exec(text) ?? [];
+  const folder = dirname(keyPath);
+  const id = folder.slice(paths.pairs.length + 1);
+  if (keyPath !== join(paths.pairs, id, keyFile) || !/^[0-9a-f-]{36}$/.test(id)) return undefined;
+  return await readPair(paths, id);
+}
+
+/** The pair in `pairs/<id>`, if both halves are there and fit. */
+export async function readPair(paths: StatePaths, id: string): Promise<CurrentPair | undefined> {
+  const folder = join(paths.pairs, id);
+  try {
+    if (!(await lstat(folder)).isDirectory()) return undefined;
+    const key = await readPrivateFile(join(folder, keyFile));
+    const line = await readPrivateFile(join(folder, certificateFile));
+    if (!key || !line) return undefined;
+    const certificate = parseCertificateLine(line.toString('utf8'));
+    // An OpenSSH private key file holds its public key in clear (PROTOCOL.key).
+    const body = Buffer.from(key.toString('latin1').replace(/-----[^-]*-----|\s/g, ''), 'base64');
+    if (!body.includes(ed25519RawKey(certificate.publicKey))) return undefined;
+    return {
+      id,
+      certificatePath: join(folder, certificateFile),
+      serial: String(certificate.serial),
+      keyId: certificate.keyId,
+      principals: certificate.principals,
+      validAfter: Number(certificate.validAfter),
+      validBefore: Number(certificate.validBefore),
+    };
+  } catch (error) {
+    if (isSallyportError(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** From the next ssh on, this pair. */
+export async function useIdentity(paths: StatePaths, id: string): Promise<void> {
+  const folder = join(paths.pairs, id);
+  await writeIdentity(
+    paths,
+    `IdentityFile ${configPath(join(folder, keyFile))}\nCertificateFile ${configPath(join(folder, certificateFile))}\n`,
+  );
+}
+
+/** From the next ssh on, no key at all: without this line ssh would offer the person's other keys. */
+export async function useNoIdentity(paths: StatePaths): Promise<void> {
+  await writeIdentity(paths, 'IdentityFile none\n');
+}
+
+async function writeIdentity(paths: StatePaths, lines: string): Promise<void> {
+  await writeFileAtomically(paths.identity, `# Written by sally; replaced at every renewal.\n${lines}`, {
+    mode: 0o600,
+  });
+}

@@ -1,0 +1,140 @@
+/**
+ * One renewal, in steps of which every one leaves a working state behind, however the process ends after it. The caller
+ * holds the state lock.
+ */
+import { sign } from 'node:crypto';
+import { certificateReply, possessionChallenge, possessionMessage } from '../api/certificates.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { parseCertificateLine } from '../ssh/parse-certificate.ts';
+import { publicKeyLine } from '../ssh/public-key.ts';
+import { signSshsig } from '../ssh/sshsig.ts';
+import { verifyCertificate } from '../ssh/verify-certificate.ts';
+import { callApi, refreshSession } from './api-client.ts';
+import { nowSeconds, type SallyContext } from './context.ts';
+import { type CurrentPair, readPair, useIdentity } from './current-pair.ts';
+import { forgetPending, type PendingRequest, pendingRequest } from './pending-request.ts';
+import { renewalDueAt, writeSchedule } from './schedule.ts';
+import type { StoredSession, Tokens } from './session-file.ts';
+import { dropOldPairs, storePair } from './store-pair.ts';
+
+/** The steps in their order; a test ends the process after each. */
+export const rotationSteps = [
+  'request-stored',
+  'tokens-stored',
+  'certificate-received',
+  'pair-stored',
+  'identity-replaced',
+  'schedule-written',
+  'request-forgotten',
+] as const;
+export type RotationStep = (typeof rotationSteps)[number];
+
+export interface Rotation {
+  readonly session: StoredSession & { tokens: Tokens };
+  /** The tokens are new already: the login has just ended. */
+  readonly tokensAreNew?: boolean;
+  readonly onStep?: (step: RotationStep) => void;
+}
+
+/** @throws grant_invalid, session_ended: the session is over; access_denied and others: refused; unavailable */
+export async function rotatePair(
+  context: SallyContext,
+  { session: before, tokensAreNew = false, onStep = () => {} }: Rotation,
+): Promise<{ pair: CurrentPair; session: StoredSession & { tokens: Tokens } }> {
+  const { paths, debug } = context;
+  // First what needs room on the disk: a full one must be met before the refresh token is used up.
+  const request = await pendingRequest(paths, {
+    sessionId: before.session_id,
+    account: before.account,
+    nowSeconds: nowSeconds(context),
+  });
+  onStep('request-stored');
+
+  const session = tokensAreNew ? before : await refreshSession(context, before);
+  onStep('tokens-stored');
+
+  const certificate = await askForCertificate(context, session, request);
+  onStep('certificate-received');
+
+  await storePair(paths, { id: request.id, privateKey: request.openssh, certificate });
+  onStep('pair-stored');
+
+  await useIdentity(paths, request.id);
+  onStep('identity-replaced');
+
+  const pair = await readPair(paths, request.id);
+  if (!pair)
+    throw new SallyportError('file_refused', `${paths.pairs} did not keep what was written into it.`);
+  await writeSchedule(paths, { renewAfter: renewalDueAt(pair), validBefore: pair.validBefore });
+  onStep('schedule-written');
+
+  await forgetPending(paths);
+  onStep('request-forgotten');
+
+  await dropOldPairs(paths, pair.id, nowSeconds(context));
+  debug.say(`new certificate ${pair.serial}, valid until ${new Date(pair.validBefore * 1000).toISOString()}`);
+  return { pair, session };
+}
+
+async function askForCertificate(
+  context: SallyContext,
+  session: StoredSession & { tokens: Tokens },
+  request: PendingRequest,
+): Promise<string> {
+  const { publicKeyBlob, privateKey } = request;
+  const { challenge, namespace } = await callApi(context, session, {
+    method: 'POST',
+    path: '/v1/certificates/challenge',
+    reply: possessionChallenge,
+  });
+  const signature = await signSshsig({
+    message: possessionMessage(session.session_id, challenge),
+    // The server says its namespace, but never that of another purpose (PROTOCOL.sshsig).
+    namespace: possessionNamespace(namespace),
+    publicKeyBlob,
+    sign: (bytes) => sign(null, bytes, privateKey),
+  });
+  const reply = await callApi(context, session, {
+    method: 'POST',
+    path: '/v1/certificates',
+    body: {
+      public_key: publicKeyLine({ type: 'ssh-ed25519', blob: publicKeyBlob }),
+      request_id: request.id,
+      possession: { challenge, signature },
+    },
+    reply: certificateReply,
+  }).catch(async (error) => {
+    // Refused for good: the next attempt is a new request. In trouble: the same one again.
+    if (isSallyportError(error) && error.status < 500) await forgetPending(context.paths);
+    throw error;
+  });
+  checkCertificate(reply.certificate, publicKeyBlob, session.account, nowSeconds(context));
+  return reply.certificate;
+}
+
+function possessionNamespace(namespace: string): string {
+  if (/^pop@[a-z0-9.:-]{1,255}$/.test(namespace)) return namespace;
+  throw new SallyportError(
+    'login_provider_error',
+    'The server asked for a signature that has another purpose.',
+  );
+}
+
+/** Throws unless it is a user certificate of this key for this account that is good now. */
+function checkCertificate(line: string, publicKeyBlob: Buffer, account: string, now: number): void {
+  const certificate = parseCertificateLine(line);
+  verifyCertificate(certificate);
+  const isOurs = certificate.kind === 'user' && certificate.publicKey.equals(publicKeyBlob);
+  if (!isOurs || !certificate.principals.includes(account)) {
+    throw new SallyportError(
+      'login_provider_error',
+      'The server answered with a certificate for somebody else. Nothing was kept.',
+    );
+  }
+  if (BigInt(now) < certificate.validAfter || BigInt(now) >= certificate.validBefore) {
+    throw new SallyportError(
+      'login_provider_error',
+      "The new certificate is not valid now by this machine's clock. Set the clock, then run: sally cert ensure",
+    );
+  }
+}

@@ -1,0 +1,29 @@
+/** What is left when the server has said that the session is over. */
+import type { SallyportError } from '../errors/sallyport-error.ts';
+import { nowSeconds, type SallyContext } from './context.ts';
+import { currentPair } from './current-pair.ts';
+import { writeSchedule } from './schedule.ts';
+import { readSession, writeSession } from './session-file.ts';
+
+/** Whether the error means the end of the session, and not a passing trouble or a refusal of this one request. */
+export function endedByServer({ code }: SallyportError): boolean {
+  return code === 'session_ended' || code === 'grant_invalid';
+}
+
+/**
+ * Forgets the tokens and keeps the certificate: ssh goes on offering it as long as its time lasts, and whether it is
+ * still good is for the gateway to know. The caller holds the state lock.
+ */
+export async function rememberOver(context: SallyContext): Promise<void> {
+  const { paths, debug } = context;
+  const session = await readSession(paths, debug);
+  if (!session) return;
+  debug.say('the server says that the session is over');
+  await writeSession(paths, {
+    ...session,
+    tokens: null,
+    over_since: session.over_since ?? nowSeconds(context),
+  });
+  const pair = await currentPair(paths);
+  await writeSchedule(paths, { renewAfter: 'over', validBefore: pair?.validBefore ?? 0 });
+}

@@ -1,0 +1,35 @@
+/**
+ * The one place where a value becomes text of an ssh config (ssh_config(5)). An allow-list, because a config has line
+ * ends, quotes, %-tokens and ${variables}, and what it names may reach a shell; values from the server have passed
+ * their schemas before, and pass here again.
+ */
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+const bare = /^[A-Za-z0-9_./:@,=+*][A-Za-z0-9_./:@,=+*-]*$/;
+/** A path may hold spaces and letters of any language; state-paths.ts has refused the rest. */
+const path = /^\/[^"'%\\`$*?[\]!\p{C}]*$/u;
+
+/** A word such as a host name, a port or a login name. @throws name_refused */
+export function configWord(text: string | number): string {
+  const word = String(text);
+  if (bare.test(word)) return word;
+  throw new SallyportError(
+    'name_refused',
+    'The server gave a name that cannot stand in an ssh config. Nothing was written. Ask an admin to look at the names.',
+  );
+}
+
+/** An absolute path, in quotes. @throws settings_invalid */
+export function configPath(text: string): string {
+  if (path.test(text)) return `"${text}"`;
+  throw new SallyportError('settings_invalid', 'A path holds characters that an ssh config cannot name.');
+}
+
+/**
+ * The argument of `Match exec`: one program without arguments, quoted so that sh, fish and csh all read the one word.
+ * @throws settings_invalid
+ */
+export function configProgram(text: string): string {
+  configPath(text);
+  return `"'${text}'"`;
+}

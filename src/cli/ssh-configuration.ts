@@ -1,0 +1,64 @@
+/** Our files below `~/.ssh/sallyport` that ssh reads: written from what the server says, taken away again. */
+import { lstat, readFile, unlink } from 'node:fs/promises';
+import { type SshConfiguration, sshConfiguration } from '../api/ssh-configuration.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { writeFileAtomically } from '../files/write-file.ts';
+import { type Credentials, callApi } from './api-client.ts';
+import type { SallyContext } from './context.ts';
+import { freshScriptText } from './fresh-script.ts';
+import { ignoreMissing } from './session-file.ts';
+import { hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
+
+export const sshConfigurationRequest = {
+  method: 'GET',
+  path: '/v1/ssh-configuration',
+  reply: sshConfiguration,
+} as const;
+
+/** Writes what differs. All texts are made before the first is written, so that a refused one changes nothing. */
+export async function writeSshConfiguration(
+  { paths, environment }: SallyContext,
+  configuration: SshConfiguration,
+): Promise<void> {
+  const files = [
+    { path: paths.hosts, text: hostsText(configuration), mode: 0o600 },
+    { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
+    { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
+    { path: paths.config, text: sallyportConfigText(paths), mode: 0o600 },
+  ];
+  for (const { path, text, mode } of files) {
+    if (!(await isAlready(path, text, mode))) await writeFileAtomically(path, text, { mode });
+  }
+}
+
+/** With each renewal: machines move and host CAs change. What fails here is tried again at the next. */
+export async function refreshSshConfiguration(
+  context: SallyContext,
+  credentials: Credentials,
+): Promise<void> {
+  const installed = await lstat(context.paths.config).catch(() => undefined);
+  if (!installed) return;
+  try {
+    await writeSshConfiguration(context, await callApi(context, credentials, sshConfigurationRequest));
+  } catch (error) {
+    if (!isSallyportError(error)) throw error;
+    context.debug.say(`the ssh config stays as it is: ${error.code}: ${error.message}`);
+  }
+}
+
+/** @returns the files that are gone now */
+export async function removeSshConfiguration({ paths }: SallyContext): Promise<string[]> {
+  const gone: string[] = [];
+  for (const path of [paths.config, paths.hosts, paths.knownHosts, paths.fresh]) {
+    if (!(await lstat(path).catch(() => undefined))) continue;
+    await unlink(path).catch(ignoreMissing);
+    gone.push(path);
+  }
+  return gone;
+}
+
+async function isAlready(path: string, text: string, mode: number): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found?.isFile() || found.nlink !== 1 || (found.mode & 0o777) !== mode) return false;
+  return (await readFile(path, 'utf8')) === text;
+}

@@ -1,0 +1,65 @@
+/** Where everything lies, and which home folders can be written into an ssh config at all. */
+import { isAbsolute, join } from 'node:path';
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+export interface StatePaths {
+  readonly home: string;
+  /** `~/.ssh` */
+  readonly sshFolder: string;
+  /** `~/.ssh/config`, the person's own */
+  readonly userConfig: string;
+  /** The person's config as it was before the first change. */
+  readonly backup: string;
+  /** `~/.ssh/sallyport`; everything below is ours. */
+  readonly folder: string;
+  readonly config: string;
+  readonly identity: string;
+  readonly hosts: string;
+  readonly knownHosts: string;
+  readonly fresh: string;
+  readonly renewAfter: string;
+  readonly session: string;
+  readonly pending: string;
+  readonly pairs: string;
+  readonly lock: string;
+}
+
+/**
+ * Characters that mean something to ssh_config, to glob(3) or to one of the shells that run the `Match exec` line
+ * (sh, fish and csh), even inside quotes. They cannot be written so that all of them agree.
+ */
+const refused = /["'%\\`$*?[\]!]|\p{C}/u;
+
+export function statePaths(home: string | undefined): StatePaths {
+  if (!home) {
+    throw new SallyportError(
+      'settings_invalid',
+      'HOME is not set. Set it to your home folder and try again.',
+    );
+  }
+  if (!isAbsolute(home) || refused.test(home)) {
+    throw new SallyportError(
+      'settings_invalid',
+      'The path of the home folder (HOME) must be absolute and hold no quotes, backslashes, control characters or any of % ` $ * ? [ ] !, because an ssh config cannot name it. Use another home folder: HOME=/path/to/folder sally login',
+    );
+  }
+  const sshFolder = join(home, '.ssh');
+  const folder = join(sshFolder, 'sallyport');
+  return {
+    home,
+    sshFolder,
+    userConfig: join(sshFolder, 'config'),
+    backup: join(sshFolder, 'config.before-sallyport'),
+    folder,
+    config: join(folder, 'config'),
+    identity: join(folder, 'identity.conf'),
+    hosts: join(folder, 'hosts.conf'),
+    knownHosts: join(folder, 'known_hosts'),
+    fresh: join(folder, 'fresh'),
+    renewAfter: join(folder, 'renew-after'),
+    session: join(folder, 'session.json'),
+    pending: join(folder, 'pending.json'),
+    pairs: join(folder, 'pairs'),
+    lock: join(folder, 'lock'),
+  };
+}
