@@ -11,6 +11,7 @@ import Provider, { type Configuration, type JWKS } from 'oidc-provider';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { demoMark } from '../login/identity-provider.ts';
 import { createLoginCheck, type LoginCheck, type LoginForm } from './identity-provider-login.ts';
+import { memoryAdapter } from './identity-provider-memory.ts';
 import { contentSecurityPolicy, errorPage, loginPage, styles } from './identity-provider-pages.ts';
 import type { DemoPerson } from './identity-provider-people.ts';
 
@@ -86,9 +87,15 @@ async function listen(server: ReturnType<typeof createServer>, port: number, hos
 
 const sessionCookie = 'demo_idp_session';
 
-async function configuration({ clients, people, jwks }: IdentityProviderOptions): Promise<Configuration> {
+async function configuration({
+  clients,
+  people,
+  jwks,
+  clock,
+}: IdentityProviderOptions): Promise<Configuration> {
   const byName = new Map(people.map((person) => [person.username, person]));
   return {
+    adapter: memoryAdapter(clock),
     clients: clients.map(({ clientId, clientSecret, redirectUris }) => ({
       client_id: clientId,
       client_secret: clientSecret,
