@@ -65,9 +65,15 @@ export interface IdentityProvider {
 /** Always asked for, since only then must a provider send `auth_time` (OpenID Connect Core section 2). */
 const defaultMaxAgeSeconds = 12 * 3600;
 
-const failures = new WeakMap<Error, LoginState['purpose']>();
+const failures = new WeakMap<Error, LoginResult['purpose']>();
 
-/** What a login that finishLogin refused was for; undefined if it was not even found. */
+/** Notes what a failed login was for, so that whoever asked for it can be told. Returns the error. */
+export function notePurpose(error: unknown, purpose: LoginResult['purpose']): unknown {
+  if (error instanceof Error) failures.set(error, purpose);
+  return error;
+}
+
+/** What a login that failed was for; undefined if it was not even found. */
 export function purposeOfFailure(error: unknown): Readonly<Record<string, unknown>> | undefined {
   return error instanceof Error ? failures.get(error) : undefined;
 }
@@ -122,8 +128,7 @@ class OpenIdProvider implements IdentityProvider {
     // Consumed whatever comes next: a second try with the same reply finds nothing.
     const login = await consumeLoginState(database.db, { state, browserSecret }, clock());
     return await this.#result(callbackUrl, state, login).catch((error) => {
-      if (error instanceof Error) failures.set(error, login.purpose);
-      throw error;
+      throw notePurpose(error, login.purpose);
     });
   }
 

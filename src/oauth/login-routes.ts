@@ -10,7 +10,7 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { browserSecretOf, readBrowserSecret } from '../login/browser-secret.ts';
-import { type IdentityProvider, purposeOfFailure } from '../login/identity-provider.ts';
+import { type IdentityProvider, notePurpose, purposeOfFailure } from '../login/identity-provider.ts';
 import { loginRefusedPage } from '../login/login-pages.ts';
 import type { LoginResult } from '../login/login-result.ts';
 import { stateInvalid } from '../login/login-state.ts';
@@ -84,10 +84,14 @@ async function finish(
   const secret = readBrowserSecret(request, publicUrl);
   const result = await identityProvider.finishLogin(new URL(request.url, publicUrl), secret);
   if (result.purpose['kind'] === 'browser') return await parts.onBrowserLogin(result, request, reply);
-  const interaction = await interactionOf(parts, result.purpose);
-  if (interaction === undefined) throw stateInvalid();
-  const login = await startHelperSession(parts, result, interaction, request);
-  return await resume(parts, interaction, login, reply);
+  try {
+    const interaction = await interactionOf(parts, result.purpose);
+    if (interaction === undefined) throw stateInvalid();
+    const login = await startHelperSession(parts, result, interaction, request);
+    return await resume(parts, interaction, login, reply);
+  } catch (error) {
+    throw notePurpose(error, result.purpose);
+  }
 }
 
 async function interactionOf(
