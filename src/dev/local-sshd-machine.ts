@@ -5,12 +5,11 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder } from '../files/write-file.ts';
 import { type Companion, type CompanionOptions, createCompanion } from '../gateway/companion.ts';
 import { enrol } from '../gateway/enrol.ts';
 import { type Enrolment, readEnrolment } from '../gateway/enrolment.ts';
+import { waitForFirstState } from '../gateway/first-state.ts';
 import type { Log } from '../gateway/log.ts';
 import { type GeneratedUser, nameFiles } from '../gateway/names.ts';
 import { type CompanionPaths, companionPaths } from '../gateway/paths.ts';
@@ -109,7 +108,7 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
   const namespace = isGenerated ? await prepareNamespace(options, paths, namesFolder) : undefined;
   await companion.start();
   try {
-    await firstState(companion, kind);
+    await waitForFirstState(companion, firstStatePatienceMilliseconds);
     const socket = join(isGenerated ? inNamespace.run : paths.runFolder, 'principals.sock');
     const configuration = sshdConfiguration({
       role: kind,
@@ -189,16 +188,4 @@ async function prepareNamespace(
 async function openFolder(folder: string, mode: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   await chmod(folder, mode);
-}
-
-async function firstState(companion: Companion, kind: string): Promise<void> {
-  const patience = new AbortController();
-  const tooLate = wait(firstStatePatienceMilliseconds, 'late' as const, { signal: patience.signal }).catch(
-    () => 'late' as const,
-  );
-  const first = await Promise.race([companion.ready.then(() => 'ready' as const), tooLate]);
-  patience.abort();
-  if (first === 'ready') return;
-  const { problem } = companion.status();
-  throw new SallyportError('install_failed', `The ${kind} got no state from the CA. ${problem ?? ''}`.trim());
 }

@@ -4,7 +4,6 @@
  * connections live on, nobody gets in meanwhile, and what was registered is known again.
  */
 import { chmod } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { CompanionState } from '../api/companions.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { type ProcessLock, tryProcessLock } from '../files/process-lock.ts';
@@ -21,7 +20,7 @@ import { checkCanaries, filesOf, type InstalledFiles, writeInstalledFiles } from
 import { judgeConnections } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import { type GeneratedUser, nameFiles, targetUsers } from './names.ts';
-import type { CompanionPaths } from './paths.ts';
+import { type CompanionPaths, lockFile } from './paths.ts';
 import { type ProcessId, readProcesses } from './proc.ts';
 import type { Programs } from './programs.ts';
 import { readSavedState, writeSavedState } from './saved-state.ts';
@@ -446,8 +445,11 @@ class RunningCompanion implements Companion {
 }
 
 /** @throws in_use */
-function takeLock({ runFolder }: CompanionPaths): ProcessLock {
-  const lock = tryProcessLock(join(runFolder, 'lock'));
+function takeLock(paths: CompanionPaths): ProcessLock {
+  const lock = tryProcessLock(lockFile(paths));
   if (lock) return lock;
-  throw new SallyportError('in_use', `Another companion runs with the folder ${runFolder}. Stop it first.`);
+  throw new SallyportError(
+    'in_use',
+    `Another companion runs with the folder ${paths.runFolder}. Stop it first.`,
+  );
 }

@@ -49,6 +49,11 @@ export function companionPaths(stateFolder: string, runFolder: string): Companio
   return paths;
 }
 
+/** Held by the companion that runs. */
+export function lockFile({ runFolder }: CompanionPaths): string {
+  return join(runFolder, 'lock');
+}
+
 /** @throws settings_invalid */
 export function checkSocketPath(path: string): void {
   if (plainPath.test(path) && Buffer.byteLength(path) <= longestSocketPath) return;

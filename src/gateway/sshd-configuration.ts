@@ -22,6 +22,8 @@ export interface SshdConfigurationOptions {
   /** Networks that sshd's penalties (9.8 and later) spare: a refused certificate must not lock an office out. */
   readonly penaltyExemptions?: readonly string[];
   readonly rootLogin?: 'no' | 'prohibit-password';
+  /** The machine's own host keys, for clients that know them: naming one key would end the others' use. */
+  readonly otherHostKeys?: readonly string[];
   /** Hosts only: leave authorized_keys files in force beside the certificates. */
   readonly keepAuthorizedKeys?: boolean;
   /** Present: a whole file. Absent: a drop-in. */
@@ -72,17 +74,18 @@ function listenLines({
   ];
 }
 
-function trustLines({ paths }: SshdConfigurationOptions): Line[] {
+function trustLines({ paths, otherHostKeys = [] }: SshdConfigurationOptions): Line[] {
   return [
     ['TrustedUserCAKeys', quoted(paths.userAuthorities)],
     ['RevokedKeys', quoted(paths.revokedKeys)],
     ['HostKey', quoted(paths.hostKey)],
     ['HostCertificate', quoted(paths.hostCertificate)],
+    ...otherHostKeys.map((key): Line => ['HostKey', quoted(key)]),
   ];
 }
 
 function authenticationLines(options: SshdConfigurationOptions): Line[] {
-  const { principalsUser, rootLogin = 'no', keepAuthorizedKeys = false, whole } = options;
+  const { principalsUser, rootLogin = 'no', keepAuthorizedKeys = false } = options;
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(principalsUser)) {
     throw new SallyportError(
       'settings_invalid',
@@ -97,16 +100,17 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
     ['HostbasedAuthentication', 'no'],
     ['GSSAPIAuthentication', 'no'],
     ...(keepAuthorizedKeys ? [] : ([['AuthorizedKeysFile', 'none']] as const)),
-    // A machine's own command would let in whoever it likes; a whole file has none.
-    ...(whole || keepAuthorizedKeys
+    ['AuthorizedPrincipalsFile', 'none'],
+    ['AuthorizedPrincipalsCommand', principalsCommand(options)],
+    ['AuthorizedPrincipalsCommandUser', principalsUser],
+    // Behind the line above, never before it: up to OpenSSH 9.x the two share a check (servconf.c, parse_command), by
+    // which a keys command before it silently removes it, and a second one of its kind replaces it.
+    ...(keepAuthorizedKeys
       ? []
       : ([
           ['AuthorizedKeysCommand', 'none'],
           ['AuthorizedKeysCommandUser', 'nobody'],
         ] as const)),
-    ['AuthorizedPrincipalsFile', 'none'],
-    ['AuthorizedPrincipalsCommand', principalsCommand(options)],
-    ['AuthorizedPrincipalsCommandUser', principalsUser],
     ['PermitRootLogin', rootLogin],
     ['PermitEmptyPasswords', 'no'],
     ['PermitUserRC', 'no'],

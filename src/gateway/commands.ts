@@ -1,0 +1,162 @@
+/** `sallyport gateway ...` and `sallyport host ...`: the same four commands for both kinds of machine. */
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { createCompanion } from './companion.ts';
+import { companionStatus } from './companion-status.ts';
+import { requireEnrolment } from './enrolment.ts';
+import { generatedPrincipalsUser, install } from './install.ts';
+import type { Log } from './log.ts';
+import { type Machine, pathsOf, realMachine } from './machine.ts';
+import { findUser } from './machine-users.ts';
+import { findPrograms } from './programs.ts';
+import { uninstall } from './uninstall.ts';
+
+export interface CompanionEnvironment {
+  readonly clock: () => Date;
+  /** One line for the person. */
+  readonly tell: (line: string) => void;
+  readonly log: Log;
+  /** All of standard input. */
+  readonly readInput: () => Promise<string>;
+  /** Aborted when the program is asked to end. */
+  readonly stopped: AbortSignal;
+  /** What the program's exit status will be. */
+  readonly setExitStatus: (status: number) => void;
+}
+
+type Kind = 'gateway' | 'host';
+
+interface InstallFlags {
+  readonly server: string;
+  readonly tokenFile?: string;
+  readonly keepAuthorizedKeys?: boolean;
+  readonly penaltyExemption?: readonly string[];
+}
+
+interface RunFlags {
+  readonly failClosed?: boolean;
+  readonly maximumStaleness?: string;
+}
+
+const about: Readonly<Record<Kind, string>> = {
+  gateway: 'make this machine a gateway: people reach targets through its sshd',
+  host: 'make this machine a host: people log in to its sshd',
+};
+
+export function registerCompanionCommands(program: Command, environment: CompanionEnvironment): void {
+  for (const kind of ['gateway', 'host'] as const) {
+    const group = program.command(kind).description(about[kind]);
+    const installing = group
+      .command('install')
+      .description('enrol this machine and configure its sshd; tells what it writes, and can be undone')
+      .requiredOption('--server <url>', 'the Sallyport server, such as https://ssh.example.com')
+      .option(
+        '--token-file <file>',
+        'file with the enrolment token; without it the token is read from standard input',
+      )
+      .option(
+        '--penalty-exemption <network...>',
+        "networks that sshd's penalties spare (OpenSSH 9.8 and later)",
+      );
+    if (kind === 'host')
+      installing.option('--keep-authorized-keys', 'leave authorized_keys files in force too');
+    installing.action((flags: InstallFlags) => runInstall(kind, flags, environment));
+    group
+      .command('run')
+      .description('run the companion: keeps sshd current, answers for it, ends connections')
+      .option('--fail-closed', 'end connections that the companion does not know')
+      .option('--maximum-staleness <seconds>', 'let nobody in when the CA was not heard of for so long')
+      .action((flags: RunFlags) => runCompanion(kind, flags, environment));
+    group
+      .command('status')
+      .description('show what is installed and in force; exit status 1 if something needs attention')
+      .action(() => runStatus(kind, environment));
+    group
+      .command('uninstall')
+      .description('undo the installation')
+      .action(() => {
+        requireRoot();
+        return uninstall({ kind, machine: realMachine(kind), tell: environment.tell });
+      });
+  }
+}
+
+async function runInstall(kind: Kind, flags: InstallFlags, environment: CompanionEnvironment): Promise<void> {
+  const programs = findPrograms();
+  requireRoot();
+  const { tokenFile, keepAuthorizedKeys = false, penaltyExemption = [] } = flags;
+  await install({
+    kind,
+    machine: realMachine(kind),
+    programs,
+    serverUrl: flags.server,
+    token: async () => (await (tokenFile ? readFile(tokenFile, 'utf8') : environment.readInput())).trim(),
+    keepAuthorizedKeys,
+    penaltyExemptions: penaltyExemption,
+    clock: environment.clock,
+    log: environment.log,
+    tell: environment.tell,
+  });
+}
+
+async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionEnvironment): Promise<void> {
+  const machine = realMachine(kind);
+  const companion = createCompanion({
+    paths: pathsOf(machine),
+    enrolment: await requireEnrolment(pathsOf(machine).enrolment),
+    programs: findPrograms(),
+    sshdPidFile: machine.sshdPidFile,
+    clock: environment.clock,
+    log: environment.log,
+    failClosed: flags.failClosed ?? false,
+    maximumStalenessSeconds: secondsOf(flags.maximumStaleness),
+    principalsOwner: await principalsOwner(machine),
+    ...(kind === 'gateway'
+      ? {
+          names: {
+            folder: machine.extrausers,
+            home: machine.emptyHome,
+            others: [generatedPrincipalsUser(machine)],
+          },
+        }
+      : {}),
+  });
+  const { stopped } = environment;
+  const end = new Promise<void>((resolve) => {
+    if (stopped.aborted) resolve();
+    else stopped.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await companion.start();
+  await end;
+  await companion.stop();
+}
+
+async function runStatus(kind: Kind, { tell, setExitStatus }: CompanionEnvironment): Promise<void> {
+  const { lines, good } = await companionStatus(realMachine(kind), findPrograms().sshKeygen);
+  for (const line of lines) tell(line);
+  if (!good) setExitStatus(1);
+}
+
+async function principalsOwner({ principalsUser }: Machine): Promise<{ uid: number; gid: number }> {
+  const found = await findUser(principalsUser);
+  if (found) return found;
+  throw new SallyportError(
+    'install_failed',
+    `The user ${principalsUser} is missing. Run the installation of this machine again.`,
+  );
+}
+
+function secondsOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  throw new SallyportError(
+    'settings_invalid',
+    '--maximum-staleness wants a number of seconds, such as 3600.',
+  );
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new SallyportError('settings_invalid', 'This writes the configuration of sshd. Run it as root.');
+}

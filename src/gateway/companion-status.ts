@@ -1,0 +1,69 @@
+/** What `sallyport gateway status` tells: read from files and /proc, so that it works with and without a companion. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { tryProcessLock } from '../files/process-lock.ts';
+import { readConnectionFiles } from './connection-file.ts';
+import { requireEnrolment } from './enrolment.ts';
+import { checkCanaries } from './install-state.ts';
+import { type Machine, pathsOf } from './machine.ts';
+import { lockFile } from './paths.ts';
+import { readSameProcess } from './proc.ts';
+import { readSavedState } from './saved-state.ts';
+import { createSshdListener } from './sshd-listener.ts';
+
+export interface StatusReport {
+  readonly lines: readonly string[];
+  /** false: somebody has something to do. */
+  readonly good: boolean;
+}
+
+/** @throws enrolment_refused if this machine is not enrolled; file_refused */
+export async function companionStatus(machine: Machine, sshKeygen: string): Promise<StatusReport> {
+  const paths = pathsOf(machine);
+  const enrolment = await requireEnrolment(paths.enrolment);
+  const saved = await readSavedState(paths.state);
+  const listener = createSshdListener(machine.sshdPidFile).current();
+  const isRunning = isLocked(lockFile(paths));
+  const krl = saved ? await krlInForce(machine, sshKeygen) : 'no state was installed yet';
+  const { connections } = existsSync(paths.connections)
+    ? readConnectionFiles(paths.connections)
+    : { connections: [] };
+  const live = connections.filter((one) => one.startedAtSeconds !== null && readSameProcess(one));
+  const facts: readonly (readonly [word: string, text: string, good: boolean])[] = [
+    ['Name', `${enrolment.kind} ${enrolment.name}`, true],
+    ['Server', enrolment.serverUrl, true],
+    [
+      'State',
+      saved ? `version ${saved.version}, KRL version ${saved.krlVersion}` : 'none',
+      saved !== undefined,
+    ],
+    ['KRL', krl ?? 'in force', krl === null],
+    ['Companion', isRunning ? 'runs' : `does not run. Run: sallyport ${enrolment.kind} run`, isRunning],
+    ['sshd', listener ? `runs, pid ${listener.pid}` : 'does not run', listener !== undefined],
+    ['Connections', String(live.length), true],
+  ];
+  return {
+    lines: facts.map(([word, text]) => `${word}: ${text}`),
+    good: facts.every(([, , good]) => good),
+  };
+}
+
+/** null, or what is wrong with it. */
+async function krlInForce(machine: Machine, sshKeygen: string): Promise<string | null> {
+  const paths = pathsOf(machine);
+  try {
+    const canaries = (await readFile(paths.canaries, 'utf8')).trim().split('\n');
+    await checkCanaries(sshKeygen, paths, canaries);
+    return null;
+  } catch (error) {
+    return isSallyportError(error) ? error.message : 'can not be read';
+  }
+}
+
+function isLocked(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const lock = tryProcessLock(path);
+  lock?.release();
+  return lock === undefined;
+}

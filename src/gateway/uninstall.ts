@@ -1,0 +1,34 @@
+/** `sallyport gateway uninstall` and `sallyport host uninstall`: the machine as it was before, and this state gone. */
+import { rm } from 'node:fs/promises';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { installationFile, undoInstallation } from './install.ts';
+import { readInstallation } from './installation.ts';
+import { type Machine, pathsOf } from './machine.ts';
+import { nameFiles } from './names.ts';
+import { createSshdListener } from './sshd-listener.ts';
+import { writeNames } from './write-names.ts';
+
+export interface UninstallOptions {
+  readonly kind: 'gateway' | 'host';
+  readonly machine: Machine;
+  readonly tell: (line: string) => void;
+}
+
+/** @throws file_refused if somebody changed a file since; then nothing of our own state is removed */
+export async function uninstall({ kind, machine, tell }: UninstallOptions): Promise<void> {
+  const wasInstalled = (await readInstallation(installationFile(machine))) !== undefined;
+  const left = await undoInstallation(machine, tell);
+  if (left.length > 0) {
+    throw new SallyportError(
+      'file_refused',
+      `Somebody changed ${left.join(' and ')} after the installation. Put back what belongs there by hand, then run again: sallyport ${kind} uninstall`,
+    );
+  }
+  // sshd must no longer point at the files before they go.
+  if (wasInstalled) createSshdListener(machine.sshdPidFile).reload();
+  if (kind === 'gateway' && wasInstalled) await writeNames(machine.extrausers, nameFiles([]));
+  const { stateFolder, runFolder } = pathsOf(machine);
+  await rm(runFolder, { recursive: true, force: true });
+  await rm(stateFolder, { recursive: true, force: true });
+  tell(`Removed ${stateFolder} and ${runFolder}. Revoke this ${kind} at the server too.`);
+}

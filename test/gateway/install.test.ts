@@ -1,0 +1,254 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { companionStatus } from '../../src/gateway/companion-status.ts';
+import { type InstallOptions, install } from '../../src/gateway/install.ts';
+import type { Machine } from '../../src/gateway/machine.ts';
+import { findPrograms, type Programs } from '../../src/gateway/programs.ts';
+import { runProgram } from '../../src/gateway/run-program.ts';
+import { uninstall } from '../../src/gateway/uninstall.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { TestAuthority } from './test-authority.ts';
+import { hasNames, hasSshd, web } from './test-world.ts';
+
+const authority = new TestAuthority();
+let folder: string;
+let machine: Machine;
+let programs: Programs;
+let told: string[];
+
+const nsswitch = '# names\npasswd:         files systemd\ngroup: files\nshadow: files\nhosts: files dns\n';
+let mainConfiguration: string;
+
+beforeAll(async () => {
+  await authority.start();
+  authority.targets = [web];
+});
+afterAll(() => authority.stop());
+
+beforeEach(async () => {
+  if (!hasSshd) return;
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-'));
+  told = [];
+  const ssh = join(folder, 'ssh');
+  await mkdir(join(ssh, 'sshd_config.d'), { recursive: true });
+  machine = {
+    sshdConfiguration: join(ssh, 'sshd_config'),
+    dropIn: join(ssh, 'sshd_config.d/00-sallyport.conf'),
+    sshdPidFile: join(folder, 'sshd.pid'),
+    hostKeyFolder: ssh,
+    nsswitch: join(folder, 'nsswitch.conf'),
+    extrausers: join(folder, 'extrausers'),
+    emptyHome: join(folder, 'empty'),
+    stateFolder: join(folder, 'state'),
+    runFolder: join(folder, 'run'),
+    principalsUser: 'daemon',
+  };
+  mainConfiguration = `Include ${ssh}/sshd_config.d/*.conf\nPasswordAuthentication yes\nUsePAM yes\nSubsystem sftp internal-sftp\n`;
+  await writeFile(machine.sshdConfiguration, mainConfiguration);
+  await writeFile(machine.nsswitch, nsswitch);
+  await writeFile(join(ssh, 'ssh_host_ed25519_key'), generateEd25519().openssh('machine'), { mode: 0o600 });
+  programs = { ...findPrograms(), sshd: await sshdOf(folder) };
+});
+afterEach(async () => {
+  if (hasSshd) await rm(folder, { recursive: true, force: true });
+});
+
+/** As root sshd wants /run/sshd even to check a configuration; where it is missing it gets one of its own. */
+async function sshdOf(parent: string): Promise<string> {
+  if (process.getuid?.() !== 0) return findPrograms().sshd;
+  const path = join(parent, 'sshd');
+  const inside =
+    '[ -d /run/sshd ] || { mount -t tmpfs none /run; mkdir /run/sshd; }; exec /usr/sbin/sshd "$@"';
+  const text = `#!/bin/sh\nexec /usr/bin/unshare --mount --propagation private /bin/sh -euc '${inside}' sh "$@"\n`;
+  await writeFile(path, text, { mode: 0o755 });
+  return path;
+}
+
+function options(kind: 'gateway' | 'host', changes: Partial<InstallOptions> = {}): InstallOptions {
+  return {
+    kind,
+    machine,
+    programs,
+    serverUrl: authority.url,
+    token: async () => authority.token(kind, kind),
+    keepAuthorizedKeys: false,
+    penaltyExemptions: [],
+    clock: () => new Date(),
+    log: () => {},
+    tell: (line) => told.push(line),
+    ...changes,
+  };
+}
+
+/** What this sshd makes of two lines of one keyword. */
+async function probe(second: string): Promise<string> {
+  const path = join(folder, 'probe');
+  const key = `HostKey ${machine.hostKeyFolder}/ssh_host_ed25519_key\n`;
+  await writeFile(path, `${key}AuthorizedPrincipalsCommand /bin/true\n${second}`);
+  return path;
+}
+
+async function effective(): Promise<Map<string, string>> {
+  const { stdout } = await runProgram(programs.sshd, ['-T', '-f', machine.sshdConfiguration]);
+  return new Map(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]),
+  );
+}
+
+describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', () => {
+  test('sshd takes every line of the drop-in before the ones of the machine', async () => {
+    await install(options('host'));
+    const found = await effective();
+    expect(Object.fromEntries(found)).toMatchObject({
+      trustedusercakeys: join(machine.stateFolder, 'user_ca.pub'),
+      revokedkeys: join(machine.stateFolder, 'revoked_keys'),
+      hostcertificate: join(machine.stateFolder, 'host_key-cert.pub'),
+      passwordauthentication: 'no',
+      kbdinteractiveauthentication: 'no',
+      authorizedkeysfile: 'none',
+      authorizedprincipalsfile: 'none',
+      authorizedprincipalscommanduser: 'daemon',
+      authenticationmethods: 'publickey',
+      maxstartups: '300:30:600',
+      loglevel: 'VERBOSE',
+      usepam: 'yes',
+    });
+    expect(found.get('authorizedprincipalscommand')).toContain(join(machine.runFolder, 'principals.sock'));
+  });
+
+  test('clients that know the old host key still find it', async () => {
+    await install(options('host'));
+    const { stdout } = await runProgram(programs.sshd, ['-T', '-f', machine.sshdConfiguration]);
+    expect(stdout).toContain(`hostkey ${machine.hostKeyFolder}/ssh_host_ed25519_key\n`);
+  });
+
+  test('it tells every file that it writes, and how to undo it', async () => {
+    await install(options('host'));
+    expect(told).toContain(`Writes ${machine.dropIn}.`);
+    expect(told).toContain('To undo all of this run: sallyport host uninstall');
+  });
+
+  test('authorized_keys files stay in force where that is asked for', async () => {
+    await install(options('host', { keepAuthorizedKeys: true }));
+    expect((await effective()).get('authorizedkeysfile')).toMatch(/^\.ssh\/authorized_keys/);
+  });
+
+  test('uninstalling leaves the machine as it was', async () => {
+    await install(options('host'));
+    await uninstall({ kind: 'host', machine, tell: (line) => told.push(line) });
+    expect(existsSync(machine.dropIn)).toBe(false);
+    expect(existsSync(machine.stateFolder)).toBe(false);
+    expect(await readFile(machine.sshdConfiguration, 'utf8')).toBe(mainConfiguration);
+  });
+
+  test('a configuration that sshd refuses changes nothing', async () => {
+    await writeFile(machine.sshdConfiguration, `${mainConfiguration}NoSuchKeyword yes\n`);
+    await expect(install(options('host'))).rejects.toMatchObject({
+      code: 'install_failed',
+      message: expect.stringContaining('NoSuchKeyword'),
+    });
+    expect(existsSync(machine.dropIn)).toBe(false);
+  });
+
+  test("a machine's own line that would overrule ours changes nothing", async () => {
+    const own = 'AuthorizedPrincipalsCommand /bin/echo root\nAuthorizedPrincipalsCommandUser daemon\n';
+    await writeFile(machine.sshdConfiguration, mainConfiguration + own);
+    // Up to OpenSSH 9.x a later AuthorizedPrincipalsCommand wins unless an AuthorizedKeysCommand stands before it.
+    const outcome = install(options('host', { keepAuthorizedKeys: true }));
+    const { stdout } = await runProgram(programs.sshd, ['-T', '-f', await probe(own)]);
+    if (stdout.includes('authorizedprincipalscommand /bin/echo root\n')) {
+      await expect(outcome).rejects.toMatchObject({
+        code: 'install_failed',
+        message: expect.stringContaining('overrules AuthorizedPrincipalsCommand'),
+      });
+      expect(existsSync(machine.dropIn)).toBe(false);
+    } else await outcome;
+  });
+
+  test('after a failure the same enrolment is used again', async () => {
+    await writeFile(machine.sshdConfiguration, `${mainConfiguration}NoSuchKeyword yes\n`);
+    await expect(install(options('host'))).rejects.toThrow();
+    await writeFile(machine.sshdConfiguration, mainConfiguration);
+    const token = () => Promise.reject(new Error('asked for a token again'));
+    await install(options('host', { token }));
+    expect(existsSync(machine.dropIn)).toBe(true);
+  });
+
+  test('a second installation is refused and says what to do', async () => {
+    await install(options('host'));
+    await expect(install(options('host'))).rejects.toMatchObject({
+      code: 'install_failed',
+      message: expect.stringContaining('sallyport host uninstall'),
+    });
+  });
+
+  test('a file that somebody changed is not overwritten by uninstalling', async () => {
+    await install(options('host'));
+    await writeFile(machine.dropIn, '# mine now\n');
+    await expect(uninstall({ kind: 'host', machine, tell: () => {} })).rejects.toMatchObject({
+      code: 'file_refused',
+      message: expect.stringContaining(machine.dropIn),
+    });
+    expect(await readFile(machine.dropIn, 'utf8')).toBe('# mine now\n');
+    expect(existsSync(machine.stateFolder)).toBe(true);
+  });
+
+  test('a token for a gateway makes no host', async () => {
+    const token = async () => authority.token('gateway', 'gateway');
+    await expect(install(options('host', { token }))).rejects.toMatchObject({
+      code: 'enrolment_refused',
+      message: expect.stringContaining('sallyport gateway install'),
+    });
+  });
+
+  test('the status tells that the KRL is in force and that the companion does not run', async () => {
+    await install(options('host'));
+    const before = await companionStatus(machine, programs.sshKeygen);
+    expect(before.lines).toContain('KRL: in force');
+    expect(before.lines).toContain('Companion: does not run. Run: sallyport host run');
+    expect(before.good).toBe(false);
+    await writeFile(join(machine.stateFolder, 'revoked_keys'), '');
+    const after = await companionStatus(machine, programs.sshKeygen);
+    expect(after.lines.find((line) => line.startsWith('KRL:'))).toMatch(/0 of 1 canaries/);
+  });
+});
+
+describe.skipIf(!hasNames)('installing a gateway (needs root, sshd, curl, libnss-extrausers)', () => {
+  test('target names are written, and nsswitch.conf finds them; uninstalling restores its bytes', async () => {
+    await install(options('gateway', { machine: { ...machine, principalsUser: 'sallyport-principals' } }));
+    expect(await readFile(machine.nsswitch, 'utf8')).toBe(
+      '# names\npasswd:         files extrausers systemd\ngroup: files extrausers\nshadow: files extrausers\nhosts: files dns\n',
+    );
+    expect(await readFile(join(machine.extrausers, 'passwd'), 'utf8')).toContain(
+      `${web.targetName}:x:${web.gatewayUid}:${web.gatewayUid}::${machine.emptyHome}:/bin/sh\n`,
+    );
+    expect((await stat(join(machine.extrausers, 'shadow'))).mode & 0o777).toBe(0o600);
+    const found = await effective();
+    expect(found.get('allowtcpforwarding')).toBe('local');
+    expect(found.get('permittunnel')).toBe('no');
+    expect(found.get('allowstreamlocalforwarding')).toBe('no');
+    await uninstall({ kind: 'gateway', machine, tell: () => {} });
+    expect(await readFile(machine.nsswitch, 'utf8')).toBe(nsswitch);
+  });
+});
+
+test('a machine without curl is refused by name, with the command to run', () => {
+  expect(() => findPrograms((path) => !path.endsWith('/curl'))).toThrow(
+    expect.objectContaining({
+      code: 'program_missing',
+      message: 'curl is missing: apt-get install curl',
+    }),
+  );
+});
+
+test('everything that is missing is named at once', () => {
+  expect(() => findPrograms(() => false)).toThrow(
+    'sshd and curl and ssh-keygen are missing: apt-get install openssh-server curl openssh-client',
+  );
+});
