@@ -3,8 +3,9 @@
  * record lock on the file: the kernel drops it when the process ends, however it ends, so there is no stale lock to
  * guess about. The file stays empty and is never deleted (deleting a locked file would let two holders in).
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { SallyportError } from '../errors/sallyport-error.ts';
 
 export interface ProcessLock {
   release(): void;
@@ -12,9 +13,12 @@ export interface ProcessLock {
 
 const sqliteBusy = 5;
 
-/** Takes the lock at once, or returns undefined if another process (or another call here) holds it. */
+/**
+ * Takes the lock at once, or returns undefined if another process (or another call here) holds it.
+ * @throws file_refused if `path` is anything but a regular file
+ */
 export function tryProcessLock(path: string): ProcessLock | undefined {
-  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  ensureLockFile(path);
   const database = new DatabaseSync(path);
   try {
     database.exec('pragma busy_timeout = 0');
@@ -25,6 +29,23 @@ export function tryProcessLock(path: string): ProcessLock | undefined {
     throw error;
   }
   return { release: () => database.close() };
+}
+
+/**
+ * A file that is there already is not opened: a process that closes any descriptor of a file loses all its record locks
+ * on it (POSIX fcntl), so a second call would take the lock away from the first.
+ */
+function ensureLockFile(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (lstatSync(path).isFile()) return;
+    throw new SallyportError(
+      'file_refused',
+      `${path} is not a regular file (a symbolic link?). Move it away and try again.`,
+    );
+  }
 }
 
 /** Waits for the lock up to `patienceMilliseconds`, then returns undefined. */

@@ -94,7 +94,8 @@ export async function ensurePrivateFolder(folder: string, mode = 0o700): Promise
 export async function readPrivateFile(path: string): Promise<Buffer | undefined> {
   let file: FileHandle;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // O_NONBLOCK: opening a named pipe would wait for its writer for ever.
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return undefined;
