@@ -1,6 +1,7 @@
 /** How a login session is shown, in rows and on its own page. */
 import type { SessionDocument } from '../api/sessions.ts';
 import { type Html, html } from './html.ts';
+import { shortClientName } from './short-client-name.ts';
 import { moment } from './times.ts';
 
 const kinds = { helper: 'sally', browser: 'Console' } as const;
@@ -26,11 +27,11 @@ export function stateBadge(session: SessionDocument, nowSeconds: number): Html {
 }
 
 /** Where the session was used from: an address and what the client calls itself. Both are other people's words. */
-export function clientWords(session: SessionDocument): Html {
-  if (session.client_address === null && session.client_name === null)
-    return html`<span class="faint">unknown</span>`;
-  return html`<bdi>${session.client_address ?? 'unknown address'}</bdi>${
-    session.client_name !== null && html`<small><bdi>${session.client_name}</bdi></small>`
+export function clientWords({ client_address, client_name }: SessionDocument): Html {
+  if (client_address === null && client_name === null) return html`<span class="faint">unknown</span>`;
+  return html`<bdi>${client_address ?? 'unknown address'}</bdi>${
+    client_name !== null &&
+    html`<small title="${client_name}"><bdi>${shortClientName(client_name)}</bdi></small>`
   }`;
 }
 

@@ -102,6 +102,7 @@ main { max-width: 80rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem) 
 .rows time { white-space: nowrap; }
 .rows th[scope=row] a { color: inherit; text-decoration-color: var(--control); }
 .pair { display: inline-flex; flex-wrap: wrap; align-items: center; gap: .25rem .5rem; }
+.rows .pair { flex-wrap: nowrap; white-space: nowrap; }
 .stack { display: inline-flex; flex-direction: column; line-height: 1.35; }
 .problem { color: var(--bad); max-width: 24rem; }
 
@@ -130,6 +131,7 @@ button.quiet { min-height: 2.25rem; padding: .25rem .75rem; font-size: .9375rem;
 
 .facts { margin: 1.25rem 0 0; border-top: 1px solid var(--edge); }
 .facts div { display: flex; gap: 1rem; padding: .625rem 0; border-bottom: 1px solid var(--edge); }
+.facts div:last-child { border-bottom: 0; padding-bottom: 0; }
 .facts dt { flex: 0 0 8rem; color: var(--soft); }
 .facts dd { margin: 0; min-width: 0; }
 .facts dd small { display: block; }
@@ -151,10 +153,10 @@ code { font: .875em ui-monospace, 'SFMono-Regular', Menlo, Consolas, monospace; 
   .rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .rows tbody tr { display: block; padding: .875rem 1.125rem; }
   .rows tbody tr:first-child { border-top: 0; }
-  .rows tbody th, .rows tbody td { display: flex; gap: 1rem; padding: .3125rem 0; text-align: left; }
+  .rows tbody th, .rows tbody td, .rows tbody .number { display: flex; gap: 1rem; padding: .3125rem 0; text-align: left; }
   .rows tbody td::before { content: attr(data-label); flex: 0 0 7rem; color: var(--soft); }
   .rows tbody th { font-size: 1.0625rem; flex-wrap: wrap; gap: .25rem .5rem; align-items: center; }
-  .rows tbody .action { padding-top: .75rem; }
+  .rows tbody .action { padding-top: .75rem; text-align: left; }
   .rows tbody .action::before { content: none; }
   .rows tbody .action .button { width: 100%; min-height: 2.75rem; }
 }

@@ -7,6 +7,7 @@ import { html } from '../../src/pages/html.ts';
 import { messagePage } from '../../src/pages/message-page.ts';
 import { sessionPage } from '../../src/pages/session-page.ts';
 import { sessionsPage } from '../../src/pages/sessions-page.ts';
+import { shortClientName } from '../../src/pages/short-client-name.ts';
 
 const hostile = `"><script>alert(1)</script><img src=x onerror='alert(2)'>\${3}&amp;`;
 const nowSeconds = 1_800_000_000;
@@ -101,4 +102,24 @@ test('the policy allows no inline script or style and no frame', () => {
   expect(policy).toContain("default-src 'none'");
   expect(policy).toContain("frame-ancestors 'none'");
   expect(policy).not.toContain('unsafe');
+});
+
+test.each([
+  [
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36',
+    'Chrome on Linux',
+  ],
+  [
+    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15',
+    'Safari on macOS',
+  ],
+  [
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0',
+    'Edge on Windows',
+  ],
+  ['Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0', 'Firefox on Android'],
+  ['alices-laptop', 'alices-laptop'],
+  ['x'.repeat(61), `${'x'.repeat(60)}…`],
+])('a client that calls itself %s is shown as %s', (name, shown) => {
+  expect(shortClientName(name)).toBe(shown);
 });
