@@ -17,7 +17,7 @@ import {
   profileFrom,
 } from './login-result.ts';
 import { consumeLoginState, type LoginState, saveLoginState, stateInvalid } from './login-state.ts';
-import { providerError } from './provider-error.ts';
+import { discoveryError, providerError } from './provider-error.ts';
 
 export interface IdentityProviderSettings {
   readonly issuer: URL;
@@ -159,7 +159,7 @@ class OpenIdProvider implements IdentityProvider {
 
   async #configuration(): Promise<client.Configuration> {
     return await this.#discovered().catch((error) => {
-      throw providerError(error, this.#settings.issuer);
+      throw discoveryError(error, this.#settings.issuer);
     });
   }
 }

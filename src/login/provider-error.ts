@@ -27,6 +27,15 @@ export function providerError(error: unknown, issuer: URL): SallyportError {
       `${error.code}: ${reasonOf(error)}`,
     );
   }
+  return unusable(error, issuer);
+}
+
+/** The same for the discovery document: before a login there is nobody to refuse. */
+export function discoveryError(error: unknown, issuer: URL): SallyportError {
+  return sallyportErrorWithin(error) ?? unusable(error, issuer);
+}
+
+function unusable(error: unknown, issuer: URL): SallyportError {
   return new SallyportError(
     'login_provider_error',
     `The identity provider ${issuer.host} gave an answer that can not be used. Tell the operator of this server.`,
@@ -34,8 +43,9 @@ export function providerError(error: unknown, issuer: URL): SallyportError {
   );
 }
 
-/** Checks of the authorization response and of the ID token, as oauth4webapi names them. */
+/** Checks of the authorization response, the ID token and the userinfo reply, as oauth4webapi names them. */
 const refusals = new Set([
+  'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED',
   'OAUTH_INVALID_RESPONSE',
   'OAUTH_JWT_CLAIM_COMPARISON_FAILED',
   'OAUTH_JWT_TIMESTAMP_CHECK_FAILED',
