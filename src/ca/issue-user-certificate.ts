@@ -81,16 +81,17 @@ async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promi
   if (session.kind !== 'helper') {
     throw new SallyportError('forbidden', 'A browser session gets no SSH certificates. Run: sally login');
   }
+  const { facts: account, organization, organizationId } = await loadAccount(tx, session.accountId);
+  const nowSeconds = Math.floor(now.getTime() / 1000);
+  const decision = decideCertificate({ account, organization, session: session.facts }, nowSeconds);
+  if (!decision.allowed) throw refused(decision.reasons);
+
+  // Only now: what was stored and never signed must not leave once its account may have none any more.
   const earlier = await certificateOfRequest(tx, sessionId, request.request_id);
   if (earlier) return repeatable(earlier, subject, issuing);
 
   await consumeChallenge(tx, { sessionId, challenge: request.possession.challenge }, now);
   await checkSubjectKey(tx, publicKey, session.accountId);
-
-  const { facts: account, organization, organizationId } = await loadAccount(tx, session.accountId);
-  const nowSeconds = Math.floor(now.getTime() / 1000);
-  const decision = decideCertificate({ account, organization, session: session.facts }, nowSeconds);
-  if (!decision.allowed) throw refused(decision.reasons);
 
   const fields: CertificateFields = {
     kind: 'user',

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { disableAccount } from '../../src/accounts/account.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { revokeCertificates } from '../../src/revocation/revoke-certificates.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
@@ -106,6 +107,14 @@ test('after the end of the session nothing is handed out again', async () => {
     endSession(tx, { sessionId, reason: 'revoked', by: 'test' }, startTime),
   );
   expect(await refusalCode(sample.authority.issueUserCertificate(asked))).toBe('session_ended');
+});
+
+test('a certificate that was stored is not handed out once its account is disabled', async () => {
+  const { accountId, sessionId } = await sample.person('soon-disabled');
+  const asked = { sessionId, request: await requestFor(sample.authority, sessionId) };
+  await sample.authority.issueUserCertificate(asked);
+  await inTransaction(database.db, (tx) => disableAccount(tx, { accountId, by: 'test' }, startTime));
+  expect(await refusalCode(sample.authority.issueUserCertificate(asked))).toBe('access_denied');
 });
 
 test('a revoked certificate is not handed out again', async () => {
