@@ -28,6 +28,15 @@ type Heard = z.infer<typeof heardSchema>;
 /** `null`: some may have been missed. */
 type Hearing = (heard: Heard | null) => void;
 
+/** Empty after a lost connection. What can't be read counts as missed too: everything is read again. */
+function heardFrom(payload: string): Heard | null {
+  try {
+    return heardSchema.parse(JSON.parse(payload));
+  } catch {
+    return null;
+  }
+}
+
 export class Acknowledgements {
   readonly #database: DatabaseHandle;
   readonly #clock: () => Date;
@@ -41,7 +50,7 @@ export class Acknowledgements {
 
   async open(): Promise<void> {
     this.#listener = await this.#database.listen(acknowledgementChannel, (payload) => {
-      const heard = payload === '' ? null : heardSchema.parse(JSON.parse(payload));
+      const heard = heardFrom(payload);
       for (const hear of this.#hearing) hear(heard);
     });
   }

@@ -47,23 +47,23 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
   const subscriptions = new Subscriptions();
   let published = -1n;
 
-  async function send(companionId: string): Promise<void> {
+  /** Whether the companion has its newest state, or is none any more. */
+  async function send(companionId: string): Promise<boolean> {
     try {
       subscriptions.deliver(companionId, await companionState(parts, companionId));
+      return true;
     } catch (error) {
-      if (!isSallyportError(error) || !goneCodes.includes(error.code)) throw error;
+      // Else the database or the signer is away: this one is sent again by the sweep, and the others go on.
+      if (!isSallyportError(error) || !goneCodes.includes(error.code)) return false;
       subscriptions.end(companionId);
+      return true;
     }
   }
 
   const publisher = new Publisher(async () => {
-    try {
-      const { version } = await readStateVersion(database.db);
-      await forEach(subscriptions.companionIds, buildsAtOnce, send);
-      published = version;
-    } catch {
-      // The database or the signer is away: `published` stays behind, and the sweep asks again.
-    }
+    const current = await readStateVersion(database.db).catch(() => undefined);
+    const sent = await forEach(subscriptions.companionIds, buildsAtOnce, send);
+    if (current && sent.every(Boolean)) published = current.version;
   });
 
   const acknowledgements = new Acknowledgements(database, clock);
@@ -104,14 +104,16 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
 /** The companion itself is no more, in contrast to an outage. */
 const goneCodes: readonly string[] = ['token_invalid', 'enrolment_refused', 'not_found'];
 
-async function forEach<T>(
+async function forEach<T, R>(
   items: readonly T[],
   atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
   const queue = items.values();
+  const results: R[] = [];
   const worker = async () => {
-    for (const item of queue) await work(item);
+    for (const item of queue) results.push(await work(item));
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  return results;
 }

@@ -1,5 +1,6 @@
 /** WWW-Authenticate of a 401: what was wrong, in the scheme that the route takes (RFC 6750 3, RFC 9449 7.1, RFC 9470 3). */
 import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
+import { proofAlgorithms } from '../oauth/access-token.ts';
 import type { RouteAuthentication } from './route-authentication.ts';
 
 const schemes = { person: 'DPoP', admin: 'DPoP', companion: 'Bearer' } as const;
@@ -14,7 +15,7 @@ export function authenticateHeader(
   if (scheme === undefined) return undefined;
   const parameters = [
     ...errorParameters(error),
-    ...(scheme === 'DPoP' ? [['algs', 'ES256 EdDSA Ed25519'] as const] : []),
+    ...(scheme === 'DPoP' ? [['algs', proofAlgorithms.join(' ')] as const] : []),
   ].map(([name, value]) => `${name}="${quotable(value)}"`);
   return parameters.length > 0 ? `${scheme} ${parameters.join(', ')}` : scheme;
 }

@@ -21,10 +21,9 @@ export async function mountAuthorizationServer(
       },
       handler: (request: FastifyRequest, reply: FastifyReply) => {
         reply.hijack();
-        // It expects to be mounted: its own paths begin after /oauth.
         authorizationServer.handler(request.raw, reply.raw);
       },
     });
   });
-  await authorizationServer.registerRoutes(app);
+  authorizationServer.registerRoutes(app);
 }

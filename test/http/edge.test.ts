@@ -46,18 +46,28 @@ describe('host names', () => {
   });
 });
 
-test('a forwarded address of a proxy that is not trusted is not believed', async () => {
-  const reply = await server.call('GET', '/test/sign-in?name=forwarded', {
-    headers: { 'x-forwarded-for': '203.0.113.9', x_forwarded_for: '203.0.113.9', 'x-real-ip': '203.0.113.9' },
+test.each([
+  ['not believed without a trusted proxy', undefined, '127.0.0.1'],
+  ['not believed from a machine that is no trusted proxy', ['192.0.2.0/24'], '127.0.0.1'],
+  ['believed for the hop before the trusted proxy only', ['127.0.0.1'], '198.51.100.7'],
+])('a forwarded address is %s', async (_what, trustedProxies, expected) => {
+  const behind = await startTestServer(trustedProxies ? { trustedProxies } : {});
+  const reply = await behind.call('GET', '/test/sign-in?name=forwarded', {
+    headers: {
+      'x-forwarded-for': '203.0.113.9, 198.51.100.7',
+      x_forwarded_for: '203.0.113.9',
+      'x-real-ip': '203.0.113.9',
+      forwarded: 'for=203.0.113.9',
+    },
   });
   expect(reply.statusCode).toBe(303);
-  const row = await server.database.db
+  const row = await behind.database.db
     .selectFrom('login_sessions')
-    .innerJoin('accounts', 'accounts.id', 'login_sessions.account_id')
     .select('client_address')
-    .where('accounts.name', '=', 'forwarded@example.com')
+    .where('kind', '=', 'browser')
     .executeTakeFirstOrThrow();
-  expect(row.client_address).toBe('127.0.0.1');
+  await behind.close();
+  expect(row.client_address).toBe(expected);
 });
 
 test('the proof is checked against our public URL without the query', async () => {

@@ -9,10 +9,10 @@ import { signInBrowser } from '../../src/console/sign-in-browser.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { createFeed, type Feed } from '../../src/feed/feed.ts';
-import type { PresentedToken } from '../../src/http/app-parts.ts';
 import { createApp } from '../../src/http/create-app.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
 import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
+import type { PresentedToken } from '../../src/oauth/access-token.ts';
 import type { Role } from '../../src/policy/facts.ts';
 import { tokenHash } from '../../src/secrets/token.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
@@ -68,13 +68,13 @@ export interface TestPerson {
 
 export interface TestServerOptions {
   readonly publicUrl?: string;
-  readonly startTime?: Date;
+  readonly trustedProxies?: readonly string[];
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const database = await freshDatabase();
   const publicUrl = new URL(options.publicUrl ?? 'https://ssh.example.com');
-  const clock = { now: options.startTime ?? new Date() };
+  const clock = { now: new Date() };
   const log: Record<string, unknown>[] = [];
   const presented: PresentedToken[] = [];
   const now = () => clock.now;
@@ -93,6 +93,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     feed,
     publicUrl,
     allowedHosts: [publicUrl.host],
+    ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
     clock: now,
     logger: { level: 'debug', stream: { write: (line) => log.push(JSON.parse(line)) } },
     version: '0.0.0-test',
