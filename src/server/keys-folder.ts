@@ -6,7 +6,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { createKeyFile, openFileSigner, type Signer } from '../ca/signer.ts';
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { type AuthorizationServerKeys, createAuthorizationServerKeys } from '../oauth/keys.ts';
 
@@ -35,8 +35,15 @@ export async function createServerKeys(folder: string): Promise<void> {
   }
 }
 
-/** Opens the keys of `folder`. Throws settings_invalid or file_refused, naming the file. */
+/** Opens the keys of `folder`. @throws settings_invalid or file_refused, naming the file */
 export async function openServerKeys(folder: string): Promise<ServerKeys> {
+  return await openFiles(folder).catch((error: NodeJS.ErrnoException) => {
+    if (isSallyportError(error) || error.syscall === undefined) throw error;
+    throw new SallyportError('file_refused', `${error.path ?? folder} can't be read (${error.code}).`);
+  });
+}
+
+async function openFiles(folder: string): Promise<ServerKeys> {
   const oauth = await readPrivateFile(join(folder, files.oauth));
   if (!oauth) {
     throw new SallyportError(

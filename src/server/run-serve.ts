@@ -1,7 +1,8 @@
 /** `sallyport serve`: one server process on Postgres. */
+import type { Database } from '../database/database.ts';
 import { migrateToLatest } from '../database/migrate.ts';
 import { openPostgres } from '../database/open-postgres.ts';
-import { openServerKeys } from './keys-folder.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { readServeSettings } from './settings.ts';
 import { startServer } from './start-server.ts';
 
@@ -13,13 +14,13 @@ export interface ServeSurroundings {
 /** Returns when it listens; runs until stopped. @throws settings_invalid with every problem, database_unavailable, in_use */
 export async function runServe({ environment, onStop }: ServeSurroundings): Promise<void> {
   const settings = await readServeSettings(environment);
-  const keys = await openServerKeys(settings.keysFolder);
   const database = await openPostgres({ url: settings.databaseUrl });
   try {
     await migrateToLatest(database.db);
+    await requireOrganization(database.db, settings.organizationSlug);
     const server = await startServer({
       database,
-      keys,
+      keys: settings.keys,
       publicUrl: settings.publicUrl,
       listen: settings.listen,
       organizationSlug: settings.organizationSlug,
@@ -37,4 +38,14 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
     await database.close();
     throw error;
   }
+}
+
+/** Otherwise everybody's first login would fail, which nobody at the server would see. */
+async function requireOrganization(db: Database, slug: string): Promise<void> {
+  const found = await db.selectFrom('organizations').select('id').where('slug', '=', slug).executeTakeFirst();
+  if (found) return;
+  throw new SallyportError(
+    'settings_invalid',
+    `SALLYPORT_ORGANIZATION: the database holds no organization "${slug}". Create it with: sallyport setup FILE (see deploy/setup.example.json)`,
+  );
 }

@@ -1,51 +1,71 @@
 /**
- * The settings of `sallyport serve`: one schema, read once, all problems reported together by the setting's name.
- * Secrets come by file, so that they stand in no process list and no environment dump.
+ * The settings of `sallyport serve`: one schema, read once with the files it names, all problems reported together by
+ * the setting's name. Secrets come by file, so that they stand in no process list and no environment dump.
  */
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { openServerKeys, type ServerKeys } from './keys-folder.ts';
 
-const words = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter((word) => word !== ''))
-  .pipe(z.array(z.string()).min(1));
+/** `about` is what the person reads where the setting is missing. */
+function text(about: string) {
+  return z.string(about).min(1);
+}
 
-const settingsSchema = z.object({
-  DATABASE_URL: z
-    .string(
-      'the Postgres database, such as postgres://sallyport@localhost/sallyport; or set DATABASE_URL_FILE',
-    )
-    .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://'),
-  SALLYPORT_PUBLIC_URL: z
-    .url('the URL that people open, such as https://ssh.example.com')
-    .refine((text) => URL.canParse(text) && new URL(text).pathname === '/', 'must have no path')
-    .transform((text) => new URL(text)),
+function words() {
+  return z
+    .string()
+    .transform((given) => given.split(/[\s,]+/).filter((word) => word !== ''))
+    .pipe(z.array(z.string()).min(1, 'holds no word'));
+}
+
+/** https, or http to this machine itself: tokens and cookies travel to it. */
+function serverUrl(about: string) {
+  return text(about).refine(isSecure, 'must be an https:// URL (http:// only on this machine itself)');
+}
+
+/** The documentation's table is compared with this. */
+export const settingsSchema = z.object({
+  DATABASE_URL: text(
+    'the Postgres database, such as postgres://sallyport@localhost/sallyport; or set DATABASE_URL_FILE',
+  ).regex(/^postgres(ql)?:\/\//, 'must begin with postgres://'),
+  SALLYPORT_PUBLIC_URL: serverUrl('the URL that people open, such as https://ssh.example.com')
+    .refine(isOrigin, 'must be a host and perhaps a port, without path, query or user')
+    .transform((given) => new URL(given)),
   SALLYPORT_LISTEN: z
     .string()
-    .regex(/^(\[[0-9a-f:]+\]|[a-z0-9.-]+):[0-9]{1,5}$/i, 'must be ADDRESS:PORT, such as 127.0.0.1:8420')
-    .default('127.0.0.1:8420'),
-  SALLYPORT_KEYS: z.string('the folder of the CA keys; make it with: sallyport keys create FOLDER').min(1),
-  SALLYPORT_ORGANIZATION: z.string('the organization whose people log in, such as acme').min(1),
-  SALLYPORT_OIDC_ISSUER: z.url('the identity provider, such as https://login.example.com'),
-  SALLYPORT_OIDC_CLIENT_ID: z.string('the client id that the identity provider gave you').min(1),
-  SALLYPORT_OIDC_CLIENT_SECRET_FILE: z.string('the file that holds the client secret').min(1),
-  SALLYPORT_OIDC_SCOPES: words.default(['openid', 'email', 'profile']),
-  SALLYPORT_OIDC_CLAIM_ACCOUNT: z.string().min(1).default('email'),
-  SALLYPORT_OIDC_CLAIM_NAME: z.string().min(1).default('name'),
-  SALLYPORT_OIDC_CLAIM_GROUPS: z.string().min(1).default('groups'),
+    .default('127.0.0.1:8420')
+    .transform((given, context) => {
+      const [, host = '', port = ''] = /^(\[[0-9a-f:]+\]|[a-z0-9.-]+):([0-9]{1,5})$/i.exec(given) ?? [];
+      if (host !== '' && Number(port) <= 65_535) {
+        return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+      }
+      context.addIssue('must be ADDRESS:PORT, such as 127.0.0.1:8420');
+      return z.NEVER;
+    }),
+  SALLYPORT_KEYS: text('the folder of the CA keys; make it with: sallyport keys create FOLDER'),
+  SALLYPORT_ORGANIZATION: text('the organization whose people log in, such as acme'),
+  SALLYPORT_OIDC_ISSUER: serverUrl('the identity provider, such as https://login.example.com'),
+  SALLYPORT_OIDC_CLIENT_ID: text('the client id that the identity provider gave you'),
+  SALLYPORT_OIDC_CLIENT_SECRET_FILE: text('the file that holds the client secret'),
+  SALLYPORT_OIDC_SCOPES: words().default(['openid', 'email', 'profile']),
+  SALLYPORT_OIDC_CLAIM_ACCOUNT: z.string().default('email'),
+  SALLYPORT_OIDC_CLAIM_NAME: z.string().default('name'),
+  SALLYPORT_OIDC_CLAIM_GROUPS: z.string().default('groups'),
   /** RFC 8176 values of `amr`; one of them makes a login count as multi-factor. */
-  SALLYPORT_OIDC_MFA_METHODS: words.default(['mfa']),
+  SALLYPORT_OIDC_MFA_METHODS: words().default(['mfa']),
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed. */
-  SALLYPORT_TRUSTED_PROXIES: words.optional(),
+  SALLYPORT_TRUSTED_PROXIES: words()
+    .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8')
+    .default([]),
 });
 
 export interface ServeSettings {
   readonly databaseUrl: string;
   readonly publicUrl: URL;
   readonly listen: { readonly host: string; readonly port: number };
-  readonly keysFolder: string;
+  readonly keys: ServerKeys;
   readonly organizationSlug: string;
   readonly trustedProxies: readonly string[];
   readonly identityProvider: IdentityProviderSettings;
@@ -60,49 +80,54 @@ export interface IdentityProviderSettings {
   readonly mfaMethods: readonly string[];
 }
 
-/** Reads the settings from an environment and the files it names. Throws settings_invalid with every problem. */
+/** Reads the settings from an environment and the files it names. @throws settings_invalid with every problem */
 export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise<ServeSettings> {
+  // An empty value is what `NAME= sallyport serve` and a compose file's unset variable give.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const problems: string[] = [];
-  if (given['DATABASE_URL_FILE'] && !given['DATABASE_URL']) {
-    given['DATABASE_URL'] = await secretFrom(given['DATABASE_URL_FILE'], 'DATABASE_URL_FILE', problems);
+  const problems = new Map<string, string>();
+  const tryTo = async <T>(setting: string, work: (value: string) => Promise<T>): Promise<T | undefined> => {
+    const value = given[setting];
+    if (value === undefined) return undefined;
+    return await work(value).catch((error: unknown) => {
+      if (!isSallyportError(error)) throw error;
+      problems.set(setting, error.message);
+      return undefined;
+    });
+  };
+
+  const databaseUrl = given['DATABASE_URL'] ?? (await tryTo('DATABASE_URL_FILE', secretFrom));
+  const clientSecret = await tryTo('SALLYPORT_OIDC_CLIENT_SECRET_FILE', secretFrom);
+  const keys = await tryTo('SALLYPORT_KEYS', openServerKeys);
+  const { success, data, error } = settingsSchema.safeParse({ ...given, DATABASE_URL: databaseUrl });
+  for (const { path, message } of error?.issues ?? []) {
+    const setting = path.join('.');
+    // The file that was named is the problem then, and is told already.
+    if (setting === 'DATABASE_URL' && problems.has('DATABASE_URL_FILE')) continue;
+    if (!problems.has(setting)) problems.set(setting, message);
   }
-  const parsed = settingsSchema.safeParse(given);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) problems.push(`${issue.path.join('.')}: ${issue.message}`);
+  for (const name of Object.keys(given)) {
+    if (!name.startsWith('SALLYPORT_OIDC_') || name in settingsSchema.shape) continue;
+    problems.set(name, 'there is no such setting; a misspelled one would silently have its default');
   }
-  const secretFile = given['SALLYPORT_OIDC_CLIENT_SECRET_FILE'];
-  const clientSecret = secretFile
-    ? await secretFrom(secretFile, 'SALLYPORT_OIDC_CLIENT_SECRET_FILE', problems)
-    : undefined;
-  if (parsed.success)
-    problems.push(...tooOpen(parsed.data.SALLYPORT_PUBLIC_URL, parsed.data.SALLYPORT_OIDC_ISSUER));
-  if (!parsed.success || clientSecret === undefined || problems.length > 0) {
-    throw new SallyportError(
-      'settings_invalid',
-      `These settings need attention:\n  ${problems.join('\n  ')}`,
-    );
-  }
-  const settings = parsed.data;
-  const [, host = '', port = ''] = /^(.*):([0-9]+)$/.exec(settings.SALLYPORT_LISTEN) ?? [];
+  if (!success || !keys || clientSecret === undefined || problems.size > 0) throw attention(problems);
   return Object.freeze({
-    databaseUrl: settings.DATABASE_URL,
-    publicUrl: settings.SALLYPORT_PUBLIC_URL,
-    listen: { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) },
-    keysFolder: settings.SALLYPORT_KEYS,
-    organizationSlug: settings.SALLYPORT_ORGANIZATION,
-    trustedProxies: settings.SALLYPORT_TRUSTED_PROXIES ?? [],
+    databaseUrl: data.DATABASE_URL,
+    publicUrl: data.SALLYPORT_PUBLIC_URL,
+    listen: data.SALLYPORT_LISTEN,
+    keys,
+    organizationSlug: data.SALLYPORT_ORGANIZATION,
+    trustedProxies: data.SALLYPORT_TRUSTED_PROXIES,
     identityProvider: {
-      issuer: settings.SALLYPORT_OIDC_ISSUER,
-      clientId: settings.SALLYPORT_OIDC_CLIENT_ID,
+      issuer: data.SALLYPORT_OIDC_ISSUER,
+      clientId: data.SALLYPORT_OIDC_CLIENT_ID,
       clientSecret,
-      scopes: settings.SALLYPORT_OIDC_SCOPES,
+      scopes: data.SALLYPORT_OIDC_SCOPES,
       claims: {
-        account: settings.SALLYPORT_OIDC_CLAIM_ACCOUNT,
-        name: settings.SALLYPORT_OIDC_CLAIM_NAME,
-        groups: settings.SALLYPORT_OIDC_CLAIM_GROUPS,
+        account: data.SALLYPORT_OIDC_CLAIM_ACCOUNT,
+        name: data.SALLYPORT_OIDC_CLAIM_NAME,
+        groups: data.SALLYPORT_OIDC_CLAIM_GROUPS,
       },
-      mfaMethods: settings.SALLYPORT_OIDC_MFA_METHODS,
+      mfaMethods: data.SALLYPORT_OIDC_MFA_METHODS,
     },
   });
 }
@@ -114,25 +139,32 @@ export function isLoopback(url: URL): boolean {
   return isIP(host) === 4 && host.startsWith('127.');
 }
 
-function tooOpen(publicUrl: URL, issuer: string): string[] {
-  const problems: string[] = [];
-  for (const [name, url] of [
-    ['SALLYPORT_PUBLIC_URL', publicUrl],
-    ['SALLYPORT_OIDC_ISSUER', new URL(issuer)],
-  ] as const) {
-    if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) continue;
-    problems.push(`${name}: must be https:// (http:// only on this machine itself)`);
-  }
-  return problems;
+function attention(problems: ReadonlyMap<string, string>): SallyportError {
+  const lines = [...problems].map(([setting, problem]) => `\n  ${setting}: ${problem}`);
+  return new SallyportError('settings_invalid', `These settings need attention:${lines.join('')}`);
 }
 
-async function secretFrom(path: string, setting: string, problems: string[]): Promise<string | undefined> {
-  try {
-    const secret = (await readFile(path, 'utf8')).trim();
-    if (secret !== '') return secret;
-    problems.push(`${setting}: the file ${path} is empty`);
-  } catch (error) {
-    problems.push(`${setting}: ${path} can't be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  return undefined;
+function isSecure(given: string): boolean {
+  if (!URL.canParse(given)) return false;
+  const url = new URL(given);
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
+}
+
+function isOrigin(given: string): boolean {
+  return !URL.canParse(given) || new URL(given).href === `${new URL(given).origin}/`;
+}
+
+function isNetwork(given: string): boolean {
+  const [address = '', bits, ...more] = given.split('/');
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+async function secretFrom(path: string): Promise<string> {
+  const secret = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new SallyportError('settings_invalid', `${path} can't be read (${error.code})`);
+  });
+  if (secret.trim() !== '') return secret.trim();
+  throw new SallyportError('settings_invalid', `the file ${path} is empty`);
 }
