@@ -29,7 +29,10 @@ export interface SessionDocument {
 const endedShownMilliseconds = 24 * 3_600_000;
 const listedAtMost = 1_000;
 
-/** The live sessions, the newest first, then those that ended within the last day. */
+/**
+ * The live sessions, the newest first, then those that ended within the last day. One that has expired is still there
+ * while connections of it live: nothing but ending the session ends them.
+ */
 export async function listSessions(
   db: Database,
   scope: { readonly organizationId: string } | { readonly accountId: string },
@@ -41,7 +44,9 @@ export async function listSessions(
       ? query.where('login_sessions.account_id', '=', scope.accountId)
       : query.where('accounts.organization_id', '=', scope.organizationId);
   const rows = await scoped
-    .where('login_sessions.expires_at', '>', now)
+    .where((where) =>
+      where.or([where('login_sessions.expires_at', '>', now), where(liveConnections, '>', 0)]),
+    )
     .where((where) =>
       where.or([
         where('ended_at', 'is', null),
@@ -65,6 +70,12 @@ export async function sessionDocument(db: Database, sessionId: string, now: Date
   return documentOf(row);
 }
 
+/** connections.session_id is text: it is what a companion read in a certificate. */
+const liveConnections = sql<number>`(
+  select count(*)::int from connections
+  where connections.session_id = login_sessions.id::text and connections.ended_at is null
+)`;
+
 type DocumentRow = Awaited<ReturnType<ReturnType<typeof documentQuery>['execute']>>[number];
 
 function documentQuery(db: Database, now: Date) {
@@ -85,11 +96,7 @@ function documentQuery(db: Database, now: Date) {
       'login_sessions.ended_reason',
       'login_sessions.client_address',
       'login_sessions.client_name',
-      // connections.session_id is text: it is what a companion read in a certificate.
-      sql<number>`(
-        select count(*)::int from connections
-        where connections.session_id = login_sessions.id::text and connections.ended_at is null
-      )`.as('connections'),
+      liveConnections.as('connections'),
       sql<number>`(
         select count(*)::int from certificates
         where certificates.session_id = login_sessions.id and certificates.valid_before > ${now}

@@ -22,16 +22,24 @@ export interface NewSession {
 
 /**
  * One login, recorded. What the client says of itself is cut to printable ASCII: it is shown in terminals and pages.
- * @returns the session's id @throws not_found if there is no such account
+ * @returns the session's id @throws not_found if there is no such account; login_rejected if it is disabled
  */
 export async function startSession(tx: Tx, session: NewSession, now: Date): Promise<string> {
   const { accountId, kind, issuer, amr, mfa } = session;
   const account = await tx
     .selectFrom('accounts')
-    .select('organization_id')
+    .select(['organization_id', 'name', 'disabled_at'])
     .where('id', '=', accountId)
+    // Whoever disables the account then ends its sessions waits for this one, or this one finds it disabled.
+    .forShare()
     .executeTakeFirst();
   if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
+  if (account.disabled_at !== null) {
+    throw new SallyportError(
+      'login_rejected',
+      `The account ${account.name} is disabled. Ask an administrator of your organization to enable it.`,
+    );
+  }
   const client_address = printable(session.clientAddress);
   const client_name = printable(session.clientName);
   const { id } = await tx

@@ -101,7 +101,15 @@ test("an organization's list has its live sessions, the newest first, then those
       (session) => session.id,
     );
   expect(await ids(minutes(5))).toEqual([second, first, ended]);
-  expect(await ids(minutes(3 + 24 * 60))).toEqual([]);
+});
+
+test('a session that has expired stays in the list while it has live connections, so that it can be ended', async () => {
+  const tomorrow = await listSessions(
+    database.db,
+    { organizationId: shop.organizationId },
+    minutes(3 + 24 * 60),
+  );
+  expect(tomorrow.map(({ id, connections }) => [id, connections])).toEqual([[first, 2]]);
 });
 
 test("a person's list has nobody else's sessions", async () => {

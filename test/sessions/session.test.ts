@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { disableAccount } from '../../src/accounts/account.ts';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { newToken, tokenHash } from '../../src/secrets/token.ts';
@@ -156,5 +157,15 @@ describe('ended sessions', () => {
       'not a uuid',
     ]);
     expect(await endedAmong(database.db, [])).toEqual([]);
+  });
+});
+
+test('no session begins for an account that was disabled since its identity was looked up', async () => {
+  const leaver = await inTransaction(database.db, (tx) =>
+    createShop(tx, now, { organization: 'left', domain: 'left.example', project: 'left', gateway: 'left' }),
+  );
+  await write((tx) => disableAccount(tx, { accountId: leaver.accountId, by: 'admin@left.example' }, now));
+  await expect(write((tx) => startedSession(tx, leaver.accountId, now))).rejects.toMatchObject({
+    code: 'login_rejected',
   });
 });
