@@ -16,10 +16,13 @@ export interface ReportedAcknowledgement {
   readonly problem: string | null;
 }
 
+/** What the column holds, a 32-bit integer. */
+const mostConnections = 2 ** 31 - 1;
+
 /**
  * Notes what a companion has installed. A problem is noted without counting as installed, and a report that arrives
  * late never takes back a newer one.
- * @throws request_malformed for a version that was never given out; not_found
+ * @throws request_malformed for a version that was never given out, or too many connections; not_found
  */
 export async function recordAcknowledgement(
   tx: Tx,
@@ -27,6 +30,12 @@ export async function recordAcknowledgement(
   { version, krlVersion, connectionsEnded, problem }: ReportedAcknowledgement,
   now: Date,
 ): Promise<void> {
+  if (connectionsEnded > mostConnections) {
+    throw new SallyportError(
+      'request_malformed',
+      `No machine ends more than ${mostConnections} connections.`,
+    );
+  }
   const current = await readStateVersion(tx);
   if (version > current.version || krlVersion > current.krlVersion) {
     throw new SallyportError(

@@ -1,6 +1,7 @@
 import type { Tx } from '../database/database.ts';
 import { violatedConstraint } from '../database/violated-constraint.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { mostPrincipalsIssued } from '../ssh/certificate.ts';
 import { isTargetName } from '../ssh/names.ts';
 import { appPath } from './app.ts';
 import { checkAddress, checkLogin, checkSlug } from './grammar.ts';
@@ -19,7 +20,7 @@ export interface NewInstance {
 
 /**
  * Its target name is composed here, once, and stored; it is looked up and never taken apart.
- * @returns its id @throws name_refused, name_taken, not_found
+ * @returns its id @throws name_refused, name_taken, not_found, request_malformed if its host is full
  */
 export async function createInstance(tx: Tx, instance: NewInstance): Promise<string> {
   const { appId, instanceSlug, address, port, login, hostId } = instance;
@@ -78,13 +79,25 @@ function requireTargetName(targetName: string): void {
   );
 }
 
+/** A host certificate names the host and each of its targets; one that would name more than 32 is never made. */
+const mostTargetsOfHost = mostPrincipalsIssued - 1;
+
+/** Locks the host, so that two instances that come at once are counted one after the other. */
 async function requireHost(tx: Tx, hostId: string, organizationId: string): Promise<void> {
   const row = await tx
     .selectFrom('companions')
-    .select('id')
+    .select('name')
     .where('id', '=', hostId)
     .where('organization_id', '=', organizationId)
     .where('kind', '=', 'host')
+    .forNoKeyUpdate()
     .executeTakeFirst();
   if (row === undefined) throw new SallyportError('not_found', 'There is no such host in this organization.');
+  const targets = await tx.selectFrom('instances').select('id').where('host_id', '=', hostId).execute();
+  if (targets.length < mostTargetsOfHost) return;
+  throw new SallyportError(
+    'request_malformed',
+    `The host ${row.name} has ${targets.length} instances, the most that its certificate can name. ` +
+      'Put this one on another host.',
+  );
 }

@@ -204,6 +204,13 @@ describe('an acknowledgement', () => {
     },
   );
 
+  test('of more connections than can be counted is refused', async () => {
+    const { version, krlVersion } = await readStateVersion(database.db);
+    await expect(acknowledge(version, krlVersion, Number.MAX_SAFE_INTEGER)).rejects.toMatchObject({
+      code: 'request_malformed',
+    });
+  });
+
   test('and a sign of life make no new state version', async () => {
     const before = await write((tx) => bumpStateVersion(tx, now, { krl: true }));
     await acknowledge(before, before);

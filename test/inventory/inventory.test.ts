@@ -113,6 +113,28 @@ describe('a target', () => {
     expect(await namesFor(other.gatewayId)).toEqual(['elsewhere-production--web']);
   });
 
+  test('is refused on a host whose certificate could not name one more', async () => {
+    const hostId = await write((tx) =>
+      createCompanion(tx, {
+        organizationId: shop.organizationId,
+        kind: 'host',
+        name: 'crowded',
+        address: '10.1.2.5',
+        port: 22,
+        gatewayLogin: null,
+        environmentIds: [],
+      }),
+    );
+    const crowd = Array.from({ length: 32 }, (_, number) =>
+      instance({ instanceSlug: `crowd${number}`, hostId }),
+    );
+    const refused = (await Promise.allSettled(crowd)).filter(({ status }) => status === 'rejected');
+    expect(refused).toEqual([
+      { status: 'rejected', reason: expect.objectContaining({ code: 'request_malformed' }) },
+    ]);
+    expect(await targetsOfCompanion(database.db, hostId)).toHaveLength(31);
+  });
+
   test('moves only by a real change of address', async () => {
     const before = await readStateVersion(database.db);
     await write((tx) => updateInstanceAddress(tx, shop.instanceId, { address: '10.1.2.3', port: 22 }));
