@@ -87,9 +87,11 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
   const { kind, folder, programs, serverUrl, names, clock, log, address, port } = options;
   await ensurePrivateFolder(folder);
   const paths = companionPaths(join(folder, 'state'), options.runFolder ?? join(folder, 'run'));
-  const enrolment =
+  const enrolled =
     (await readEnrolment(paths.enrolment)) ??
     (await enrol({ paths, serverUrl, token: await options.token(), sshKeygen: programs.sshKeygen, kind }));
+  // The same server may listen on another port today.
+  const enrolment = { ...enrolled, serverUrl };
 
   const pidFile = join(folder, 'sshd.pid');
   const isGenerated = names === 'target-names';
@@ -158,6 +160,8 @@ async function prepareNamespace(
   paths: CompanionPaths,
   namesFolder: string,
 ): Promise<MountNamespace> {
+  checkIsVisible(folder);
+  checkIsVisible(paths.runFolder);
   const nsswitch = join(folder, 'nsswitch.conf');
   await writeNsswitch(nsswitch);
   await openFolder(namesFolder, 0o755);

@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 
 export interface Bind {
@@ -27,6 +28,19 @@ export const inNamespace = {
 } as const;
 
 const libraries = ['/usr/lib', '/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/lib'];
+
+/** What the namespace covers with file systems of its own. */
+const covered = ['/srv', '/run'];
+
+/** @throws settings_invalid for a folder that would be covered */
+export function checkIsVisible(folder: string): void {
+  const cover = covered.find((place) => folder === place || folder.startsWith(`${place}/`));
+  if (cover === undefined) return;
+  throw new SallyportError(
+    'settings_invalid',
+    `${folder} can't be used: the local gateway and host cover ${cover} with a view of their own. Choose a folder elsewhere.`,
+  );
+}
 
 /** Whether this process can start an sshd that knows generated names. */
 export function canGenerateNames(): boolean {

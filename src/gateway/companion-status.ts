@@ -1,6 +1,5 @@
 /** What `sallyport gateway status` tells: read from files and /proc, so that it works with and without a companion. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { tryProcessLock } from '../files/process-lock.ts';
 import { readConnectionFiles } from './connection-file.ts';
@@ -53,8 +52,7 @@ export async function companionStatus(machine: Machine, sshKeygen: string): Prom
 async function krlInForce(machine: Machine, sshKeygen: string): Promise<string | null> {
   const paths = pathsOf(machine);
   try {
-    const canaries = (await readFile(paths.canaries, 'utf8')).trim().split('\n');
-    await checkCanaries(sshKeygen, paths, canaries);
+    await checkCanaries(sshKeygen, paths);
     return null;
   } catch (error) {
     return isSallyportError(error) ? error.message : 'can not be read';

@@ -16,7 +16,13 @@ import { endConnections } from './end-connection.ts';
 import type { Enrolment } from './enrolment.ts';
 import { type FeedClient, type FeedClientOptions, startFeedClient } from './feed-client.ts';
 import { ensureHostKey } from './host-key.ts';
-import { checkCanaries, filesOf, type InstalledFiles, writeInstalledFiles } from './install-state.ts';
+import {
+  checkCanaries,
+  filesOf,
+  type InstalledFiles,
+  writeCanaries,
+  writeInstalledFiles,
+} from './install-state.ts';
 import { judgeConnections } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import { type GeneratedUser, nameFiles, targetUsers } from './names.ts';
@@ -99,6 +105,8 @@ class RunningCompanion implements Companion {
   #pinned: readonly string[];
   #checked: CheckedState | undefined;
   #files: InstalledFiles | undefined;
+  /** The state whose files are in place; decisions may already be made from a newer one. */
+  #installed: CompanionState | undefined;
   #lastContactSeconds = 0;
   readonly #problems = new Map<'state' | 'clock' | 'left' | 'unknown', string>();
   #endedForVersion = { version: '', count: 0 };
@@ -124,6 +132,10 @@ class RunningCompanion implements Companion {
     this.#lock = takeLock(paths);
     this.#hostPublicKey = await ensureHostKey(paths.stateFolder, paths.hostKey, programs.sshKeygen);
     this.#connections = new Connections(paths.connections);
+    for (const name of this.#connections.damaged) {
+      const message = `${paths.connections}/${name} can't be read; its connection counts as unknown.`;
+      this.#options.log({ level: 'error', event: 'connections.damaged', message });
+    }
     await this.#installSavedState();
     await this.#endWhoMustGo();
     await this.#lookForUnknownConnections();
@@ -153,8 +165,8 @@ class RunningCompanion implements Companion {
 
   status(): CompanionStatus {
     return {
-      version: this.#checked?.state.version ?? null,
-      krlVersion: this.#checked?.state.krl.version ?? null,
+      version: this.#installed?.version ?? null,
+      krlVersion: this.#installed?.krl.version ?? null,
       connections: this.#connections?.report().connections.length ?? 0,
       problem: this.#problemText(),
     };
@@ -172,7 +184,7 @@ class RunningCompanion implements Companion {
         event: 'files.healed',
         message: `Somebody else changed ${healed.map((name) => paths[name]).join(', ')}; written again.`,
       });
-      await checkCanaries(programs.sshKeygen, paths, this.#checked.canaryLines);
+      await checkCanaries(programs.sshKeygen, paths);
     });
   }
 
@@ -295,15 +307,17 @@ class RunningCompanion implements Companion {
     const ended = await this.#endWhoMustGo();
     await installing;
     this.#compareClocks(Math.floor(clock().getTime() / 1_000) - state.generated_at);
-    const current = this.#checked?.state;
+    const current = this.#installed;
     if (current === undefined) return;
-    if (!this.#problems.has('state')) this.#markReady();
-    log({
-      level: 'info',
-      event: 'state.in_force',
-      message: `Version ${current.version} is in force.`,
-      facts: { version: current.version, krl_version: current.krl.version, connections_ended: ended },
-    });
+    if (!this.#problems.has('state')) {
+      this.#markReady();
+      log({
+        level: 'info',
+        event: 'state.in_force',
+        message: `Version ${current.version} is in force.`,
+        facts: { version: current.version, krl_version: current.krl.version, connections_ended: ended },
+      });
+    }
     await this.#acknowledge(current, ended);
   }
 
@@ -333,8 +347,10 @@ class RunningCompanion implements Companion {
       this.#files = filesOf(checked);
       const written = await writeInstalledFiles(paths, this.#files);
       try {
-        if (written.includes('revokedKeys')) {
-          await checkCanaries(programs.sshKeygen, paths, checked.canaryLines);
+        // At the first installation too: an earlier companion may have been cut off before it had asked.
+        if (previous === undefined || written.includes('revokedKeys')) {
+          await writeCanaries(paths, checked.canaryLines);
+          await checkCanaries(programs.sshKeygen, paths);
         }
       } catch (error) {
         this.#files = previous;
@@ -348,6 +364,7 @@ class RunningCompanion implements Companion {
         pinned: [...checked.authorityLines],
         state,
       });
+      this.#installed = checked.state;
       if (written.includes('hostCertificate')) this.#listener.reload();
     });
   }

@@ -3,9 +3,10 @@
  * login, so only a new host certificate needs a reload. Order: the KRL first, so that no moment trusts a CA whose
  * revocations are not there yet.
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { writeFileAtomically } from '../files/write-file.ts';
+import { ensurePrivateFolder, writeFileAtomically } from '../files/write-file.ts';
 import type { CheckedState } from './check-state.ts';
 import type { CompanionPaths } from './paths.ts';
 import { runProgram } from './run-program.ts';
@@ -45,22 +46,27 @@ export async function writeInstalledFiles(
   return written;
 }
 
+/** The canaries of the installed state, one file each. */
+export async function writeCanaries(paths: CompanionPaths, canaryLines: readonly string[]): Promise<void> {
+  await rm(paths.canaries, { recursive: true, force: true });
+  await ensurePrivateFolder(paths.canaries);
+  for (const [index, line] of canaryLines.entries()) {
+    await writeFileAtomically(join(paths.canaries, `${index + 1}.pub`), `${line.trim()}\n`, { mode });
+  }
+}
+
 /**
  * Asks OpenSSH's own reader whether the installed KRL is in force: it must call every canary revoked.
- * @throws install_failed
+ * @throws install_failed, also if there is no canary to ask for
  */
-export async function checkCanaries(
-  sshKeygen: string,
-  paths: CompanionPaths,
-  canaryLines: readonly string[],
-): Promise<void> {
-  await writeFileAtomically(paths.canaries, canaryLines.map((line) => `${line.trim()}\n`).join(''), { mode });
-  const { stdout, stderr } = await runProgram(sshKeygen, ['-Q', '-f', paths.revokedKeys, paths.canaries]);
+export async function checkCanaries(sshKeygen: string, paths: CompanionPaths): Promise<void> {
+  const files = (await readdir(paths.canaries)).map((name) => join(paths.canaries, name));
+  const { stdout, stderr } = await runProgram(sshKeygen, ['-Q', '-f', paths.revokedKeys, ...files]);
   const revoked = stdout.split('\n').filter((line) => line.endsWith(': REVOKED')).length;
-  if (revoked === canaryLines.length) return;
+  if (files.length > 0 && revoked === files.length) return;
   throw new SallyportError(
     'install_failed',
-    `ssh-keygen does not find the installed KRL ${paths.revokedKeys} in force: ${revoked} of ${canaryLines.length} canaries are revoked.`,
+    `ssh-keygen does not find the installed KRL ${paths.revokedKeys} in force: ${revoked} of ${files.length} canaries are revoked.`,
     { detail: stderr },
   );
 }

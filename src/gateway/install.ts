@@ -73,6 +73,12 @@ export async function install(options: InstallOptions): Promise<void> {
       `A ${kind} is installed here already. To install it anew run first: sallyport ${kind} uninstall`,
     );
   }
+  if (existsSync(machine.dropIn)) {
+    throw new SallyportError(
+      'install_failed',
+      `${machine.dropIn} is there already. Is this machine a ${kind === 'host' ? 'gateway' : 'host'}? One sshd can be one of the two; uninstall the other first.`,
+    );
+  }
   if (kind === 'gateway') await checkExtrausers(machine);
 
   const enrolled =
@@ -201,7 +207,8 @@ async function checkEffective(sshd: string, whole: string, text: string): Promis
   const overruled = text
     .split('\n')
     .filter((line) => decisive.some((keyword) => line.startsWith(`${keyword} `)))
-    .map((line) => line.replaceAll('"/', '/').replace(/"$/, ''))
+    // sshd prints paths without the quotes that it reads them with.
+    .map((line) => line.replace(/ "(\/[^"]*)"$/, ' $1'))
     .filter((line) => !effective.has(line.replace(/^\S+/, (word) => word.toLowerCase())))
     .map((line) => line.slice(0, line.indexOf(' ')));
   if (overruled.length === 0) return;

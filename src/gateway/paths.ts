@@ -15,6 +15,7 @@ export interface CompanionPaths {
   readonly hostCertificate: string;
   readonly userAuthorities: string;
   readonly revokedKeys: string;
+  /** One certificate per CA key: ssh-keygen -Q reads only the first of a file. */
   readonly canaries: string;
   readonly runFolder: string;
   readonly principalsSocket: string;
@@ -38,7 +39,7 @@ export function companionPaths(stateFolder: string, runFolder: string): Companio
     hostCertificate: join(stateFolder, 'host_key-cert.pub'),
     userAuthorities: join(stateFolder, 'user_ca.pub'),
     revokedKeys: join(stateFolder, 'revoked_keys'),
-    canaries: join(stateFolder, 'canaries.pub'),
+    canaries: join(stateFolder, 'canaries'),
     runFolder,
     principalsSocket: join(runFolder, 'principals.sock'),
     routeSocket: join(runFolder, 'route.sock'),

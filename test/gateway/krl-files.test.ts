@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { findPrograms } from '../../src/gateway/programs.ts';
 import { runProgram } from '../../src/gateway/run-program.ts';
 import { certificateLine } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
-import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { until } from './ssh-client.ts';
 import { caLine, TestAuthority } from './test-authority.ts';
 import { alice, hasSshd, web } from './test-world.ts';
@@ -78,19 +78,6 @@ const digest = async (path: string) =>
 const problemOf = (pattern: RegExp) =>
   authority.waitForAcknowledgement(({ problem }) => pattern.test(problem ?? ''));
 
-async function pushKrl(
-  change: (state: CompanionState) => Promise<CompanionState> | CompanionState,
-): Promise<void> {
-  const documents: Promise<CompanionState>[] = [];
-  // pushDocument hands out the state synchronously, so signing comes in two steps.
-  await authority.pushDocument((state) => {
-    documents.push(Promise.resolve(change(state)));
-    return state;
-  });
-  const [document] = await Promise.all(documents);
-  if (document) await authority.pushDocument(() => document);
-}
-
 describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and curl)', () => {
   test('a state is installed: CA keys, KRL and host certificate, readable but not writable by others', async () => {
     expect(await readFile(paths.userAuthorities, 'utf8')).toBe(`${caLine(authority.userCa)}\n`);
@@ -119,11 +106,19 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
     ['of NUL bytes', () => Buffer.alloc(4096)],
     ['cut after its header', (good: Buffer) => good.subarray(0, 44)],
     ['cut in the middle', (good: Buffer) => good.subarray(0, good.length - 5)],
-  ])('a KRL file that somebody made %s is healed', async (_, damage) => {
+  ])('[abuse 104] a KRL file that somebody made %s is healed', async (_, damage) => {
     const good = await readFile(paths.revokedKeys);
     await writeFile(paths.revokedKeys, damage(good));
     await until(async () => (await readFile(paths.revokedKeys)).equals(good), 'healed');
     expect(logged.some(({ event }) => event === 'files.healed')).toBe(true);
+  });
+
+  test('[abuse 104] a KRL file that somebody replaced by a link to /dev/null is healed', async () => {
+    const good = await readFile(paths.revokedKeys);
+    await rm(paths.revokedKeys);
+    await symlink('/dev/null', paths.revokedKeys);
+    await until(async () => (await lstat(paths.revokedKeys)).isFile(), 'healed');
+    expect(await readFile(paths.revokedKeys)).toEqual(good);
   });
 
   test('CA keys that somebody added are removed again', async () => {
@@ -163,7 +158,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
   test('[abuse 108] a KRL signed by another key, or by the right one for another version, is refused', async () => {
     const before = await digest(paths.revokedKeys);
     const foreign = generateEd25519();
-    await pushKrl(async (state) => ({
+    await authority.pushDocument(async (state) => ({
       ...state,
       krl: {
         ...state.krl,
@@ -172,7 +167,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
     }));
     await problemOf(/not signed by a user CA/);
     authority.acknowledgements.length = 0;
-    await pushKrl((state) => ({
+    await authority.pushDocument((state) => ({
       ...state,
       krl: { ...state.krl, version: (BigInt(state.krl.version) + 1n).toString() },
     }));
@@ -182,11 +177,12 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
 
   test.each([
     ['empty', Buffer.alloc(0), /revokes nothing/],
+    ['a header only', authority.krl().subarray(0, 44), /revokes nothing/],
     ['NULs', Buffer.alloc(4096), /does not start like one/],
     ['text', Buffer.from(`#${' '.repeat(100)}\n`), /does not start like one/],
-  ])('a signed KRL that is no KRL (%s) is refused', async (_, krl, problem) => {
+  ])('[abuse 104] a signed KRL that is no KRL (%s) is refused', async (_, krl, problem) => {
     const before = await digest(paths.revokedKeys);
-    await pushKrl(async (state) => ({
+    await authority.pushDocument(async (state) => ({
       ...state,
       krl: {
         version: state.krl.version,
@@ -200,7 +196,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
 
   test('[abuse 105] a signed KRL without the canary is refused', async () => {
     const before = await digest(paths.revokedKeys);
-    await pushKrl(async (state) => {
+    await authority.pushDocument(async (state) => {
       const krl = encodeKrl({
         version: BigInt(state.krl.version),
         generatedAt: 0n,
@@ -214,7 +210,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
     expect(await digest(paths.revokedKeys)).toBe(before);
   });
 
-  test('a new CA key is refused until the KRL, signed by the old key, vouches for it with its canary', async () => {
+  test('a new CA key is refused until a KRL of the old key vouches for it; a retired key vouches for nothing', async () => {
     const next = generateEd25519();
     const addition = { public_key: caLine(next), canary: authority.canary(next).line };
     await authority.pushDocument((state) => ({
@@ -222,7 +218,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
       user_authorities: [...state.user_authorities, addition],
     }));
     await problemOf(/does not revoke the canary/);
-    await pushKrl(async (state) => {
+    await authority.pushDocument(async (state) => {
       const krl = encodeKrl({
         version: BigInt(state.krl.version),
         generatedAt: 0n,
@@ -241,6 +237,28 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
     });
     const both = `${caLine(authority.userCa)}\n${caLine(next)}\n`;
     await until(async () => (await readFile(paths.userAuthorities, 'utf8')) === both, 'both CAs trusted');
+
+    const krlOfNext = encodeKrl({
+      version: authority.krlVersion,
+      generatedAt: 0n,
+      comment: '',
+      sections: [{ caPublicKey: next.publicKeyBlob, serials: [1n] }],
+    });
+    const alone = async (state: CompanionState, signer: GeneratedKey) => ({
+      ...state,
+      user_authorities: [addition],
+      krl: {
+        version: state.krl.version,
+        data: krlOfNext.toString('base64'),
+        signature: await authority.signKrl(state.krl.version, krlOfNext, signer),
+      },
+    });
+    await authority.pushDocument((state) => alone(state, next));
+    const onlyNext = `${caLine(next)}\n`;
+    await until(async () => (await readFile(paths.userAuthorities, 'utf8')) === onlyNext, 'the old CA gone');
+    authority.acknowledgements.length = 0;
+    await authority.pushDocument((state) => alone(state, authority.userCa));
+    await problemOf(/not signed by a user CA/);
   });
 
   test('a host certificate for another key is refused', async () => {

@@ -96,7 +96,7 @@ describe.skipIf(!hasNames)('ending a session ends (needs root, sshd, curl, libns
     expect(alive(tree)).toEqual([]);
   });
 
-  test('a ControlMaster, so that its socket accepts no new session', async () => {
+  test('[abuse 118] a ControlMaster with its running session, so that its socket accepts no new one', async () => {
     const person = await createPerson(authority, world.folder, alice);
     const socket = join(world.folder, `m${randomUUID().slice(0, 8)}`);
     const master = start(person, ['-M', '-S', socket, '-N', ...toHost()]);

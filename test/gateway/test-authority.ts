@@ -118,8 +118,11 @@ export class TestAuthority {
   }
 
   /** Sends a document as it is, whatever is wrong with it. */
-  async pushDocument(change: (state: CompanionState) => CompanionState): Promise<void> {
-    for (const [stream, enrolled] of this.#streams) write(stream, change(await this.#stateFor(enrolled)));
+  async pushDocument(
+    change: (state: CompanionState) => CompanionState | Promise<CompanionState>,
+  ): Promise<void> {
+    for (const [stream, enrolled] of this.#streams)
+      write(stream, await change(await this.#stateFor(enrolled)));
   }
 
   async waitForAcknowledgement(matches: (found: Acknowledgement) => boolean): Promise<Acknowledgement> {
