@@ -11,7 +11,7 @@ import type { IdentityProvider } from '../login/identity-provider.ts';
 import { type Authenticate, createAuthenticate } from './access-token.ts';
 import type { AuthorizationServerKeys } from './keys.ts';
 import { type BrowserLogin, registerLoginRoutes } from './login-routes.ts';
-import { apiResource, mountPath, providerConfiguration } from './provider-configuration.ts';
+import { apiResource, cookieNames, mountPath, providerConfiguration } from './provider-configuration.ts';
 
 export interface AuthorizationServerOptions extends AuthorizationServerKeys {
   readonly database: Pick<DatabaseHandle, 'db'>;
@@ -49,6 +49,7 @@ export async function createAuthorizationServer(
   const provider = new Provider(issuer, providerConfiguration({ ...parts, keys: { jwks, cookieKeys } }));
   // Its addresses come from forwarded headers, and those from us: see asIfAt().
   provider.proxy = true;
+  provider.use(withoutCookie(cookieNames(publicUrl).session));
   provider.on('server_error', (_ctx, error) => options.onServerError(error));
   const callback = provider.callback();
   return {
@@ -81,6 +82,18 @@ function asIfAt(publicUrl: URL, request: IncomingMessage & { originalUrl?: strin
   request.originalUrl = url;
   // Mounted: its own paths begin after /oauth.
   if (url.startsWith(`${mountPath}/`)) request.url = url.slice(mountPath.length);
+}
+
+/** oidc-provider remembers logins in a cookie. Nothing here ever reads it, so it does not leave. */
+function withoutCookie(name: string): Parameters<Provider['use']>[0] {
+  return async (ctx, next) => {
+    await next();
+    const cookies = [ctx.response.headers['set-cookie'] ?? []].flat();
+    const kept = cookies.filter((cookie) => !new RegExp(`^${name}(\\.sig)?=`).test(cookie));
+    if (kept.length === cookies.length) return;
+    ctx.remove('set-cookie');
+    if (kept.length > 0) ctx.set('set-cookie', kept);
+  };
 }
 
 function publicKeys(keys: readonly JWK[]): JSONWebKeySet {

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type Provider from 'oidc-provider';
+import { errors } from 'oidc-provider';
 import { accountForIdentity } from '../accounts/account-for-identity.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Database } from '../database/database.ts';
@@ -63,7 +64,10 @@ async function toIdentityProvider(
   reply: FastifyReply,
 ): Promise<unknown> {
   const { uid } = request.params;
-  const interaction = await provider.interactionDetails(request.raw, reply.raw).catch(() => undefined);
+  const interaction = await provider.interactionDetails(request.raw, reply.raw).catch((error) => {
+    if (error instanceof errors.SessionNotFound) return undefined;
+    throw error;
+  });
   if (interaction?.uid !== uid) throw stateInvalid();
   const { prompt, max_age: maxAge } = interaction.params;
   const url = await identityProvider.startLogin({

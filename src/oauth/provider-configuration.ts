@@ -39,7 +39,6 @@ export const deviceNameParameter = 'device_name';
 export function providerConfiguration(parts: ProviderParts): Configuration {
   const { db, publicUrl, keys, clock, sessionLifetimeSeconds } = parts;
   const secure = publicUrl.protocol === 'https:';
-  const cookieName = (name: string) => `${secure ? '__Secure-' : ''}sallyport-${name}`;
   const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
   const resource = apiResource(publicUrl);
   return {
@@ -47,11 +46,7 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
     clients: [sally],
     jwks: { keys: [...keys.jwks.keys] } as JWKS,
     cookies: {
-      names: {
-        session: cookieName('oauth'),
-        interaction: cookieName('interaction'),
-        resume: cookieName('resume'),
-      },
+      names: cookieNames(publicUrl),
       keys: [...keys.cookieKeys],
       long: cookie,
       short: cookie,
@@ -106,6 +101,12 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
     },
     renderError,
   };
+}
+
+/** `__Secure-`, not `__Host-`, since each goes to one path only (RFC 6265bis section 4.1.3). */
+export function cookieNames(publicUrl: URL) {
+  const prefix = publicUrl.protocol === 'https:' ? '__Secure-sallyport' : 'sallyport';
+  return { session: `${prefix}-oauth`, interaction: `${prefix}-interaction`, resume: `${prefix}-resume` };
 }
 
 function account(accountId: string) {

@@ -19,6 +19,8 @@ import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts
 export interface RunningServer {
   readonly publicUrl: URL;
   readonly issuer: string;
+  /** Where it really listens, whatever the public URL says. */
+  readonly address: string;
   readonly database: FreshDatabase;
   readonly server: AuthorizationServer;
   readonly people: Readonly<Record<'alice' | 'bob' | 'carol', DemoPerson>>;
@@ -44,8 +46,8 @@ export async function startRunningServer(
   const socket = createServer((request, response) => handle(request, response));
   socket.listen(0, '127.0.0.1');
   await once(socket, 'listening');
-  const publicUrl =
-    options.publicUrl ?? new URL(`http://localhost:${(socket.address() as AddressInfo).port}`);
+  const { port } = socket.address() as AddressInfo;
+  const publicUrl = options.publicUrl ?? new URL(`http://localhost:${port}`);
 
   const people = createDemoPeople();
   const redirectUri = new URL('/login/callback', publicUrl);
@@ -107,6 +109,7 @@ export async function startRunningServer(
   return {
     publicUrl,
     issuer: `${publicUrl.origin}/oauth`,
+    address: `http://127.0.0.1:${port}`,
     database,
     server,
     people: { alice, bob, carol },
