@@ -45,8 +45,13 @@ export interface Certificate extends CertificateFields {
 
 export const nonceLength = 32;
 
-/** At most so many principals are issued; more calls for a certificate narrowed to one environment. */
+/** At most so many principals are issued: more are refused, never cut off. */
 export const mostPrincipalsIssued = 32;
+
+/** What is said of more, after "The certificate was not made: ". */
+export const tooManyPrincipals =
+  `it would hold more than ${mostPrincipalsIssued} principals. Ask for fewer roles, or for a certificate that is ` +
+  'narrowed to one environment';
 
 /** At most so many principals are read, as in OpenSSH (SSHKEY_CERT_MAX_PRINCIPALS). */
 export const mostPrincipalsParsed = 256;

@@ -11,6 +11,7 @@ import {
   kindNumbers,
   mostPrincipalsIssued,
   nonceLength,
+  tooManyPrincipals,
 } from './certificate.ts';
 import { acceptedKeyType } from './key-types.ts';
 import { isKeyId, isPrincipal } from './names.ts';
@@ -30,10 +31,7 @@ const requirements: readonly [holds: (fields: CertificateFields) => boolean, pro
     'it needs a principal: without any, old sshd lets it be everybody',
   ],
   [({ principals }) => principals.every(isPrincipal), 'a principal is not a valid name'],
-  [
-    ({ principals }) => new Set(principals).size <= mostPrincipalsIssued,
-    `it would hold more than ${mostPrincipalsIssued} principals; ask for one narrowed to a single environment`,
-  ],
+  [({ principals }) => new Set(principals).size <= mostPrincipalsIssued, tooManyPrincipals],
   [({ validAfter }) => validAfter >= 0n, 'its validity must not start before 1970'],
   [({ validBefore }) => validBefore < forever, 'it must not be valid forever'],
   [({ validAfter, validBefore }) => validAfter < validBefore, 'its validity must start before it ends'],

@@ -4,7 +4,14 @@
  * leave as a certificate. What is not on a list here is refused.
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { certificateType, forever, kindNumbers, mostPrincipalsIssued, nonceLength } from './certificate.ts';
+import {
+  certificateType,
+  forever,
+  kindNumbers,
+  mostPrincipalsIssued,
+  nonceLength,
+  tooManyPrincipals,
+} from './certificate.ts';
 import { canaryPrincipal, isHostName, isKeyId, isRolePrincipal, mfaPrefix, splitKeyId } from './names.ts';
 import { checkPublicKeyBlob, ed25519PublicKeyBlob } from './public-key.ts';
 import { parseSourceAddresses } from './source-address.ts';
@@ -59,7 +66,7 @@ const commonRequirements: readonly Requirement[] = [
   [({ serial }) => serial !== 0n, 'its serial is 0'],
   [({ keyId }) => isKeyId(keyId), 'its key ID is not valid'],
   [({ principals }) => principals.length > 0, 'it has no principals'],
-  [({ principals }) => principals.length <= mostPrincipalsIssued, 'it has too many principals'],
+  [({ principals }) => principals.length <= mostPrincipalsIssued, tooManyPrincipals],
   [({ principals }) => new Set(principals).size === principals.length, 'it names a principal twice'],
   [({ validBefore }) => validBefore < forever, 'it would be valid forever'],
   [({ validAfter, validBefore }) => validAfter < validBefore, 'its validity ends before it starts'],

@@ -9,6 +9,8 @@ import { endSession } from '../../src/sessions/end-session.ts';
 import { lintUserCertificate } from '../../src/ssh/lint-certificate.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
+import { ed25519RawKey } from '../../src/ssh/public-key.ts';
+import { WireWriter } from '../../src/ssh/wire.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { codeOf } from '../ssh/refusal.ts';
 import { hostFields, now, rawToBeSigned } from '../ssh/sample-certificate.ts';
@@ -84,6 +86,33 @@ describe('the public key', () => {
       await requestFor(sample.authority, alice.sessionId, sample.userKey),
       'key_reserved',
     );
+  });
+
+  test('[abuse 48] may not be a key that the certificate authority used before', async () => {
+    const retired = generateEd25519();
+    await database.db
+      .insertInto('ca_keys')
+      .values({ purpose: 'host', generation: 99, public_key: retired.publicKeyBlob, state: 'retired' })
+      .execute();
+    await expectRefused(
+      alice.sessionId,
+      await requestFor(sample.authority, alice.sessionId, retired),
+      'key_reserved',
+    );
+  });
+
+  test('[abuse 46] may not be that of a security key, with the right application or a wrong one', async () => {
+    for (const application of ['ssh:', 'https://login.example.com']) {
+      const type = 'sk-ssh-ed25519@openssh.com';
+      const blob = new WireWriter()
+        .string(type)
+        .string(ed25519RawKey(generateEd25519().publicKeyBlob))
+        .string(application)
+        .bytes();
+      const request = await requestFor(sample.authority, alice.sessionId);
+      const public_key = `${type} ${blob.toString('base64')}`;
+      await expectRefused(alice.sessionId, { ...request, public_key }, 'key_type_refused');
+    }
   });
 
   test('[abuse 48] may not be the host key of an enrolled machine, or one that it had before', async () => {

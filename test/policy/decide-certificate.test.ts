@@ -87,4 +87,11 @@ describe('decideCertificate', () => {
       expect(codes({ account: { ...bob, name } })).toEqual(['account_name_invalid']);
     },
   );
+
+  it('names two principals at most [abuse 9], however many groups the account is in', () => {
+    const groups = Array.from({ length: 1000 }, (_, number) => `group${number}`);
+    expect(decide({ account: { ...bob, groups } })).toMatchObject({
+      principals: ['bob@example.com', 'mfa:bob@example.com'],
+    });
+  });
 });

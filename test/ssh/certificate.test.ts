@@ -36,38 +36,35 @@ describe('encoding', () => {
     }
   });
 
-  const hostilePrincipals: readonly [number: number, what: string, principal: string][] = [
-    [1, 'a comma', 'alice@example.org,root'],
-    [2, 'a line end', 'alice\n'],
-    [2, 'a carriage return', 'alice\r'],
-    [2, 'a NUL', 'alice\0'],
-    [2, 'a tab', 'al\tice'],
-    [2, 'a space', 'al ice'],
-    [3, 'a quote', "al'ice"],
-    [3, 'a double quote', 'al"ice'],
-    [3, 'a backslash', 'al\\ice'],
-    [4, 'a star', 'al*'],
-    [4, 'a question mark', 'alic?'],
-    [4, 'a leading exclamation mark', '!alice'],
-    [5, 'a leading hyphen', '-alice'],
-    [5, 'a leading dot', '.alice'],
-    [5, 'two dots', 'alice..bob'],
-    [5, 'a slash', 'alice/bob'],
-    [6, 'a Cyrillic letter', 'аlice'],
-    [6, 'a combining mark', 'alice\u0301'],
-    [6, 'an umlaut', 'müller'],
-    [6, 'mixed scripts', 'aliсe@example.org'],
-    [8, 'nothing', ''],
+  const hostilePrincipals: readonly [tag: string, what: string, principal: string][] = [
+    ['[abuse 1]', 'a comma', 'alice@example.org,root'],
+    ['[abuse 2]', 'a line end', 'alice\n'],
+    ['[abuse 2]', 'a carriage return', 'alice\r'],
+    ['[abuse 2]', 'a NUL', 'alice\0'],
+    ['[abuse 2]', 'a tab', 'al\tice'],
+    ['[abuse 2]', 'a space', 'al ice'],
+    ['[abuse 3]', 'a quote', "al'ice"],
+    ['[abuse 3]', 'a double quote', 'al"ice'],
+    ['[abuse 3]', 'a backslash', 'al\\ice'],
+    ['[abuse 4]', 'a star', 'al*'],
+    ['[abuse 4]', 'a question mark', 'alic?'],
+    ['[abuse 4]', 'a leading exclamation mark', '!alice'],
+    ['[abuse 5]', 'a leading hyphen', '-alice'],
+    ['[abuse 5]', 'a leading dot', '.alice'],
+    ['[abuse 5]', 'two dots', 'alice..bob'],
+    ['[abuse 5]', 'a slash', 'alice/bob'],
+    ['[abuse 6]', 'a Cyrillic letter', 'аlice'],
+    ['[abuse 6]', 'a combining mark', 'alice\u0301'],
+    ['[abuse 6]', 'an umlaut', 'müller'],
+    ['[abuse 6]', 'mixed scripts', 'aliсe@example.org'],
+    ['[abuse 8]', 'nothing', ''],
   ];
-  test.each(hostilePrincipals)(
-    '[abuse %i] a principal with %s is refused with status 422',
-    (_, __, principal) => {
-      for (const principals of [[principal], ['alice@example.org', principal]]) {
-        const refusal = refusalOf(() => encoded({ principals }));
-        expect([refusal.code, refusal.status]).toEqual(['certificate_refused', 422]);
-      }
-    },
-  );
+  test.each(hostilePrincipals)('%s a principal with %s is refused with status 422', (_, __, principal) => {
+    for (const principals of [[principal], ['alice@example.org', principal]]) {
+      const refusal = refusalOf(() => encoded({ principals }));
+      expect([refusal.code, refusal.status]).toEqual(['certificate_refused', 422]);
+    }
+  });
 
   test('a principal in upper case is refused: names are lower case before they come here', () => {
     expect(codeOf(() => encoded({ principals: ['Alice@example.org'] }))).toBe('certificate_refused');
@@ -77,25 +74,30 @@ describe('encoding', () => {
     expect(codeOf(() => encoded({ principals: [] }))).toBe('certificate_refused');
   });
 
-  test('32 principals pass, 33 are refused and never cut', () => {
-    const names = Array.from({ length: 33 }, (_, number) => `role:acme:shop:production:r${number}`);
-    expect(principalsOf(encoded({ principals: names.slice(1) }))).toEqual(names.slice(1));
-    expect(codeOf(() => encoded({ principals: names }))).toBe('certificate_refused');
-  });
+  test.each([33, 256, 257])(
+    '[abuse 9] %i principals are refused, never cut to 32, and the refusal says what to ask for instead',
+    (count) => {
+      const names = Array.from({ length: count }, (_, number) => `role:acme:shop:production:r${number}`);
+      const refusal = refusalOf(() => encoded({ principals: names }));
+      expect(refusal.code).toBe('certificate_refused');
+      expect(refusal.message).toMatch(/more than 32 principals.*fewer roles.*narrowed to one environment/);
+      expect(principalsOf(encoded({ principals: names.slice(0, 32) }))).toEqual(names.slice(0, 32));
+    },
+  );
 
   test('[abuse 10] repeated principals collapse and keep their order', () => {
     expect(principalsOf(encoded({ principals: ['b@x.y', 'a@x.y', 'b@x.y'] }))).toEqual(['b@x.y', 'a@x.y']);
   });
 
   test.each([
-    [14, 'a line end', 'alice@example.org/1\nAccepted publickey for root'],
-    [14, 'an escape sequence', 'alice@example.org/\u001b[31m1'],
-    [14, 'a space', 'alice@example.org/1 2'],
-    [15, '129 characters', 'a'.repeat(129)],
-    [15, '60,000 characters', 'a'.repeat(60_000)],
-    [16, 'a NUL', 'alice@example.org/1\0'],
-    [14, 'nothing', ''],
-  ])('[abuse %i] a key ID with %s is refused', (_, __, keyId) => {
+    ['[abuse 14]', 'a line end', 'alice@example.org/1\nAccepted publickey for root'],
+    ['[abuse 14]', 'an escape sequence', 'alice@example.org/\u001b[31m1'],
+    ['[abuse 14]', 'a space', 'alice@example.org/1 2'],
+    ['[abuse 15]', '129 characters', 'a'.repeat(129)],
+    ['[abuse 15]', '60,000 characters', 'a'.repeat(60_000)],
+    ['[abuse 16]', 'a NUL', 'alice@example.org/1\0'],
+    ['[abuse 14]', 'nothing', ''],
+  ])('%s a key ID with %s is refused', (_, __, keyId) => {
     expect(codeOf(() => encoded({ keyId }))).toBe('certificate_refused');
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { lintHostCertificate, lintUserCertificate } from '../../src/ssh/lint-certificate.ts';
 import { ed25519RawKey } from '../../src/ssh/public-key.ts';
-import { codeOf } from './refusal.ts';
+import { codeOf, refusalOf } from './refusal.ts';
 import {
   ca,
   hostFields,
@@ -51,10 +51,31 @@ describe('what may leave', () => {
 const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFields>][] = [
   ['[abuse 7] ', 'no principals', { principals: [] }],
   ['[abuse 8] ', 'an empty principal', { principals: [''] }],
+  ['[abuse 2] ', 'a line end in a principal', { principals: ['alice@example.org\n'] }],
+  ['[abuse 2] ', 'a carriage return in a principal', { principals: ['alice@example.org\r'] }],
+  ['[abuse 2] ', 'a NUL in a principal', { principals: ['alice@example.org\0'] }],
+  ['[abuse 2] ', 'a tab in a principal', { principals: ['alice@example.org\t'] }],
+  ['[abuse 2] ', 'a space in a principal', { principals: ['alice@example.org root'] }],
+  ['[abuse 3] ', 'a quote in a principal', { principals: ['"alice@example.org"'] }],
+  ['[abuse 3] ', 'a backslash in a principal', { principals: ['alice@example.org\\'] }],
+  ['[abuse 4] ', 'a star for a principal', { principals: ['*'] }],
+  ['[abuse 4] ', 'a question mark in a principal', { principals: ['?lice@example.org'] }],
+  ['[abuse 4] ', 'a negated principal', { principals: ['!alice@example.org'] }],
+  ['[abuse 5] ', 'a leading hyphen in a principal', { principals: ['-alice@example.org'] }],
+  ['[abuse 5] ', 'a leading dot in a principal', { principals: ['.alice@example.org'] }],
+  ['[abuse 5] ', 'two dots in a principal', { principals: ['alice@example..org'] }],
+  ['[abuse 5] ', 'a slash in a principal', { principals: ['alice@example.org/root'] }],
+  ['[abuse 6] ', 'a Cyrillic letter in a principal', { principals: ['\u0430lice@example.org'] }],
+  ['[abuse 6] ', 'a combining mark in a principal', { principals: ['alice\u0301@example.org'] }],
   [
-    '',
+    '[abuse 9] ',
     '33 principals',
     { principals: Array.from({ length: 33 }, (_, n) => `role:acme:shop:production:r${n}`) },
+  ],
+  [
+    '[abuse 9] ',
+    '257 principals',
+    { principals: Array.from({ length: 257 }, (_, n) => `role:acme:shop:production:r${n}`) },
   ],
   ['[abuse 14] ', 'a line end in the key ID', { keyId: 'alice@example.org/1\n2' }],
   ['[abuse 15] ', 'a key ID of 129 characters', { keyId: 'a'.repeat(129) }],
@@ -69,7 +90,7 @@ const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFie
   ['[abuse 22] ', 'an end before its start', { validAfter: now - 5n, validBefore: now - 6n }],
   ['', 'an end in the past', { validBefore: now }],
   ['[abuse 25] ', 'an unknown critical option', { criticalOptions: [['unknown', flag]] }],
-  ['', 'a forced command', { criticalOptions: [['force-command', packed('echo $(id)')]] }],
+  ['[abuse 26] ', 'a forced command', { criticalOptions: [['force-command', packed('echo $(id)')]] }],
   [
     '[abuse 33] ',
     'verify-required on a key that is no security key',
@@ -95,6 +116,13 @@ describe.each([
   test('[abuse 21] for an end of 2^63 - 1, however long the rules let it live', () => {
     const toBeSigned = rawToBeSigned({ ...shape, validBefore: 2n ** 63n - 1n });
     expect(codeOf(() => entry(toBeSigned, { ...rules, maxLifetime: 2n ** 64n }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 9] for 33 principals, and says what to ask for instead', () => {
+    const principals = Array.from({ length: 33 }, (_, n) => `role:acme:shop:production:r${n}`);
+    expect(refusalOf(() => lint({ principals })).message).toMatch(
+      /more than 32 principals.*fewer roles.*narrowed to one environment/,
+    );
   });
 
   test('for a subject of low order', () => {

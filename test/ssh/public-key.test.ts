@@ -134,12 +134,6 @@ describe('refused lines', () => {
 
   test.each([
     ['ECDSA', 'ecdsa-sha2-nistp256', ['nistp256', Buffer.alloc(65, 4)]],
-    ['a security key', 'sk-ssh-ed25519@openssh.com', [ed25519RawKey(subject.blob), 'ssh:']],
-    [
-      'an ECDSA security key',
-      'sk-ecdsa-sha2-nistp256@openssh.com',
-      ['nistp256', Buffer.alloc(65, 4), 'ssh:'],
-    ],
     ['a type nobody knows', 'ssh-unknown@example.org', []],
   ] as const)('%s is refused with the command that makes an acceptable key', (_, type, parts) => {
     const blob = new WireWriter().string(type);
@@ -147,6 +141,44 @@ describe('refused lines', () => {
     const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob.bytes())));
     expect(refusal.code).toBe('key_type_refused');
     expect(refusal.message).toContain('ssh-keygen -t ed25519');
+  });
+
+  const applications = ['ssh:', 'ssh:work', 'ssh', 'SSH:', 'https://login.example.com', ''];
+  test.each(applications)(
+    '[abuse 46] a security key is refused, attested or not, with the application %j as with any other',
+    (application) => {
+      const securityKeys = [
+        ['sk-ssh-ed25519@openssh.com', [ed25519RawKey(subject.blob), application]],
+        ['sk-ecdsa-sha2-nistp256@openssh.com', ['nistp256', Buffer.alloc(65, 4), application]],
+      ] as const;
+      for (const [type, parts] of securityKeys) {
+        const blob = new WireWriter().string(type);
+        for (const part of parts) blob.string(part);
+        const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob.bytes())));
+        expect(refusal.code).toBe('key_type_refused');
+        expect(refusal.message).toContain('ssh-keygen -t ed25519');
+        // Nor under the name of the accepted type, which has no application.
+        expect(codeOf(() => parsePublicKeyLine(lineOf('ssh-ed25519', blob.bytes())))).toBe('key_malformed');
+      }
+      const disguised = new WireWriter().string('ssh-ed25519').string(ed25519RawKey(subject.blob));
+      const line = lineOf('ssh-ed25519', disguised.string(application).bytes());
+      expect(codeOf(() => parsePublicKeyLine(line))).toBe('key_malformed');
+    },
+  );
+
+  test('[abuse 46] a security key whose application is missing, no text or followed by more is malformed', () => {
+    const key = ed25519RawKey(subject.blob);
+    const begun = () => new WireWriter().string('sk-ssh-ed25519@openssh.com').string(key);
+    const damaged = [
+      begun(),
+      begun().string('ssh:\0evil'),
+      begun().string(Buffer.from([0xff])),
+      begun().string('ssh:').string('ssh:'),
+    ];
+    for (const blob of damaged) {
+      const line = lineOf('sk-ssh-ed25519@openssh.com', blob.bytes());
+      expect(codeOf(() => parsePublicKeyLine(line))).toBe('key_malformed');
+    }
   });
 
   test.each([
