@@ -1,0 +1,144 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createServerKeys } from '../../src/server/keys-folder.ts';
+import { isLoopback, readServeSettings } from '../../src/server/settings.ts';
+
+let folder: string;
+let least: Record<string, string>;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-settings-'));
+  await createServerKeys(join(folder, 'keys'));
+  await writeFile(join(folder, 'client-secret'), 'the secret\n');
+  least = {
+    DATABASE_URL: 'postgres://sallyport:pw@db/sallyport',
+    SALLYPORT_PUBLIC_URL: 'https://ssh.example.com',
+    SALLYPORT_KEYS: join(folder, 'keys'),
+    SALLYPORT_ORGANIZATION: 'acme',
+    SALLYPORT_OIDC_ISSUER: 'https://login.example.com/realms/acme',
+    SALLYPORT_OIDC_CLIENT_ID: 'sallyport',
+    SALLYPORT_OIDC_CLIENT_SECRET_FILE: join(folder, 'client-secret'),
+  };
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const refusal = async (change: Record<string, string>): Promise<string> =>
+  await readServeSettings({ ...least, ...change }).then(
+    () => 'accepted',
+    (error) => {
+      expect(error).toMatchObject({ code: 'settings_invalid' });
+      return error.message;
+    },
+  );
+
+test('what must be set is enough; the rest has defaults', async () => {
+  const { keys, ...settings } = await readServeSettings(least);
+  expect(keys.oauth.cookieKeys).toHaveLength(1);
+  expect(settings).toEqual({
+    databaseUrl: 'postgres://sallyport:pw@db/sallyport',
+    publicUrl: new URL('https://ssh.example.com'),
+    listen: { host: '127.0.0.1', port: 8420 },
+    organizationSlug: 'acme',
+    trustedProxies: [],
+    identityProvider: {
+      issuer: 'https://login.example.com/realms/acme',
+      clientId: 'sallyport',
+      clientSecret: 'the secret',
+      scopes: ['openid', 'email', 'profile'],
+      claims: { account: 'email', name: 'name', groups: 'groups' },
+      mfaMethods: ['mfa'],
+    },
+  });
+});
+
+test('lists are words with spaces or commas between them', async () => {
+  const settings = await readServeSettings({
+    ...least,
+    SALLYPORT_OIDC_MFA_METHODS: 'mfa, otp,hwk',
+    SALLYPORT_TRUSTED_PROXIES: '10.0.0.0/8 ::1',
+  });
+  expect(settings.identityProvider.mfaMethods).toEqual(['mfa', 'otp', 'hwk']);
+  expect(settings.trustedProxies).toEqual(['10.0.0.0/8', '::1']);
+});
+
+test('an empty value counts as not set', async () => {
+  expect(await refusal({ SALLYPORT_ORGANIZATION: '' })).toContain('SALLYPORT_ORGANIZATION: the organization');
+  const { listen } = await readServeSettings({ ...least, SALLYPORT_LISTEN: '' });
+  expect(listen.port).toBe(8420);
+});
+
+test('the database may come by file, and DATABASE_URL goes before the file', async () => {
+  const file = join(folder, 'database-url');
+  await writeFile(file, 'postgres://from/file\n');
+  const { DATABASE_URL: _, ...rest } = least;
+  expect((await readServeSettings({ ...rest, DATABASE_URL_FILE: file })).databaseUrl).toBe(
+    'postgres://from/file',
+  );
+  expect((await readServeSettings({ ...least, DATABASE_URL_FILE: file })).databaseUrl).toBe(
+    least['DATABASE_URL'],
+  );
+});
+
+test.each([
+  ['127.0.0.1:0', '127.0.0.1', 0],
+  ['[::1]:8420', '::1', 8420],
+  ['0.0.0.0:65535', '0.0.0.0', 65_535],
+  ['localhost:80', 'localhost', 80],
+])('listens on %s', async (SALLYPORT_LISTEN, host, port) => {
+  expect((await readServeSettings({ ...least, SALLYPORT_LISTEN })).listen).toEqual({ host, port });
+});
+
+describe('refuses', () => {
+  test.each([
+    ['SALLYPORT_LISTEN', '8420', 'must be ADDRESS:PORT'],
+    ['SALLYPORT_LISTEN', '127.0.0.1:65536', 'must be ADDRESS:PORT'],
+    ['SALLYPORT_LISTEN', '::1:8420', 'must be ADDRESS:PORT'],
+    ['SALLYPORT_PUBLIC_URL', 'ssh.example.com', 'must be an https:// URL'],
+    ['SALLYPORT_PUBLIC_URL', 'http://ssh.example.com', 'must be an https:// URL'],
+    ['SALLYPORT_PUBLIC_URL', 'http://localhost.example.com', 'must be an https:// URL'],
+    ['SALLYPORT_PUBLIC_URL', 'ftp://localhost', 'must be an https:// URL'],
+    ['SALLYPORT_PUBLIC_URL', 'https://ssh.example.com/sallyport', 'without path, query or user'],
+    ['SALLYPORT_PUBLIC_URL', 'https://ssh.example.com/?a=b', 'without path, query or user'],
+    ['SALLYPORT_PUBLIC_URL', 'https://me@ssh.example.com', 'without path, query or user'],
+    ['SALLYPORT_OIDC_ISSUER', 'http://login.example.com', 'must be an https:// URL'],
+    ['SALLYPORT_OIDC_SCOPES', ' , ', 'holds no word'],
+    ['SALLYPORT_OIDC_MFA_METHODS', ',', 'holds no word'],
+    ['SALLYPORT_TRUSTED_PROXIES', 'proxy.example.com', 'must be addresses or networks'],
+    ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/33', 'must be addresses or networks'],
+    ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/8/8', 'must be addresses or networks'],
+    ['DATABASE_URL', 'mysql://db', 'must begin with postgres://'],
+    ['SALLYPORT_OIDC_CLIENT_SECRET_FILE', '/nonexistent', "/nonexistent can't be read (ENOENT)"],
+    ['SALLYPORT_OIDC_MFA_METHOD', 'otp', 'there is no such setting'],
+  ])('%s=%s', async (setting, value, words) => {
+    const message = await refusal({ [setting]: value });
+    expect(message).toContain(`\n  ${setting}: `);
+    expect(message).toContain(words);
+    expect(message.split('\n')).toHaveLength(2);
+  });
+
+  test('an empty secret file', async () => {
+    const file = join(folder, 'empty');
+    await writeFile(file, ' \n');
+    expect(await refusal({ SALLYPORT_OIDC_CLIENT_SECRET_FILE: file })).toContain(`the file ${file} is empty`);
+  });
+});
+
+test('names of services that a container platform sets are none of our settings', async () => {
+  expect(await refusal({ SALLYPORT_PORT: 'tcp://10.0.0.1:8420', SALLYPORT_SERVICE_HOST: '10.0.0.1' })).toBe(
+    'accepted',
+  );
+});
+
+test.each([
+  ['http://localhost:1', true],
+  ['http://127.0.0.1', true],
+  ['http://127.8.9.1', true],
+  ['http://[::1]:1', true],
+  ['http://localhost.example.com', false],
+  ['http://127.0.0.1.example.com', false],
+  ['http://0.0.0.0', false],
+  ['http://[::ffff:10.0.0.1]', false],
+])('%s is this machine: %s', (url, expected) => {
+  expect(isLoopback(new URL(url))).toBe(expected);
+});
