@@ -29,9 +29,12 @@ export function isPrincipal(text: string): boolean {
   return principalPattern.test(text);
 }
 
-/** `<local part>@<domain>`, at most 100 characters. */
+/** What a key ID of 128 characters has room for beside a slash and a session id, which is a UUID. */
+const longestAccountName = 128 - 1 - 36;
+
+/** `<local part>@<domain>`, at most 91 characters. */
 export function isAccountName(text: string): boolean {
-  if (text.length > 100) return false;
+  if (text.length > longestAccountName) return false;
   const [local = '', domain = '', ...more] = text.split('@');
   return more.length === 0 && localPartPattern.test(local) && domain.includes('.') && isHostName(domain);
 }

@@ -37,7 +37,7 @@ const grammars: readonly [is: (text: string) => boolean, good: readonly string[]
     ],
     [
       isAccountName,
-      ['alice@example.org', 'a.b+c_d-e@sub.example.org', '1@2.3', `${'a'.repeat(88)}@example.org`],
+      ['alice@example.org', 'a.b+c_d-e@sub.example.org', '1@2.3', `${'a'.repeat(79)}@example.org`],
       [
         'alice',
         'alice@localhost',
@@ -52,7 +52,7 @@ const grammars: readonly [is: (text: string) => boolean, good: readonly string[]
         'a@example.org.',
         '@example.org',
         'a@',
-        `${'a'.repeat(89)}@example.org`,
+        `${'a'.repeat(80)}@example.org`,
       ],
     ],
     [isHostName, ['web', '127.0.0.1', 'a-b.c'], ['*.a', 'a.', '.a', 'a..b', '-a', 'a-', 'a_b', 'a:1']],
@@ -117,11 +117,17 @@ describe('a key ID', () => {
     expect(parseKeyId(keyId)).toEqual({ account: 'alice@example.org', sessionId: '01ab-cd' });
   });
 
+  test('[abuse 15] has room for the longest account name with a session id', () => {
+    const account = `${'a'.repeat(79)}@example.org`;
+    expect(isAccountName(account)).toBe(true);
+    expect(keyIdFor(account, '00000000-0000-4000-8000-000000000000')).toHaveLength(128);
+  });
+
   test.each([
     ['an account that is none', 'root', '01ab'],
     ['an empty session id', 'alice@example.org', ''],
     ['a slash in the session id', 'alice@example.org', 'a/b'],
-    ['more than 128 characters together', `${'a'.repeat(88)}@example.org`, 'b'.repeat(28)],
+    ['more than 128 characters together', `${'a'.repeat(79)}@example.org`, 'b'.repeat(37)],
   ])('is refused for %s', (_, account, sessionId) => {
     expect(codeOf(() => keyIdFor(account, sessionId))).toBe('name_refused');
   });
