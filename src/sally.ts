@@ -1,6 +1,6 @@
 /** `sally`, the program of the person: the only place that reads its environment and ends its process. */
 import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { runSally } from './cli/run-sally.ts';
@@ -19,6 +19,7 @@ process.exitCode = await runSally({
     isTerminal: stdout.isTTY ?? false,
     columns: stdout.columns ?? 80,
     version: manifest.version,
+    deviceName: hostname(),
     program: { node: process.execPath, entry: import.meta.filename },
   },
   stdout,

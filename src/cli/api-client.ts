@@ -26,7 +26,8 @@ const problem = z.object({ code: z.string(), detail: z.string() });
 
 export function fetchOf(context: SallyContext, server: URL): GuardedFetch {
   const userAgent = `sally/${context.environment.version ?? '0'}`;
-  return createGuardedFetch({ server, debug: context.debug, userAgent });
+  const { debug, patienceMilliseconds: timeoutMilliseconds } = context;
+  return createGuardedFetch({ server, debug, userAgent, timeoutMilliseconds });
 }
 
 /** @throws what the server's problem document says; unavailable */

@@ -10,6 +10,8 @@ export interface SallyContext {
   readonly terminal: Terminal;
   readonly debug: DebugLog;
   readonly now: () => Date;
+  /** How long the server may take for one request. */
+  readonly patienceMilliseconds: number;
   /** Opens the person's browser; resolves when it was told, rejects if there is none. */
   readonly openBrowser: (url: string) => Promise<void>;
   /** Asks the person and resolves with the answer; absent where there is no terminal. */

@@ -1,6 +1,6 @@
-/** `SALLY_DEBUG=1`: what was decided and asked, on stderr, one line each, and never a secret. */
+/** `SALLY_DEBUG=1`: what was decided and asked, on stderr, and never a secret. */
 import type { TextSink } from './environment.ts';
-import { printable } from './printable.ts';
+import { printableLines } from './printable.ts';
 
 export interface DebugLog {
   say(message: string): void;
@@ -15,7 +15,7 @@ export function createDebugLog(enabled: boolean, sink: TextSink): DebugLog {
       if (!enabled) return;
       let text = message;
       for (const secret of secrets) text = text.replaceAll(secret, '<redacted>');
-      sink.write(`sally debug: ${printable(text)}\n`);
+      for (const line of printableLines(text)) sink.write(`sally debug: ${line}\n`);
     },
     redact(secret) {
       if (secret.length > 0) secrets.add(secret);

@@ -15,6 +15,8 @@ export interface SallyEnvironment {
   /** Width of the terminal in characters. */
   readonly columns?: number;
   readonly version?: string;
+  /** The machine's name, by which the person knows the session again. */
+  readonly deviceName?: string;
   /** What `ssh` starts when the certificate needs renewing. */
   readonly program: { readonly node: string; readonly entry: string };
 }

@@ -5,7 +5,6 @@
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { DebugLog } from './debug-log.ts';
 
-const timeoutMilliseconds = 15_000;
 const largestReply = 4 * 1024 * 1024;
 
 export type GuardedFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -15,8 +14,9 @@ export function createGuardedFetch(settings: {
   server: URL;
   debug: DebugLog;
   userAgent: string;
+  timeoutMilliseconds: number;
 }): GuardedFetch {
-  const { server, debug, userAgent } = settings;
+  const { server, debug, userAgent, timeoutMilliseconds } = settings;
   return async (address, init) => {
     const url = new URL(address);
     if (url.origin !== server.origin) {
@@ -42,10 +42,10 @@ export function createGuardedFetch(settings: {
       const empty = response.status === 204 || response.status === 304;
       return new Response(empty ? null : body, { status: response.status, headers: response.headers });
     } catch (error) {
-      debug.say(`${method} ${url.origin}${url.pathname} failed: ${failureOf(error)}`);
+      debug.say(`${method} ${url.origin}${url.pathname} failed: ${failureOf(error, timeoutMilliseconds)}`);
       throw new SallyportError(
         'unavailable',
-        `${server.origin} cannot be reached (${failureOf(error)}). Is it running, and is this machine online?`,
+        `${server.origin} cannot be reached (${failureOf(error, timeoutMilliseconds)}). Is it running, and is this machine online?`,
         { cause: error },
       );
     }
@@ -63,7 +63,7 @@ async function readBounded(response: Response): Promise<Buffer<ArrayBuffer>> {
   return Buffer.concat(chunks);
 }
 
-function failureOf(error: unknown): string {
+function failureOf(error: unknown, timeoutMilliseconds: number): string {
   if (!(error instanceof Error)) return 'unknown failure';
   if (error.name === 'TimeoutError') return `no answer in ${timeoutMilliseconds / 1000} s`;
   const { cause } = error as { cause?: { code?: unknown; message?: unknown } };

@@ -62,7 +62,11 @@ async function askInBrowser(
   const key = await newDpopKey();
   const listener = await openLoopbackListener();
   try {
-    const attempt = await startAttempt(as, { server, redirectUri: listener.redirectUri });
+    const attempt = await startAttempt(as, {
+      server,
+      redirectUri: listener.redirectUri,
+      deviceName: context.environment.deviceName,
+    });
     for (const secret of [attempt.state, attempt.nonce, attempt.verifier]) debug.redact(secret);
     const address = browserAddress(attempt.url, server);
     terminal.tell(

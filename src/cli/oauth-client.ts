@@ -5,6 +5,7 @@
 import * as oauth from 'oauth4webapi';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
+import { printable } from './printable.ts';
 import { isLoopback } from './server-url.ts';
 import type { DpopKey, Tokens } from './session-file.ts';
 
@@ -52,7 +53,7 @@ export interface LoginAttempt {
 
 export async function startAttempt(
   as: oauth.AuthorizationServer,
-  { server, redirectUri }: { server: URL; redirectUri: string },
+  { server, redirectUri, deviceName }: { server: URL; redirectUri: string; deviceName: string | undefined },
 ): Promise<LoginAttempt> {
   const state = oauth.generateRandomState();
   const nonce = oauth.generateRandomNonce();
@@ -70,6 +71,8 @@ export async function startAttempt(
     nonce,
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
+    // Shown in lists of sessions.
+    ...(deviceName && { device_name: deviceName }),
   }).toString();
   return { as, redirectUri, state, nonce, verifier, url };
 }
@@ -113,7 +116,12 @@ export async function refresh(
   parts: OauthParts,
   from: { tokenEndpoint: string; refreshToken: string; key: DpopKey },
 ): Promise<Tokens> {
-  const as = { issuer: `${parts.server.origin}/oauth`, token_endpoint: from.tokenEndpoint };
+  const as = {
+    issuer: `${parts.server.origin}/oauth`,
+    token_endpoint: from.tokenEndpoint,
+    // Of the ID token that comes along; what the metadata say, which is not fetched again for a refresh.
+    id_token_signing_alg_values_supported: ['ES256'],
+  };
   const DPoP = await dpopHandle(from.key);
   const ask = () =>
     retriedForNonce(async () => {
@@ -226,22 +234,33 @@ async function speaking<T>(work: () => Promise<T>): Promise<T> {
 function translate(error: Error): SallyportError {
   const options = { cause: error, detail: `${error.name}: ${error.message}` };
   if (error instanceof oauth.AuthorizationResponseError) {
-    const why = error.error_description ?? error.error;
-    return new SallyportError('login_rejected', `The login was refused: ${why}. Run: sally login`, options);
+    const why = sentence(error.error_description ?? error.error);
+    if (error.error === 'temporarily_unavailable' || error.error === 'server_error') {
+      return new SallyportError(
+        'unavailable',
+        `The login did not work: ${why} Try again in a minute.`,
+        options,
+      );
+    }
+    return new SallyportError(
+      'login_rejected',
+      `The login was refused: ${why} To try again: sally login`,
+      options,
+    );
   }
   if (error instanceof oauth.ResponseBodyError) {
-    const why = error.error_description ?? error.error;
+    const why = sentence(error.error_description ?? error.error);
     if (error.status >= 500) {
       return new SallyportError(
         'unavailable',
-        `The server is in trouble: ${why}. Try again in a minute.`,
+        `The server is in trouble: ${why} Try again in a minute.`,
         options,
       );
     }
     if (error.error === 'invalid_grant') {
       return new SallyportError('grant_invalid', 'session expired, run: sally login', options);
     }
-    return new SallyportError('login_rejected', `The server refused: ${why}. Run: sally login`, options);
+    return new SallyportError('login_rejected', `The server refused: ${why} Run: sally login`, options);
   }
   const status = (error.cause as { status?: number } | undefined)?.status ?? 0;
   if (status >= 500) {
@@ -253,7 +272,12 @@ function translate(error: Error): SallyportError {
   }
   return new SallyportError(
     'login_provider_error',
-    `The server answered in a way that is not to be trusted (${error.message}). Is this a Sallyport server? Check --server.`,
+    `The server answered in a way that is not to be trusted (${printable(error.message)}). Is this a Sallyport server? Check --server.`,
     options,
   );
+}
+
+/** What the server wrote, safe to show, with its full stop. */
+function sentence(text: string): string {
+  return `${printable(text).replace(/[.\s]+$/, '')}.`;
 }

@@ -55,6 +55,7 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], home: string | u
     terminal: createTerminal({ stdout, stderr, colors }),
     debug,
     now,
+    patienceMilliseconds: 15_000,
     openBrowser,
     ...(ask && { ask }),
   };

@@ -69,7 +69,7 @@ export function knownHostsText(configuration: SshConfiguration): string {
 }
 
 function stanza(name: string, options: Readonly<Record<string, string | number>>): string {
-  const host = configWord(`${name}.${hostSuffix}`);
+  const host = configWord(`${configWord(name)}.${hostSuffix}`);
   const lines = Object.entries({ ...options, HostKeyAlias: host }).map(
     ([option, value]) => `  ${option} ${configWord(value)}\n`,
   );

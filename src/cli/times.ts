@@ -11,10 +11,11 @@ export function momentText(seconds: number, now: Date): string {
   return `${dayText(moment)} ${clock}`;
 }
 
-/** "in 7 h 58 min", "4 min ago". */
+/** "in 7 h 58 min", "now", "4 min ago". */
 export function fromNow(seconds: number, now: Date): string {
   const difference = seconds - Math.floor(now.getTime() / 1000);
-  return difference >= 0 ? `in ${spanText(difference)}` : `${spanText(-difference)} ago`;
+  if (difference === 0) return 'now';
+  return difference > 0 ? `in ${spanText(difference)}` : `${spanText(-difference)} ago`;
 }
 
 /** "7 h 58 min", "4 min", "40 s". */

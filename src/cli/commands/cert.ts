@@ -36,7 +36,7 @@ export async function certEnsure(
   const force = options.force ?? false;
   if (!options.quiet) return report(context, await ensureCertificate(context, { force }));
   try {
-    const { kind } = await ensureCertificate(context, { force });
+    const { kind } = await ensureCertificate({ ...context, patienceMilliseconds: 5000 }, { force });
     context.debug.say(`cert ensure: ${kind}`);
   } catch (error) {
     context.debug.say(`cert ensure: ${error}`);
