@@ -1,5 +1,6 @@
 /** `sallyport`: the server, the companions and the demo. Each subcommand loads only its own code. */
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { isSallyportError } from './errors/sallyport-error.ts';
 
@@ -56,7 +57,21 @@ program
   });
 
 const { registerCompanionCommands } = await import('./gateway/commands.ts');
-registerCompanionCommands(program);
+const stopped = new AbortController();
+program.hook('preAction', (_program, command) => {
+  if (!['gateway', 'host'].includes(command.parent?.name() ?? '')) return;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => stopped.abort());
+});
+registerCompanionCommands(program, {
+  clock: () => new Date(),
+  tell: (line) => process.stdout.write(`${line}\n`),
+  log: (entry) => process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`),
+  readInput: () => text(process.stdin),
+  stopped: stopped.signal,
+  setExitStatus: (status) => {
+    process.exitCode = status;
+  },
+});
 
 /** Calls `stop` once, at the first TERM, INT or HUP; a second signal ends the process at once. */
 function onStop(stop: () => Promise<void>): void {
