@@ -38,7 +38,7 @@ export function checkIsVisible(folder: string): void {
   if (cover === undefined) return;
   throw new SallyportError(
     'settings_invalid',
-    `${folder} can't be used: the local gateway and host cover ${cover} with a view of their own. Choose a folder elsewhere.`,
+    `${folder} can't be used: a local sshd covers ${cover} with a view of their own. Choose a folder elsewhere.`,
   );
 }
 

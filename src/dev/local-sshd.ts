@@ -12,7 +12,7 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, writeFileAtomically } from '../files/write-file.ts';
 import { endConnections } from '../gateway/end-connection.ts';
 import { readProcess, readProcesses, readSameProcess } from '../gateway/proc.ts';
-import { type MountNamespace, namespaceCommand } from './local-sshd-namespace.ts';
+import { checkIsVisible, type MountNamespace, namespaceCommand } from './local-sshd-namespace.ts';
 
 export interface LocalSshdOptions {
   /** Private: gets the configuration and the log. */
@@ -36,9 +36,11 @@ export interface LocalSshd {
 const setpriv = '/usr/bin/setpriv';
 const startPatienceMilliseconds = 10_000;
 
-/** @throws in_use if the port is busy; install_failed if sshd does not start, with the last lines of its log */
+/** @throws in_use if the port is busy; settings_invalid if the namespace would cover a folder; install_failed if sshd does not start, with the last lines of its log */
 export async function startLocalSshd(options: LocalSshdOptions): Promise<LocalSshd> {
   const { folder, sshd, address, port, configuration, namespace } = options;
+  if (namespace)
+    for (const place of [folder, ...namespace.binds.map(({ from }) => from)]) checkIsVisible(place);
   await ensurePrivateFolder(folder);
   await checkPortIsFree(address, port);
   const configurationFile = join(folder, 'sshd_config');

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { LocalMachine } from '../../src/dev/local-sshd-machine.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processTree } from '../../src/gateway/process-tree.ts';
+import type { LocalMachine } from './local-machine.ts';
 import { createPerson, type Person, type RunningSsh, runSsh, startSsh, until } from './ssh-client.ts';
 import { alice, appLogin, bob, carol, hasNames, TestWorld, web } from './test-world.ts';
 

@@ -1,7 +1,7 @@
 /** Runs a gateway and a host as an ordinary user, in a process of its own: what own-login.test.ts starts and kills. */
 import { join } from 'node:path';
-import { startLocalMachine } from '../../src/dev/local-sshd-machine.ts';
 import { findPrograms } from '../../src/gateway/programs.ts';
+import { startLocalMachine } from './local-machine.ts';
 
 const [folder = '', serverUrl = '', gatewayPort, gatewayToken = '', hostPort, hostToken = ''] =
   process.argv.slice(2);

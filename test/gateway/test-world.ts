@@ -2,14 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type LocalMachine,
-  type LocalMachineOptions,
-  startLocalMachine,
-} from '../../src/dev/local-sshd-machine.ts';
 import { canGenerateNames } from '../../src/dev/local-sshd-namespace.ts';
 import type { LogEntry } from '../../src/gateway/log.ts';
 import { findPrograms, isProgram } from '../../src/gateway/programs.ts';
+import { type LocalMachine, type LocalMachineOptions, startLocalMachine } from './local-machine.ts';
 import { freePort } from './ssh-client.ts';
 import { type TargetDocument, TestAuthority } from './test-authority.ts';
 

@@ -5,25 +5,24 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { ensurePrivateFolder } from '../files/write-file.ts';
-import { type Companion, type CompanionOptions, createCompanion } from '../gateway/companion.ts';
-import { enrol } from '../gateway/enrol.ts';
-import { type Enrolment, readEnrolment } from '../gateway/enrolment.ts';
-import { waitForFirstState } from '../gateway/first-state.ts';
-import type { Log } from '../gateway/log.ts';
-import { type GeneratedUser, nameFiles } from '../gateway/names.ts';
-import { type CompanionPaths, companionPaths } from '../gateway/paths.ts';
-import { opensshVersion, type Programs } from '../gateway/programs.ts';
-import { sshdConfiguration } from '../gateway/sshd-configuration.ts';
-import { writeNames } from '../gateway/write-names.ts';
-import { type LocalSshd, startLocalSshd } from './local-sshd.ts';
+import { type LocalSshd, startLocalSshd } from '../../src/dev/local-sshd.ts';
 import {
   type Bind,
-  canGenerateNames,
   inNamespace,
   type MountNamespace,
   writeNsswitch,
-} from './local-sshd-namespace.ts';
+} from '../../src/dev/local-sshd-namespace.ts';
+import { ensurePrivateFolder } from '../../src/files/write-file.ts';
+import { type Companion, type CompanionOptions, createCompanion } from '../../src/gateway/companion.ts';
+import { enrol } from '../../src/gateway/enrol.ts';
+import { type Enrolment, readEnrolment } from '../../src/gateway/enrolment.ts';
+import { waitForFirstState } from '../../src/gateway/first-state.ts';
+import type { Log } from '../../src/gateway/log.ts';
+import { type GeneratedUser, nameFiles } from '../../src/gateway/names.ts';
+import { type CompanionPaths, companionPaths } from '../../src/gateway/paths.ts';
+import { opensshVersion, type Programs } from '../../src/gateway/programs.ts';
+import { sshdConfiguration } from '../../src/gateway/sshd-configuration.ts';
+import { writeNames } from '../../src/gateway/write-names.ts';
 
 export interface LocalMachineOptions {
   readonly kind: 'gateway' | 'host';
@@ -39,7 +38,7 @@ export interface LocalMachineOptions {
   readonly programs: Programs;
   readonly clock: () => Date;
   readonly log: Log;
-  /** 'target-names' needs canGenerateNames(). */
+  /** 'target-names' needs canGenerateNames(); 'own-login' lets everybody in as this user. */
   readonly names: LocalNames;
   /** Hosts with generated names: the login of the instances. */
   readonly login?: string;
@@ -73,15 +72,6 @@ const principalsUser: GeneratedUser = {
 };
 const loginUid = 599_998;
 const firstStatePatienceMilliseconds = 15_000;
-
-export function localNames(): LocalNames {
-  return canGenerateNames() ? 'target-names' : 'own-login';
-}
-
-/** The login name of this machine's sshd for everybody, or null where people log in by target name. */
-export function localLogin(names: LocalNames): string | null {
-  return names === 'own-login' ? userInfo().username : null;
-}
 
 export async function startLocalMachine(options: LocalMachineOptions): Promise<LocalMachine> {
   const { kind, folder, programs, serverUrl, names, clock, log, address, port } = options;
@@ -160,8 +150,6 @@ async function prepareNamespace(
   paths: CompanionPaths,
   namesFolder: string,
 ): Promise<MountNamespace> {
-  checkIsVisible(folder);
-  checkIsVisible(paths.runFolder);
   const nsswitch = join(folder, 'nsswitch.conf');
   await writeNsswitch(nsswitch);
   await openFolder(namesFolder, 0o755);
