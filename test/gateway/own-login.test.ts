@@ -10,6 +10,7 @@ import {
   namespaceCommand,
   writeNsswitch,
 } from '../../src/dev/local-sshd-namespace.ts';
+import { endConnections } from '../../src/gateway/end-connection.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processTree } from '../../src/gateway/process-tree.ts';
 import {
@@ -34,6 +35,7 @@ const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$
 const developer = { name: 'developer', uid: 4_242 };
 const login = isRoot ? developer.name : userInfo().username;
 let machine: RunningSsh;
+const monitors: ProcessId[] = [];
 let ports: { gateway: number; host: number };
 let tokens: { gateway: string; host: string };
 let folder: string;
@@ -53,6 +55,8 @@ beforeAll(async () => {
 afterAll(async () => {
   machine?.child.kill('SIGTERM');
   await machine?.ended;
+  // A test that failed after it had killed the machine leaves connections that no sshd knows.
+  await endConnections(monitors);
   await world.close();
 });
 
@@ -197,6 +201,7 @@ async function openLoop(account: string): Promise<{ person: Person; tree: Proces
   const { key = '' } = report.connections.find(({ session_id }) => session_id === person.sessionId) ?? {};
   const [, pid, startTime = ''] = key.split(':');
   const monitor = { pid: Number(pid), startTime };
+  monitors.push(monitor);
   return { person, tree: [monitor, ...processTree(monitor, readProcesses()).descendants] };
 }
 
