@@ -31,7 +31,7 @@ export async function startSession(tx: Tx, session: NewSession, now: Date): Prom
     .select(['organization_id', 'name', 'disabled_at'])
     .where('id', '=', accountId)
     // Whoever disables the account then ends its sessions waits for this one, or this one finds it disabled.
-    .forShare()
+    .forNoKeyUpdate()
     .executeTakeFirst();
   if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
   if (account.disabled_at !== null) {

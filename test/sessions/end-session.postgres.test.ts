@@ -79,6 +79,25 @@ describe.skipIf(!hasPostgres)('issuing and ending at once (needs postgresql)', (
     await refused;
   });
 
+  test('issuing that begins while the end waits for another does not pass it by', async () => {
+    const late = signal();
+    let ended: ReturnType<typeof end> | undefined;
+    let refused: Promise<unknown> | undefined;
+    await issue(issuing.db, async () => {
+      ended = end();
+      await lockAwaited(issuing.db);
+      refused = issue(issuing.db)
+        .then(
+          () => 'issued',
+          (error) => error.code,
+        )
+        .finally(late.fire);
+      await Promise.race([late.fired, lockAwaited(issuing.db, 2)]);
+    });
+    expect(await refused).toBe('session_ended');
+    expect((await ended)?.certificatesRevoked).toBe(1);
+  });
+
   test('of 40 certificates issued around one end, every one that was stored is revoked', async () => {
     const issues = Array.from({ length: 40 }, () => issue(issuing.db));
     // The end goes in among them as soon as the first is stored.
