@@ -29,7 +29,7 @@ export function stateBadge(session: SessionDocument, nowSeconds: number): Html {
 /** Where the session was used from: an address and what the client calls itself. Both are other people's words. */
 export function clientWords({ client_address, client_name }: SessionDocument): Html {
   if (client_address === null && client_name === null) return html`<span class="faint">unknown</span>`;
-  return html`<bdi>${client_address ?? 'unknown address'}</bdi>${
+  return html`<bdi class="address">${client_address ?? 'unknown address'}</bdi>${
     client_name !== null &&
     html`<small title="${client_name}"><bdi>${shortClientName(client_name)}</bdi></small>`
   }`;
