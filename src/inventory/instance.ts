@@ -83,7 +83,7 @@ function requireTargetName(targetName: string): void {
 const mostTargetsOfHost = mostPrincipalsIssued - 1;
 
 /** Locks the host, so that two instances that come at once are counted one after the other. */
-async function requireHost(tx: Tx, hostId: string, organizationId: string): Promise<void> {
+export async function requireHost(tx: Tx, hostId: string, organizationId: string): Promise<void> {
   const row = await tx
     .selectFrom('companions')
     .select('name')

@@ -96,9 +96,8 @@ async function withDatabase(
   environment: NodeJS.ProcessEnv,
   work: (database: DatabaseHandle) => Promise<void>,
 ): Promise<void> {
-  const file = environment['DATABASE_URL_FILE'];
-  const url = environment['DATABASE_URL'] ?? (file ? (await readFile(file, 'utf8')).trim() : '');
-  if (url === '') {
+  const url = environment['DATABASE_URL'] || (await urlFromFile(environment['DATABASE_URL_FILE']));
+  if (!url) {
     throw new SallyportError(
       'settings_invalid',
       'No database. Set DATABASE_URL, such as postgres://sallyport@localhost/sallyport (or DATABASE_URL_FILE).',
@@ -110,4 +109,12 @@ async function withDatabase(
   } finally {
     await database.close();
   }
+}
+
+async function urlFromFile(file: string | undefined): Promise<string | undefined> {
+  if (!file) return undefined;
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new SallyportError('settings_invalid', `DATABASE_URL_FILE: ${file} can't be read (${error.code})`);
+  });
+  return text.trim();
 }

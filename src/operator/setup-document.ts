@@ -1,9 +1,25 @@
 /**
  * The file that `sallyport setup FILE` reads: one organization with its access rules, machines and targets, as JSON.
- * Applying it again adds what is new and changes addresses; it deletes nothing.
+ * Applying it again adds what is new and changes what is different; what it no longer names stays.
  */
 import { z } from 'zod';
 import { accountName, address, login, port, slug } from '../api/common.ts';
+
+/** Refuses a list in which two have the same name: the second would silently change the first. */
+function named<Item extends z.ZodType>(item: Item, nameOf: (one: z.output<Item>) => string) {
+  return z.array(item).superRefine((items, context) => {
+    const seen = new Set<string>();
+    for (const [index, one] of items.entries()) {
+      const name = nameOf(one);
+      if (seen.has(name)) {
+        const message =
+          name === '' ? 'is the second one without a slug' : `is the second one named "${name}"`;
+        context.addIssue({ code: 'custom', path: [index], message });
+      }
+      seen.add(name);
+    }
+  });
+}
 
 const role = z.enum(['viewer', 'contributor', 'admin']);
 
@@ -24,12 +40,17 @@ const environment = z.strictObject({
   mfa_max_age_seconds: z.int().positive().optional(),
   access: z.enum(['relay', 'jump', 'both']).default('both'),
   gateways: z.array(slug).default([]),
-  apps: z.array(
-    z.strictObject({ slug, ssh_role: role.default('contributor'), instances: z.array(instance).default([]) }),
+  apps: named(
+    z.strictObject({
+      slug,
+      ssh_role: role.default('contributor'),
+      instances: named(instance, (one) => one.slug ?? '').default([]),
+    }),
+    (app) => app.slug,
   ),
 });
 
-export const setupDocument = z.strictObject({
+const wholeDocument = z.strictObject({
   organization: z.strictObject({
     slug,
     name: z.string().min(1).max(200),
@@ -65,7 +86,21 @@ export const setupDocument = z.strictObject({
     )
     .default([]),
   hosts: z.array(z.strictObject({ name: slug, address, port: port.default(22) })).default([]),
-  projects: z.array(z.strictObject({ slug, environments: z.array(environment) })).default([]),
+  projects: named(
+    z.strictObject({ slug, environments: named(environment, (one) => one.slug) }),
+    (project) => project.slug,
+  ).default([]),
+});
+
+export const setupDocument = wholeDocument.superRefine(({ gateways, hosts }, context) => {
+  const seen = new Set<string>();
+  for (const [list, machines] of Object.entries({ gateways, hosts })) {
+    for (const [index, { name }] of machines.entries()) {
+      const message = `is the second machine named "${name}"`;
+      if (seen.has(name)) context.addIssue({ code: 'custom', path: [list, index], message });
+      seen.add(name);
+    }
+  }
 });
 
 export type SetupDocument = z.infer<typeof setupDocument>;
