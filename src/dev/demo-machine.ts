@@ -9,6 +9,7 @@ import { ensurePrivateFolder } from '../files/write-file.ts';
 import { type Companion, createCompanion } from '../gateway/companion.ts';
 import { enrol } from '../gateway/enrol.ts';
 import { readEnrolment } from '../gateway/enrolment.ts';
+import { waitForFirstState } from '../gateway/first-state.ts';
 import type { Log } from '../gateway/log.ts';
 import { type GeneratedUser, nameFiles } from '../gateway/names.ts';
 import { type CompanionPaths, checkSocketPath, companionPaths } from '../gateway/paths.ts';
@@ -69,6 +70,7 @@ const principalsUser: GeneratedUser = {
 };
 /** Longer than a gateway would wait: the demo shares a laptop with a browser and a build. */
 const answerSeconds = 3;
+const firstStateMilliseconds = 15_000;
 
 export async function startDemoMachine(options: DemoMachineOptions): Promise<DemoMachine> {
   const { kind, folder, port, serverUrl, mode, log } = options;
@@ -108,7 +110,7 @@ export async function startDemoMachine(options: DemoMachineOptions): Promise<Dem
   });
   try {
     await companion.start();
-    await companion.ready;
+    await waitForFirstState(companion, firstStateMilliseconds);
     const sshd = await startLocalSshd({
       folder,
       sshd: programs.sshd,

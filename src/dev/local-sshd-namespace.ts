@@ -3,6 +3,7 @@
  * is gone with the last of them. /srv gets an empty file system, so that folders which lie under somebody's private
  * home have a path that every session can walk.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -48,8 +49,17 @@ export function canGenerateNames(): boolean {
     process.getuid?.() === 0 &&
     existsSync('/usr/bin/unshare') &&
     existsSync(inNamespace.extrausers) &&
-    libraries.some((folder) => existsSync(join(folder, 'libnss_extrausers.so.2')))
+    libraries.some((folder) => existsSync(join(folder, 'libnss_extrausers.so.2'))) &&
+    mayUnshare()
   );
+}
+
+/** In most containers root may not. */
+function mayUnshare(): boolean {
+  const tried = spawnSync('/usr/bin/unshare', ['--mount', '--propagation', 'private', '/bin/true'], {
+    stdio: 'ignore',
+  });
+  return tried.status === 0;
 }
 
 /** $1 is the mark that ends the pairs of binds; what follows the second mark is the program. */
