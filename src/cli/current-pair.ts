@@ -65,21 +65,22 @@ export async function readPair(paths: StatePaths, id: string): Promise<CurrentPa
 }
 
 /** From the next ssh on, this pair. */
-export async function useIdentity(paths: StatePaths, id: string): Promise<void> {
+export async function useIdentity(paths: StatePaths, { id, validBefore }: CurrentPair): Promise<void> {
   const folder = join(paths.pairs, id);
   await writeIdentity(
     paths,
+    validBefore,
     `IdentityFile ${configPath(join(folder, keyFile))}\nCertificateFile ${configPath(join(folder, certificateFile))}\n`,
   );
 }
 
 /** From the next ssh on, no key at all: without this line ssh would offer the person's other keys. */
 export async function useNoIdentity(paths: StatePaths): Promise<void> {
-  await writeIdentity(paths, 'IdentityFile none\n');
+  await writeIdentity(paths, 0, 'IdentityFile none\n');
 }
 
-async function writeIdentity(paths: StatePaths, lines: string): Promise<void> {
-  await writeFileAtomically(paths.identity, `# Written by sally; replaced at every renewal.\n${lines}`, {
-    mode: 0o600,
-  });
+/** The second line is for the fast path: the unix second in which the certificate ends. */
+async function writeIdentity(paths: StatePaths, validBefore: number, lines: string): Promise<void> {
+  const head = `# Written by sally; replaced at every renewal.\n# ends ${validBefore}\n`;
+  await writeFileAtomically(paths.identity, head + lines, { mode: 0o600 });
 }

@@ -6,7 +6,7 @@ import { isSallyportError, type SallyportError } from '../errors/sallyport-error
 import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, currentPair } from './current-pair.ts';
 import { type RotationStep, rotatePair } from './rotate-pair.ts';
-import { readSchedule, renewalDueAt, writeSchedule } from './schedule.ts';
+import { readSchedule, renewalDueAt, type Schedule, writeSchedule } from './schedule.ts';
 import { readSession } from './session-file.ts';
 import { endedByServer, rememberOver } from './session-over.ts';
 import { refreshSshConfiguration } from './ssh-configuration.ts';
@@ -65,7 +65,7 @@ async function underLock(
   // After a login as somebody else the earlier person's certificate does not serve.
   const pair = !session || found?.principals.includes(session.account) ? found : undefined;
   if (!session) {
-    await writeSchedule(paths, { renewAfter: 'out', validBefore: pair?.validBefore ?? 0 });
+    await writeSchedule(paths, 'out');
     return { kind: 'logged-out', pair };
   }
   const { tokens } = session;
@@ -75,12 +75,10 @@ async function underLock(
   }
 
   const schedule = await readSchedule(paths);
-  if (pair && !force && schedule && nowSeconds(context) < dueAt(schedule.renewAfter, pair)) {
+  if (pair && !force && schedule !== undefined && nowSeconds(context) < dueAt(schedule, pair)) {
     debug.say(`nothing is due: certificate ${pair.serial} is good`);
     // A crash may have come between the pair and its schedule.
-    if (schedule.validBefore !== pair.validBefore) {
-      await writeSchedule(paths, { renewAfter: renewalDueAt(pair), validBefore: pair.validBefore });
-    }
+    if (schedule !== dueAt(schedule, pair)) await writeSchedule(paths, renewalDueAt(pair));
     return { kind: 'current', pair };
   }
 
@@ -97,15 +95,14 @@ async function underLock(
     }
     if (pair) {
       // Never past the end of the certificate, should the clock be wrong now.
-      const renewAfter = Math.min(nowSeconds(context) + patienceSeconds, pair.validBefore);
-      await writeSchedule(paths, { renewAfter, validBefore: pair.validBefore });
+      await writeSchedule(paths, Math.min(nowSeconds(context) + patienceSeconds, pair.validBefore));
     }
     return { kind: error.status >= 500 ? 'outage' : 'refused', pair, error };
   }
 }
 
 /** The later of what the file says (it may be a pause after an outage) and what the certificate itself says. */
-function dueAt(scheduled: number | 'over' | 'out', pair: CurrentPair): number {
+function dueAt(scheduled: Schedule, pair: CurrentPair): number {
   return Math.max(typeof scheduled === 'number' ? scheduled : 0, renewalDueAt(pair));
 }
 

@@ -59,13 +59,13 @@ export async function rotatePair(
   await storePair(paths, { id: request.id, privateKey: request.openssh, certificate });
   onStep('pair-stored');
 
-  await useIdentity(paths, request.id);
-  onStep('identity-replaced');
-
   const pair = await readPair(paths, request.id);
   if (!pair)
     throw new SallyportError('file_refused', `${paths.pairs} did not keep what was written into it.`);
-  await writeSchedule(paths, { renewAfter: renewalDueAt(pair), validBefore: pair.validBefore });
+  await useIdentity(paths, pair);
+  onStep('identity-replaced');
+
+  await writeSchedule(paths, renewalDueAt(pair));
   onStep('schedule-written');
 
   await forgetPending(paths);

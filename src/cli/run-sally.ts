@@ -192,6 +192,7 @@ const fileTroubles: Readonly<Record<string, string>> = {
   EROFS: 'is on a file system that cannot be written now.',
   ENOSPC: 'does not fit: the disk is full. Make room and try again.',
   EDQUOT: 'does not fit: your quota is used up. Make room and try again.',
+  EEXIST: 'is there already and is not a folder. Move it away and try again.',
   ENOTDIR: 'has a file where a folder should be. Move it away and try again.',
   EISDIR: 'is a folder where a file should be. Move it away and try again.',
 };

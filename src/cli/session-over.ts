@@ -1,7 +1,7 @@
 /** What is left when the server has said that the session is over. */
 import type { SallyportError } from '../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
-import { currentPair } from './current-pair.ts';
+
 import { writeSchedule } from './schedule.ts';
 import { readSession, writeSession } from './session-file.ts';
 
@@ -24,6 +24,6 @@ export async function rememberOver(context: SallyContext): Promise<void> {
     tokens: null,
     over_since: session.over_since ?? nowSeconds(context),
   });
-  const pair = await currentPair(paths);
-  await writeSchedule(paths, { renewAfter: 'over', validBefore: pair?.validBefore ?? 0 });
+
+  await writeSchedule(paths, 'over');
 }

@@ -49,7 +49,7 @@ export async function refreshSshConfiguration(
 /** @returns the files that are gone now */
 export async function removeSshConfiguration({ paths }: SallyContext): Promise<string[]> {
   const gone: string[] = [];
-  for (const path of [paths.config, paths.hosts, paths.knownHosts, paths.fresh]) {
+  for (const path of [paths.config, paths.hosts, paths.knownHosts, paths.fresh, paths.renewing]) {
     if (!(await lstat(path).catch(() => undefined))) continue;
     await unlink(path).catch(ignoreMissing);
     gone.push(path);

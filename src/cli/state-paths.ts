@@ -18,6 +18,8 @@ export interface StatePaths {
   readonly knownHosts: string;
   readonly fresh: string;
   readonly renewAfter: string;
+  /** The process id of a fast path that renews. */
+  readonly renewing: string;
   readonly session: string;
   readonly pending: string;
   readonly pairs: string;
@@ -56,6 +58,7 @@ export function statePaths(home: string | undefined): StatePaths {
     hosts: join(folder, 'hosts.conf'),
     knownHosts: join(folder, 'known_hosts'),
     fresh: join(folder, 'fresh'),
+    renewing: join(folder, 'renewing'),
     renewAfter: join(folder, 'renew-after'),
     session: join(folder, 'session.json'),
     pending: join(folder, 'pending.json'),

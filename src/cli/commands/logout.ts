@@ -24,7 +24,7 @@ export async function logout(context: SallyContext): Promise<ExitName> {
     await dropAllPairs(paths);
     await forgetPending(paths);
     await deleteSession(paths);
-    await writeSchedule(paths, { renewAfter: 'out', validBefore: 0 });
+    await writeSchedule(paths, 'out');
 
     if (!session) {
       terminal.print('Nobody was logged in; whatever was left of keys and certificates is gone.');
