@@ -69,7 +69,7 @@ const principalsUser: GeneratedUser = {
   shell: '/usr/sbin/nologin',
 };
 /** Longer than a gateway would wait: the demo shares a laptop with a browser and a build. */
-const answerSeconds = 3;
+const answerSeconds = 10;
 const firstStateMilliseconds = 15_000;
 
 export async function startDemoMachine(options: DemoMachineOptions): Promise<DemoMachine> {
