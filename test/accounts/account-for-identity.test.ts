@@ -119,6 +119,26 @@ describe('the account of an identity', () => {
     });
   });
 
+  test('does not move to another organization with its domain', async () => {
+    const { organizationId } = await login('stays@example.com');
+    await database.db
+      .insertInto('organization_domains')
+      .values({ domain: 'moving.example', organization_id: organizationId })
+      .execute();
+    await login('moved@moving.example');
+    await database.db
+      .updateTable('organization_domains')
+      .set((set) => ({
+        organization_id: set.selectFrom('organizations').select('id').where('slug', '=', 'other'),
+      }))
+      .where('domain', '=', 'moving.example')
+      .execute();
+    await expect(login('moved@moving.example', { organizationSlug: 'other' })).rejects.toMatchObject({
+      code: 'login_rejected',
+      message: expect.stringContaining('another organization'),
+    });
+  });
+
   test('is refused while it is disabled', async () => {
     const { accountId } = await login('leaver@example.com');
     await inTransaction(database.db, (tx) => disableAccount(tx, { accountId, by: 'admin@example.com' }, now));

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { krlMessage } from '../../src/api/companions.ts';
 import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCanary } from '../../src/ca/canary.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { bumpStateVersion } from '../../src/revocation/state-version.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { verifySshsig } from '../../src/ssh/sshsig.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
@@ -118,4 +120,25 @@ describeWithSshKeygen('the revocation list and ssh-keygen', () => {
       .map((line) => line.replace(/.*: /, ''));
     expect(answers).toEqual(['REVOKED', 'ok', 'REVOKED', 'ok']);
   });
+});
+
+test('a user CA key that is retired keeps its section, or its certificates would be good again', async () => {
+  const { sessionId } = await sample.person('before-rotation');
+  const { serial } = await issue(sessionId);
+  await end(sessionId);
+  await database.db.updateTable('ca_keys').set({ state: 'retired' }).where('purpose', '=', 'user').execute();
+  const newKey = generateEd25519();
+  const { id } = await database.db
+    .insertInto('ca_keys')
+    .values({ purpose: 'user', generation: 2, public_key: newKey.publicKeyBlob, state: 'active' })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  await inTransaction(database.db, async (tx) => {
+    await createCanary(tx, { id, generation: 2, signer: memorySigner(newKey) }, startTime);
+    await bumpStateVersion(tx, startTime, { krl: true });
+  });
+  const krl = parseKrl((await sample.authority.currentKrl()).data);
+  expect(krl.sections).toHaveLength(2);
+  expect(isRevoked(krl, sample.userKey.publicKeyBlob, BigInt(serial))).toBe(true);
+  expect(isRevoked(krl, newKey.publicKeyBlob, BigInt(serial))).toBe(false);
 });

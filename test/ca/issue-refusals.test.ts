@@ -5,6 +5,8 @@ import { inTransaction } from '../../src/database/transaction.ts';
 import type { ErrorCode } from '../../src/errors/codes.ts';
 import { createCompanion } from '../../src/inventory/companion.ts';
 import { completeEnrolment } from '../../src/inventory/enrolment.ts';
+import { revokeCertificates } from '../../src/revocation/revoke-certificates.ts';
+import { pruneRevokedSerials } from '../../src/revocation/revoked-serials.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { lintUserCertificate } from '../../src/ssh/lint-certificate.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
@@ -143,6 +145,35 @@ describe('the public key', () => {
     await expectIssued(carol.sessionId, await requestFor(sample.authority, carol.sessionId, key));
     await end(carol.sessionId);
     const again = await sample.login(carol.accountId);
+    await expectRefused(
+      again.sessionId,
+      await requestFor(sample.authority, again.sessionId, key),
+      'key_revoked',
+    );
+  });
+
+  test('[abuse 44] may not be one whose certificate was revoked while its session goes on', async () => {
+    const key = generateEd25519();
+    const request = await requestFor(sample.authority, alice.sessionId, key);
+    const issued = await sample.authority.issueUserCertificate({ sessionId: alice.sessionId, request });
+    await inTransaction(database.db, (tx) =>
+      revokeCertificates(tx, { serials: [BigInt(issued.serial)] }, 'test', startTime),
+    );
+    await expectRefused(
+      alice.sessionId,
+      await requestFor(sample.authority, alice.sessionId, key),
+      'key_revoked',
+    );
+  });
+
+  test('[abuse 44] may not be one that died with its session, even after the list has forgotten it', async () => {
+    const key = generateEd25519();
+    const dave = await sample.person('dave');
+    await expectIssued(dave.sessionId, await requestFor(sample.authority, dave.sessionId, key));
+    await end(dave.sessionId);
+    const later = new Date(startTime.getTime() + 3 * 3_600_000);
+    await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, later));
+    const again = await sample.login(dave.accountId);
     await expectRefused(
       again.sessionId,
       await requestFor(sample.authority, again.sessionId, key),
