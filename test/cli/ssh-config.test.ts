@@ -106,6 +106,18 @@ describe('the ssh config', () => {
     expect(command).toContain('-l shop-production--web');
   });
 
+  test('is passed on to the ssh that jumps from a home with spaces too, as login says it', async () => {
+    const alice = somebody('my home');
+    server.configuration.gateways = [{ name: 'gw', address: '127.0.0.1', port: 1, login: null }];
+    const { stdout } = await alice.sally(['login', '--server', server.url], {
+      environment: { passwdHome: '/root' },
+    });
+    const [, command = ''] = /^Next: (cd .*)$/m.exec(stdout) ?? [];
+    const { stderr } = run('sh', ['-c', command.replace('ssh -F', 'ssh -T -F')]);
+    expect(stderr).toContain('connect to host 127.0.0.1 port 1: Connection refused');
+    expect(stderr).not.toContain('config file');
+  });
+
   test('changes nothing for any other host, byte for byte', async () => {
     const alice = somebody('home with spaces');
     alice.writeConfig(ownConfig);

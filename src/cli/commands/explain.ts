@@ -5,6 +5,7 @@ import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { printable, printableLines } from '../printable.ts';
 import { callSignedIn } from '../signed-in.ts';
+import { sshCommand } from '../ssh-command.ts';
 import { hostSuffix } from '../ssh-config-text.ts';
 
 /** Would one get in, and if not, why: what a jump through a gateway cannot say. */
@@ -30,7 +31,9 @@ export async function explain(
   if (options.json) terminal.print(JSON.stringify(reply, null, 2));
   else if (reply.allowed) {
     terminal.print(`${terminal.good('Allowed')}: ${reply.account} may reach ${reply.target}.`);
-    if (!options.account) terminal.print(`Next: ${terminal.bold(`ssh ${reply.target}.${hostSuffix}`)}`);
+    if (!options.account) {
+      terminal.print(`Next: ${terminal.bold(sshCommand(context, `${reply.target}.${hostSuffix}`))}`);
+    }
   } else {
     for (const line of printableLines(reply.text)) terminal.print(line);
     if (reply.text === '') for (const { message } of reply.reasons) terminal.print(printable(message));

@@ -3,6 +3,7 @@ import { type ExitName, exitNameOf } from '../exit-codes.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
 import { demoServer, parseServerUrl } from '../server-url.ts';
 import { readSession } from '../session-file.ts';
+import { readsOurConfig, sshCommand } from '../ssh-command.ts';
 import { hostSuffix, includeLine } from '../ssh-config-text.ts';
 import { momentText, spanText } from '../times.ts';
 
@@ -48,19 +49,16 @@ function report(context: SallyContext, outcome: LoginOutcome): void {
     terminal.print(`It concerns *.${hostSuffix} only. To undo it: sally ssh-config uninstall`);
     terminal.print();
   }
-  if (!pair || firstTarget === undefined) {
-    terminal.print('There is no target yet that you could reach. What you may do: sally whoami');
+  if (!pair) return;
+  if (firstTarget === undefined) {
+    terminal.print('There is no target yet that you may reach. Who you are there: sally whoami');
     return;
   }
   const host = `${firstTarget}.${hostSuffix}`;
-  if (isSshHome(context)) {
-    terminal.print(`Next: ${terminal.bold(`ssh ${host}`)}`);
-    return;
+  if (!readsOurConfig(context)) {
+    terminal.print(`Your HOME is ${paths.home}, but ssh reads the config below ${environment.passwdHome}.`);
   }
-  terminal.print(
-    `Your HOME is ${environment.home}, but ssh reads the config below ${environment.passwdHome}.`,
-  );
-  terminal.print(`Next: ${terminal.bold(`ssh -F ${configArgument(paths.userConfig)} ${host}`)}`);
+  terminal.print(`Next: ${terminal.bold(sshCommand(context, host))}`);
 }
 
 function factorText({ mfa, amr }: LoginOutcome['session']): string {
@@ -71,13 +69,4 @@ function factorText({ mfa, amr }: LoginOutcome['session']): string {
 /** Method names are registered words (RFC 8176); nothing else of them is shown. */
 function wordOnly(method: string): string {
   return method.replace(/[^A-Za-z0-9_.-]/g, '?');
-}
-
-/** ssh looks its config up below the home folder of passwd, never below $HOME. */
-export function isSshHome({ environment }: SallyContext): boolean {
-  return environment.passwdHome === undefined || environment.passwdHome === environment.home;
-}
-
-export function configArgument(path: string): string {
-  return path.includes(' ') ? `'${path}'` : path;
 }

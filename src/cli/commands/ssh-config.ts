@@ -3,6 +3,7 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { callSignedIn } from '../signed-in.ts';
+import { readsOurConfig, sshCommand } from '../ssh-command.ts';
 import { includeLine } from '../ssh-config-text.ts';
 import {
   removeSshConfiguration,
@@ -11,7 +12,6 @@ import {
 } from '../ssh-configuration.ts';
 import { withStateLock } from '../state-folder.ts';
 import { addIncludeLine, removeIncludeLine } from '../user-config.ts';
-import { configArgument, isSshHome } from './login.ts';
 
 export async function sshConfigInstall(context: SallyContext): Promise<ExitName> {
   const { paths, terminal } = context;
@@ -26,8 +26,8 @@ export async function sshConfigInstall(context: SallyContext): Promise<ExitName>
     );
     terminal.print(`    ${includeLine(paths)}`);
     terminal.print('To undo it: sally ssh-config uninstall');
-    if (!isSshHome(context)) {
-      terminal.print(`ssh reads another config; use: ssh -F ${configArgument(paths.userConfig)} HOST`);
+    if (!readsOurConfig(context)) {
+      terminal.print(`ssh reads another config; use: ${sshCommand(context, 'HOST')}`);
     }
     return 'done';
   });
