@@ -12,7 +12,7 @@ import type { Enrolment } from '../../src/gateway/enrolment.ts';
 import { startFeedClient } from '../../src/gateway/feed-client.ts';
 import { companionPaths } from '../../src/gateway/paths.ts';
 import { emptyPostgres, hasPostgres } from '../database/fresh-database.ts';
-import { sallyport, start } from '../dev/started-program.ts';
+import { root, sallyport, start } from '../dev/started-program.ts';
 import {
   hank,
   homer,
@@ -176,6 +176,18 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
       expect(secret.length).toBeGreaterThan(20);
       expect(logs).not.toContain(secret);
     }
+  });
+
+  test("the image's health check tells a server that can serve from one that is not there", async () => {
+    const dockerfile = await readFile(join(root, 'deploy', 'Dockerfile'), 'utf8');
+    const check = /^HEALTHCHECK .* CMD (\["node", "-e".*\])$/m.exec(dockerfile)?.[1] ?? '[]';
+    const [, ...args] = JSON.parse(check) as string[];
+    const statusAt = async (port: number) => {
+      const environment = { ...globex.environment, SALLYPORT_LISTEN: `0.0.0.0:${port}` };
+      return await start(process.execPath, args, environment).ended;
+    };
+    expect(await statusAt(first.port)).toBe(0);
+    expect(await statusAt(1)).toBe(1);
   });
 
   test('keys create makes nothing new where keys are, and setup changes nothing the second time', async () => {
