@@ -71,7 +71,7 @@ async function underLock(
   const { tokens } = session;
   if (!tokens) {
     await rememberOver(context);
-    return { kind: 'over', pair };
+    return { kind: 'over', pair: undefined };
   }
 
   const schedule = await readSchedule(paths);
@@ -91,7 +91,7 @@ async function underLock(
     debug.say(`no new certificate: ${error.code}: ${error.message}`);
     if (endedByServer(error)) {
       await rememberOver(context);
-      return { kind: 'over', pair };
+      return { kind: 'over', pair: undefined };
     }
     if (pair) {
       // Never past the end of the certificate, should the clock be wrong now.

@@ -1,7 +1,7 @@
 /** What is left when the server has said that the session is over. */
 import type { SallyportError } from '../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
-
+import { useNoIdentity } from './current-pair.ts';
 import { writeSchedule } from './schedule.ts';
 import { readSession, writeSession } from './session-file.ts';
 
@@ -11,8 +11,9 @@ export function endedByServer({ code }: SallyportError): boolean {
 }
 
 /**
- * Forgets the tokens and keeps the certificate: ssh goes on offering it as long as its time lasts, and whether it is
- * still good is for the gateway to know. The caller holds the state lock.
+ * Forgets the tokens and stops offering the certificate: what ends a session revokes its certificates too, and sshd
+ * (9.8 and later) makes everybody behind an address wait for one who offers a revoked one again and again. The caller
+ * holds the state lock.
  */
 export async function rememberOver(context: SallyContext): Promise<void> {
   const { paths, debug } = context;
@@ -25,5 +26,6 @@ export async function rememberOver(context: SallyContext): Promise<void> {
     over_since: session.over_since ?? nowSeconds(context),
   });
 
+  await useNoIdentity(paths);
   await writeSchedule(paths, 'over');
 }

@@ -161,15 +161,15 @@ describe('an outage', () => {
 });
 
 describe('the end of the session', () => {
-  test('found at the renewal is remembered: tokens go, the certificate stays until its time is over', async () => {
+  test('found at the renewal is remembered: tokens go, and the certificate is offered no more', async () => {
     server.faults.sessionOver = true;
     const { code, stderr } = await alice.sally(['cert', 'ensure', '--force']);
     expect(code).toBe(3);
     expect(stderr).toContain('sally: session expired, run: sally login\n');
     expect(JSON.parse(await readFile(alice.paths.session, 'utf8')).tokens).toBeNull();
-    expect(alice.sshOptions('shop-production--web.sallyport').get('certificatefile')).toEqual([
-      currentCertificate(),
-    ]);
+    const offered = alice.sshOptions('shop-production--web.sallyport');
+    expect(offered.get('certificatefile')).toBeUndefined();
+    expect(offered.get('identityfile')).toEqual(['none']);
     const status = await alice.sally(['status']);
     expect(status.code).toBe(3);
     expect(status.stdout).toMatch(/Session +over since .* Run: sally login/);

@@ -59,7 +59,6 @@ function report(context: SallyContext, outcome: CertificateOutcome): ExitName {
     case 'logged-out':
       throw new SallyportError('token_missing', 'Nobody is logged in here. Run: sally login');
     case 'over':
-      if (pair) terminal.tell(`sally: the certificate at hand is offered until ${until}.`);
       throw sessionOver();
     default:
       terminal.tell(`sally: ${outcome.error.message}`);

@@ -69,7 +69,6 @@ export async function openStage(root: string, keepFolder: string | undefined): P
     },
     async keepEvidence() {
       await stage.keepFile('alice-cert.pub', await stage.alice.certificateFile());
-      await stage.keepFile('bob-cert.pub', await stage.bob.certificateFile());
       await keepText('user_ca.pub', await readFile(machines.gateway.paths.userAuthorities, 'utf8'));
       await stage.keepFile('sshd-gateway.log', machines.gateway.sshd.logFile);
       await stage.keepFile('sshd-target.log', machines.target.sshd.logFile);

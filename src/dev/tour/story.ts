@@ -131,6 +131,7 @@ export const story: readonly Step[] = [
     run: async (stage) => {
       const { alice, bob } = stage;
       const { gateway } = stage.dev.machines;
+      await stage.keepFile('bob-cert.pub', await bob.certificateFile());
       await stage.keepFile('krl-before', gateway.paths.revokedKeys);
       const begin = performance.now();
       await alice.sally(['admin', 'sessions', 'revoke', await bob.sessionId(), '--yes']);
