@@ -26,13 +26,13 @@ if (installed !== hash) {
     const said = `${run.stderr ?? ''}${run.error?.message ?? ''}`.trim().split('\n').slice(-3).join('\n  ');
     fail(`the packages could not be installed; is the npm registry reachable? npm said:\n  ${said}`);
   }
-  writeFileSync(stamp, hash);
 }
 if (!findNode()) {
   fail(
     `Node ${wantedMajor} or newer is needed and this is ${process.version}; install it from nodejs.org or your package manager.`,
   );
 }
+if (installed !== hash) writeFileSync(stamp, hash);
 
 function fail(why) {
   process.stderr.write(`sallyport: ${why}\n`);
