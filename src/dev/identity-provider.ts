@@ -188,7 +188,8 @@ class LoginPages {
       send(response, 421, errorPage('Not served here', `Open ${this.#issuer} instead.`));
       return true;
     }
-    const { pathname } = new URL(request.url ?? '/', this.#issuer);
+    // Text only: `//` is a request target that anybody may send, and no URL.
+    const [pathname = ''] = (request.url ?? '').split('?');
     if (pathname === styles.path) {
       response.writeHead(200, {
         'content-type': 'text/css; charset=utf-8',

@@ -1,4 +1,6 @@
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import * as client from 'openid-client';
 import { Secret, TOTP } from 'otpauth';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -241,6 +243,16 @@ describe('the running identity provider', () => {
     });
     expect(status).toBe(421);
   });
+
+  test.each(['//', '/\\', '//:', 'http://['])(
+    'outlives the request target %s, which is no URL',
+    async (target) => {
+      const { host, hostname, port } = new URL(idp.issuer);
+      const socket = connect(Number(port), hostname);
+      socket.end(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      expect(await text(socket)).toMatch(/^HTTP\/1\.1 [45]0/);
+    },
+  );
 
   test('says that its port is taken', async () => {
     const port = Number(new URL(idp.issuer).port);
