@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { canGenerateNames } from '../../src/dev/local-sshd-namespace.ts';
 import { hasPostgres } from '../database/fresh-database.ts';
-import { start } from '../dev/started-program.ts';
+import { root, start } from '../dev/started-program.ts';
 import { freePort } from '../gateway/ssh-client.ts';
 import { type Installation, newInstallation, setupOfGlobex } from '../server/installation.ts';
 import { type Container, runGatewayContainer } from './container.ts';
@@ -79,7 +79,7 @@ describe.skipIf(!canRun)(
     test('enrols once, then answers as the machine that the CA certified; TERM ends both programs with status 0', async () => {
       const first = await runContainer();
       await first.says(/Server listening on 127\.0\.0\.1/);
-      await first.says(/"event":"state.in_force"[\s\S]*"event":"state.in_force"/);
+      await first.says(/Now start the companion[\s\S]*"event":"state.in_force"/);
       expect(first.output()).toContain('Enrolled as gateway bastion');
       expect(await hostCertificate()).toContain('host certificate');
       const { stdout: keys } = await run('/usr/bin/ssh-keyscan', ['-c', '-p', String(sshPort), '127.0.0.1']);
@@ -95,6 +95,30 @@ describe.skipIf(!canRun)(
       expect(again.output()).toContain('Enrolled as gateway bastion');
       again.signalMain('SIGTERM');
       expect(await again.ended).toBe(0);
+    });
+
+    test('the companion does with the capabilities that its systemd unit leaves it', async () => {
+      const unit = await readFile(join(root, 'deploy/systemd/sallyport-gateway.service'), 'utf8');
+      const left = /^CapabilityBoundingSet=(.+)$/m.exec(unit)?.[1]?.replaceAll('CAP_', '+').toLowerCase();
+      const bounding = `--bounding-set=-all,${left?.split(' ').join(',')}`;
+      const bin = join(folder, 'bin');
+      const lines = [
+        '#!/bin/sh',
+        `case "$*" in *"gateway run") exec setpriv ${bounding} ${process.execPath} "$@" ;; esac`,
+        `exec ${process.execPath} "$@"`,
+      ];
+      await mkdir(bin);
+      await writeFile(join(bin, 'node'), lines.map((line) => `${line}\n`).join(''), { mode: 0o755 });
+      const running = await runContainer({ PATH: `${bin}:${process.env['PATH']}` });
+      await running.says(/Server listening on 127\.0\.0\.1/);
+      const [companion] = running.pidsWith('gateway run');
+      const status = await readFile(`/proc/${companion}/status`, 'utf8');
+      // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5 (capabilities(7)).
+      expect(/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1]).toBe('000000000000002b');
+      await running.says(/Now start the companion[\s\S]*"event":"state.in_force"/);
+      expect(running.output()).not.toMatch(/EPERM|EACCES|"level":"error"/);
+      running.signalMain('SIGTERM');
+      expect(await running.ended).toBe(0);
     });
 
     test("what a person sees who isn't known: publickey only", async () => {
