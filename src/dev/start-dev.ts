@@ -90,7 +90,8 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
       database,
       keys,
       publicUrl,
-      listen: { host: '127.0.0.1', port: ports.console },
+      // Browsers look for `localhost` at [::1] first: left free, any user of the machine could answer there for us.
+      listen: { host: '127.0.0.1', port: ports.console, alsoHost: '::1' },
       organizationSlug: demoOrganization,
       identityProvider: {
         issuer: identityProvider.issuer,

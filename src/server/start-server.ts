@@ -1,4 +1,6 @@
 /** One server process, put together: database, CA, login, authorization server, feed, HTTP and console. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 import { createCertificateAuthority } from '../ca/ca-keys.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
 import { signInBrowser } from '../console/sign-in-browser.ts';
@@ -18,7 +20,7 @@ export interface ServerParts {
   readonly database: DatabaseHandle;
   readonly keys: ServerKeys;
   readonly publicUrl: URL;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: Listen;
   readonly organizationSlug: string;
   readonly identityProvider: IdentityProviderSettings;
   /** The demo's identity provider shows everybody's one-time codes: only `sallyport dev` may use it. */
@@ -26,6 +28,13 @@ export interface ServerParts {
   readonly trustedProxies: readonly string[];
   readonly logger: LogSettings;
   readonly clock: () => Date;
+}
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+  /** Where else, at the same port, if the machine has that address. Nobody else can listen there then. */
+  readonly alsoHost?: string;
 }
 
 export interface RunningServer {
@@ -79,9 +88,13 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   });
   logError = (error) => app.log.error({ err: error }, 'authorization server');
   await app.register(consolePlugin, { database, publicUrl, identityProvider, feed, clock });
+  const { host, port, alsoHost } = parts.listen;
+  let closeAlso = async () => {};
   try {
-    await app.listen(parts.listen);
+    if (alsoHost !== undefined) closeAlso = await listenToo(app.server, alsoHost, port);
+    await app.listen({ host, port });
   } catch (error) {
+    await closeAlso();
     await feed.close();
     await app.close();
     throw addressError(error, parts.listen);
@@ -91,13 +104,31 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     close: async () => {
       await sweeps.close();
       await feed.close();
+      await closeAlso();
       await app.close();
     },
   };
 }
 
-function addressError(error: unknown, { host, port }: ServerParts['listen']): unknown {
-  const { code } = error as NodeJS.ErrnoException;
+/** Hands what connects at another address to the server. Returns what stops that; nothing if there is no such address. */
+async function listenToo(server: Server, host: string, port: number): Promise<() => Promise<void>> {
+  const also = createServer((socket) => server.emit('connection', socket)).listen({ host, port });
+  try {
+    await once(also, 'listening');
+  } catch (error) {
+    const isNone = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '');
+    if (isNone) return async () => {};
+    throw error;
+  }
+  return async () => {
+    // Does not wait for the connections: they are the server's, which ends them.
+    also.close();
+  };
+}
+
+function addressError(error: unknown, { host: wanted, port }: Listen): unknown {
+  const { code, address = wanted } = error as NodeJS.ErrnoException & { address?: string };
+  const host = address.includes(':') ? `[${address}]` : address;
   if (code === 'EADDRINUSE') {
     return new SallyportError(
       'in_use',

@@ -1,13 +1,19 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../../src/dev/start-dev.ts';
 import { processesWith, sallyport, start } from './started-program.ts';
 
 const hasSshd = existsSync('/usr/sbin/sshd');
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((found) => found?.address === '::1');
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-start-'));
@@ -118,6 +124,33 @@ describe('npm start', () => {
     expect(await dev.ended).toBe(1);
     expect(dev.output()).toContain(`sallyport: Port ${port + 1} on this machine is in use`);
     holder.close();
+  });
+
+  test.skipIf(!hasIpv6)(
+    'answers at [::1] too, where browsers look for localhost first (needs ::1)',
+    async () => {
+      const port = await portRow();
+      const args = ['dev', '--data', join(folder, 'both'), '--port', String(port), '--no-ssh'];
+      const dev = start(process.execPath, [sallyport, ...args]);
+      await dev.says(/Ctrl-C ends it/);
+      const headers = { host: `localhost:${port}` };
+      const answer = get({ host: '::1', port, path: '/healthz', headers });
+      const [response] = (await once(answer, 'response')) as [IncomingMessage];
+      expect(await json(response)).toMatchObject({ status: 'ok' });
+      dev.child.kill('SIGTERM');
+      expect(await dev.ended).toBe(0);
+    },
+  );
+
+  test.skipIf(!hasIpv6)('does not start beside a stranger at [::1] (needs ::1)', async () => {
+    const port = await portRow();
+    const stranger = createServer().listen({ host: '::1', port });
+    await once(stranger, 'listening');
+    const args = ['dev', '--data', join(folder, 'beside'), '--port', String(port), '--no-ssh'];
+    const dev = start(process.execPath, [sallyport, ...args]);
+    expect(await dev.ended).toBe(1);
+    expect(dev.output()).toContain(`sallyport: [::1]:${port} is in use`);
+    stranger.close();
   });
 
   test.each(['http://192.0.2.1:8420', 'https://ssh.example.com', 'http://localhost.example.com:8420'])(
