@@ -1,6 +1,7 @@
 /**
  * What companions are sent: each its own state, pushed when anything changed. A lost notification does no harm: the
- * version is compared every few seconds, and a state is whole, so the next one brings everything.
+ * version is compared every few seconds, and a state is whole, so the next one brings everything. All are made again now and
+ * then, since a host certificate must be renewed before its end also where nothing else ever changes.
  */
 import type { Acknowledgement, CompanionState } from '../api/companions.ts';
 import type { CertificateAuthority } from '../ca/ca-keys.ts';
@@ -20,6 +21,8 @@ export interface FeedParts {
   readonly clock: () => Date;
   /** How often the version is read in case a notification was lost. */
   readonly sweepMilliseconds?: number;
+  /** How often every state is made again though nothing changed, on average: host certificates are renewed so. */
+  readonly renewalMilliseconds?: number;
 }
 
 export interface Feed {
@@ -39,6 +42,8 @@ export interface Feed {
 }
 
 const sweepMilliseconds = 5_000;
+/** Much less than the half of a host certificate's life in which it is renewed. */
+const renewalMilliseconds = 3_600_000;
 /** Each build takes a connection of the pool for a moment. */
 const buildsAtOnce = 4;
 
@@ -74,6 +79,7 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
     if (current === undefined || current.version > published) publisher.ask();
   }, parts.sweepMilliseconds ?? sweepMilliseconds);
   sweep.unref();
+  const renewal = repeat(() => publisher.ask(), parts.renewalMilliseconds ?? renewalMilliseconds);
 
   return {
     stateFor: async (companionId) => (await companionState(parts, companionId)).state,
@@ -93,12 +99,29 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
       acknowledgements.wait(organizationId, version, timeoutMilliseconds),
     async close() {
       clearInterval(sweep);
+      renewal.stop();
       subscriptions.end();
       await listener.close();
       await acknowledgements.close();
       await publisher.idle();
     },
   };
+}
+
+/** Pauses of half to one and a half times `milliseconds`, so that replicas don't do it at the same moment for ever. */
+function repeat(work: () => void, milliseconds: number): { stop(): void } {
+  let timer: NodeJS.Timeout;
+  const plan = (): void => {
+    timer = setTimeout(
+      () => {
+        work();
+        plan();
+      },
+      milliseconds * (0.5 + Math.random()),
+    ).unref();
+  };
+  plan();
+  return { stop: () => clearTimeout(timer) };
 }
 
 /** The companion itself is no more, in contrast to an outage. */

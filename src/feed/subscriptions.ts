@@ -1,9 +1,10 @@
 /** Who hears of new states on this replica. */
 import type { CompanionState } from '../api/companions.ts';
+import { parseCertificateLine } from '../ssh/parse-certificate.ts';
 import type { StateOfEnrolment } from './companion-state.ts';
 
 export interface Subscriber {
-  /** Called with ever newer states. */
+  /** Called with ever newer states; the version may be the same when only the host certificate is new. */
   send(state: CompanionState): void;
   /** The companion may not hear more: revoked, or the server stops. */
   end(): void;
@@ -15,8 +16,26 @@ export interface Subscription {
 
 interface Listed {
   readonly subscriber: Subscriber;
-  lastVersion: bigint;
+  last: Age;
   enrolledAt: Date | null;
+}
+
+/** What tells a newer state from an older one. */
+interface Age {
+  readonly version: bigint;
+  /** Certificates are renewed without a new version; the later one has the higher serial. */
+  readonly hostCertificate: bigint;
+}
+
+const nothingYet: Age = { version: -1n, hostCertificate: -1n };
+
+function ageOf({ version, host_certificate }: CompanionState): Age {
+  return { version: BigInt(version), hostCertificate: parseCertificateLine(host_certificate).serial };
+}
+
+function isNewer(age: Age, last: Age): boolean {
+  if (age.version !== last.version) return age.version > last.version;
+  return age.hostCertificate > last.hostCertificate;
 }
 
 export class Subscriptions {
@@ -27,7 +46,7 @@ export class Subscriptions {
   }
 
   add(companionId: string, subscriber: Subscriber): Subscription {
-    const listed: Listed = { subscriber, lastVersion: -1n, enrolledAt: null };
+    const listed: Listed = { subscriber, last: nothingYet, enrolledAt: null };
     const set = this.#byCompanion.get(companionId) ?? new Set();
     this.#byCompanion.set(companionId, set.add(listed));
     return {
@@ -44,15 +63,15 @@ export class Subscriptions {
    * another machine enrolled in its place is cut off.
    */
   deliver(companionId: string, { state, enrolledAt }: StateOfEnrolment): void {
-    const version = BigInt(state.version);
+    const age = ageOf(state);
     for (const listed of this.#byCompanion.get(companionId) ?? []) {
       listed.enrolledAt ??= enrolledAt;
-      if (version <= listed.lastVersion) continue;
+      if (!isNewer(age, listed.last)) continue;
       if (listed.enrolledAt.getTime() !== enrolledAt.getTime()) {
         listed.subscriber.end();
         continue;
       }
-      listed.lastVersion = version;
+      listed.last = age;
       listed.subscriber.send(state);
     }
   }

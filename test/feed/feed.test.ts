@@ -43,7 +43,9 @@ afterEach(async () => {
 afterAll(() => server.close());
 
 /** Another replica on the same database. */
-async function replica(more: { sweepMilliseconds?: number } = {}): Promise<Feed> {
+async function replica(
+  more: { sweepMilliseconds?: number; renewalMilliseconds?: number } = {},
+): Promise<Feed> {
   const { database, authority, publicUrl, clock } = server;
   const feed = await createFeed({ database, authority, publicUrl, clock: () => clock.now, ...more });
   opened.push(feed);
@@ -159,6 +161,23 @@ test('a lost notification is made up for by the sweep [abuse 138]', async () => 
   await feed.subscribe(server.shop.gatewayId, box.subscriber);
   const version = await bump();
   await box.first((state) => BigInt(state.version) >= version);
+});
+
+test('a host certificate past the half of its life is replaced though nothing else changed', async () => {
+  const box = inbox();
+  const feed = await replica({ renewalMilliseconds: 20 });
+  await feed.subscribe(server.shop.gatewayId, box.subscriber);
+  const [first] = box.states;
+  server.clock.now = new Date(server.clock.now.getTime() + 4 * 86_400_000);
+  const renewed = await box.first(({ host_certificate }) => host_certificate !== first?.host_certificate);
+  expect(renewed.version).toBe(first?.version);
+  expect(parseCertificateLine(renewed.host_certificate).validBefore).toBeGreaterThan(
+    parseCertificateLine(first?.host_certificate ?? '').validBefore,
+  );
+  // Made again many times since, and sent once.
+  const version = await bump();
+  await box.first((state) => BigInt(state.version) >= version);
+  expect(box.states).toHaveLength(3);
 });
 
 test('who closed a subscription hears no more', async () => {
