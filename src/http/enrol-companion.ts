@@ -4,7 +4,7 @@ import { type EnrolmentReply, type EnrolmentRequest, enrolmentMessage } from '..
 import { recordEvent } from '../audit/record-event.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
-import { completeEnrolment, consumeEnrolmentToken } from '../inventory/enrolment.ts';
+import { companionOfToken, completeEnrolment, consumeEnrolmentToken } from '../inventory/enrolment.ts';
 import { newToken, tokenHash } from '../secrets/token.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
 import { verifySshsig } from '../ssh/sshsig.ts';
@@ -17,7 +17,7 @@ export async function enrolCompanion(parts: Enrolling, request: EnrolmentRequest
   try {
     return await enrol(parts, request);
   } catch (error) {
-    await recordRefusal(parts, error);
+    await recordRefusal(parts, request.token, error);
     throw error;
   }
 }
@@ -63,12 +63,22 @@ function requireOwnKey(hostKey: Buffer, authorities: readonly string[]): void {
   );
 }
 
-/** In a transaction of its own, since the refused one is rolled back. The token is not recorded. */
-async function recordRefusal({ database }: Enrolling, error: unknown): Promise<void> {
+/**
+ * In a transaction of its own, since the refused one is rolled back. The token is not recorded. Anybody may ask, so what
+ * names no token that was ever given out leaves no row: the log of requests has it.
+ */
+async function recordRefusal({ database }: Enrolling, token: string, error: unknown): Promise<void> {
   if (!isSallyportError(error) || error.code === 'database_unavailable') return;
   const { code, message } = error;
-  const recorded = inTransaction(database.db, (tx) =>
-    recordEvent(tx, { event: 'companion.refused', facts: { code, message } }),
-  );
+  const recorded = inTransaction(database.db, async (tx) => {
+    const companion = await companionOfToken(tx, token);
+    if (companion === undefined) return;
+    const { organizationId, name } = companion;
+    await recordEvent(tx, {
+      event: 'companion.refused',
+      organizationId,
+      facts: { code, message, companion: name },
+    });
+  });
   await recorded.catch(() => {});
 }

@@ -1,6 +1,6 @@
 /** How a machine becomes a companion: a one-time token, spent for a credential. */
 import { recordEvent } from '../audit/record-event.ts';
-import type { Tx } from '../database/database.ts';
+import type { Database, Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 import { newToken, tokenHash } from '../secrets/token.ts';
@@ -55,6 +55,16 @@ export async function consumeEnrolmentToken(tx: Tx, token: string, now: Date): P
     'enrolment_refused',
     'The enrolment token is not valid: it was used before, is too old, or never was one. Ask for a new one.',
   );
+}
+
+/** Whom the token is or was for, spent and expired ones included; undefined if it was never given out. */
+export async function companionOfToken(db: Database, token: string): Promise<Companion | undefined> {
+  const row = await db
+    .selectFrom('enrolment_tokens')
+    .select('companion_id')
+    .where('token_hash', '=', tokenHash(token))
+    .executeTakeFirst();
+  return row && (await companionById(db, row.companion_id));
 }
 
 export interface Enrolment {

@@ -37,6 +37,15 @@ async function newToken(): Promise<string> {
   );
 }
 
+async function refusals() {
+  return await server.database.db
+    .selectFrom('audit_events')
+    .select(['organization_id', 'facts'])
+    .where('event', '=', 'companion.refused')
+    .orderBy('id')
+    .execute();
+}
+
 /** fetch() does not let Host be set, so streams are read over node:http. */
 async function openFeed(credential: string) {
   const call = request(`${origin}/v1/companions/feed`, {
@@ -88,13 +97,24 @@ test('a wrong proof is refused and does not spend the token', async () => {
     expect([reply.statusCode, reply.json().code]).toEqual([422, 'signature_invalid']);
   }
   expect((await server.call('POST', '/v1/companions/enrol', { body: good })).statusCode).toBe(200);
-  const events = await server.database.db
-    .selectFrom('audit_events')
-    .select('facts')
-    .where('event', '=', 'companion.refused')
-    .execute();
+  const events = await refusals();
   expect(events.length).toBeGreaterThanOrEqual(3);
+  expect(events.at(-1)).toMatchObject({ organization_id: server.shop.organizationId });
+  expect(events.at(-1)?.facts).toMatchObject({ companion: 'gate', code: 'signature_invalid' });
   expect(JSON.stringify(events)).not.toContain(token);
+});
+
+test('a token that was never given out leaves nothing in the audit log', async () => {
+  const before = await refusals();
+  const made = { invented: 'enrol_of-no-token-at-all-really', proved: 'enrol_of-another-token-entirely' };
+  const wrong = [
+    await enrolmentBody(made.invented, domain),
+    { ...(await enrolmentBody(made.proved, domain)), token: made.invented },
+  ];
+  for (const body of wrong) {
+    expect((await server.call('POST', '/v1/companions/enrol', { body })).statusCode).toBeGreaterThan(400);
+  }
+  expect(await refusals()).toEqual(before);
 });
 
 test('a proof made by ssh-keygen is accepted', async (context) => {
