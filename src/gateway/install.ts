@@ -100,7 +100,7 @@ export async function install(options: InstallOptions): Promise<void> {
     otherHostKeys: hostKeysOf(machine),
   });
   await checkConfiguration(options, configuration);
-  await change(options, recordFile, [
+  await change(options, recordFile, configuration, [
     { path: machine.dropIn, contents: configuration, mode: 0o644 },
     ...(kind === 'gateway'
       ? [
@@ -120,6 +120,7 @@ export async function install(options: InstallOptions): Promise<void> {
 async function change(
   { kind, machine, programs, tell, keepAuthorizedKeys }: InstallOptions,
   recordFile: string,
+  configuration: string,
   wanted: readonly FileChange[],
 ): Promise<void> {
   const files = await Promise.all(wanted.map(planChange));
@@ -136,6 +137,8 @@ async function change(
       await applyChange(file);
     }
     await must(programs.sshd, ['-t', '-f', machine.sshdConfiguration]);
+    // The machine's file may include the drop-in behind lines of its own, which then count instead of ours.
+    await checkEffective(programs.sshd, machine.sshdConfiguration, configuration);
   } catch (error) {
     await undoInstallation(machine, tell);
     throw error;
@@ -194,8 +197,21 @@ async function checkConfiguration({ machine, programs, kind }: InstallOptions, t
 const decisive = [
   'TrustedUserCAKeys',
   'RevokedKeys',
+  'AuthenticationMethods',
+  'PasswordAuthentication',
+  'KbdInteractiveAuthentication',
+  'HostbasedAuthentication',
+  'AuthorizedKeysFile',
+  'AuthorizedKeysCommand',
   'AuthorizedPrincipalsCommand',
+  'AuthorizedPrincipalsCommandUser',
   'AuthorizedPrincipalsFile',
+  'PermitEmptyPasswords',
+  'PermitUserEnvironment',
+  'AllowTcpForwarding',
+  'AllowStreamLocalForwarding',
+  'GatewayPorts',
+  'PermitTunnel',
 ];
 
 /** A line that sshd reads is not yet one that counts: asks sshd what it makes of all files together. */

@@ -171,6 +171,17 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     } else await outcome;
   });
 
+  test("lines before the machine's Include, which would leave ours without effect, change nothing", async () => {
+    const whole = `RevokedKeys none\nPasswordAuthentication yes\n${mainConfiguration}`;
+    await writeFile(machine.sshdConfiguration, whole);
+    await expect(install(options('host'))).rejects.toMatchObject({
+      code: 'install_failed',
+      message: expect.stringContaining('overrules RevokedKeys, PasswordAuthentication.'),
+    });
+    expect(existsSync(machine.dropIn)).toBe(false);
+    expect(await readFile(machine.sshdConfiguration, 'utf8')).toBe(whole);
+  });
+
   test('after a failure the same enrolment is used again', async () => {
     await writeFile(machine.sshdConfiguration, `${mainConfiguration}NoSuchKeyword yes\n`);
     await expect(install(options('host'))).rejects.toThrow();
