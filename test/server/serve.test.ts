@@ -31,6 +31,7 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
   let first: Replica;
   let second: Replica;
   let enrolmentToken: string;
+  let enrolment: Enrolment;
 
   beforeAll(async () => {
     globex = await newInstallation();
@@ -118,7 +119,7 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
   });
 
   test('a session revoked through one replica is in the feed of the other, and ssh-keygen finds its certificate revoked', async () => {
-    const enrolment = await enrolBastion(globex, enrolmentToken);
+    enrolment = await enrolBastion(globex, enrolmentToken);
     const certificate = await certificateFile(globex, homer);
     const sessionId = /Key ID: "[^/]+\/([^"]+)"/.exec(await certificateListing(globex, homer))?.[1] ?? '';
 
@@ -155,9 +156,15 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
     expect(await renewal.ended).not.toBe(0);
   });
 
-  test('TERM ends a replica with status 0, the other goes on', async () => {
+  test('TERM ends a replica with status 0, a gateway on its feed or not; the other goes on', async () => {
+    globex.frontDoor.leadTo([second.port]);
+    const feed = await fetch(new URL('/v1/companions/feed', globex.publicUrl), {
+      headers: { authorization: `Bearer ${enrolment.credential}` },
+    });
+    expect(feed.status).toBe(200);
     second.child.kill('SIGTERM');
     expect(await second.ended).toBe(0);
+    await feed.body?.cancel().catch(() => {});
     globex.frontDoor.leadTo([first.port]);
     const whoami = globex.sally(hank, 'whoami');
     expect(await whoami.ended).toBe(0);
