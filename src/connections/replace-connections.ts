@@ -14,8 +14,10 @@ type Reported = ConnectionReport['connections'][number];
 
 /**
  * Makes the report the companion's live connections: new ones are noted, those no longer in it have ended. Connections
- * of sessions of another organization are left out; a companion speaks only for its own.
- * @returns ids of the sessions among those reported that have ended: their connections must go
+ * of sessions of another organization, or under another account than the session's, are left out: a companion speaks
+ * only for its own, and names nobody as somebody else.
+ * @returns ids of the sessions among those reported that have ended: their connections must go. What was left out is
+ * among them, just as an unknown session is, so that nobody learns which sessions others have
  */
 export async function replaceConnections(
   tx: Tx,
@@ -36,10 +38,11 @@ export async function replaceConnections(
     .where('ended_at', 'is', null)
     .execute();
 
-  const sessions = await sessionsOf(tx, companion, [...reported.values()]);
+  const accounts = await accountsOfSessions(tx, companion, [...reported.values()]);
+  const isOurs = ({ session_id, account }: Reported) => accounts.get(session_id) === account;
   const known = new Set(live.map(({ connection_key }) => connection_key));
   const started = [...reported.values()].filter(
-    ({ key, session_id }) => !known.has(key) && sessions.has(session_id),
+    (connection) => !known.has(connection.key) && isOurs(connection),
   );
   await insertConnections(tx, companion, started);
 
@@ -49,10 +52,10 @@ export async function replaceConnections(
     live.filter(({ connection_key }) => !reported.has(connection_key)),
     now,
   );
-  return await endedAmong(
-    tx,
-    report.connections.map(({ session_id }) => session_id),
-  );
+  const sessionIds = (connections: readonly Reported[]) => connections.map(({ session_id }) => session_id);
+  const foreign = report.connections.filter((connection) => !isOurs(connection));
+  const ended = await endedAmong(tx, sessionIds(report.connections));
+  return [...new Set([...ended, ...sessionIds(foreign)])];
 }
 
 const dayMilliseconds = 86_400_000;
@@ -66,22 +69,22 @@ function checkStorable({ serial, started_at }: Reported, now: Date): void {
   );
 }
 
-/** Which of the reported sessions belong to the companion's organization. */
-async function sessionsOf(
+/** Those of the reported sessions that belong to the companion's organization, each with its account's name. */
+async function accountsOfSessions(
   tx: Tx,
   { organizationId }: Companion,
   reported: readonly Reported[],
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, string>> {
   const ids = [...new Set(reported.map(({ session_id }) => session_id))];
-  if (ids.length === 0) return new Set();
+  if (ids.length === 0) return new Map();
   const rows = await tx
     .selectFrom('login_sessions')
     .innerJoin('accounts', 'accounts.id', 'login_sessions.account_id')
-    .select('login_sessions.id')
+    .select(['login_sessions.id', 'accounts.name'])
     .where('accounts.organization_id', '=', organizationId)
     .where('login_sessions.id', 'in', ids)
     .execute();
-  return new Set(rows.map(({ id }) => id));
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 async function endConnections(

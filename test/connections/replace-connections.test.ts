@@ -73,9 +73,18 @@ test('two companions do not touch each other’s connections', async () => {
 });
 
 test('a companion speaks for sessions of its own organization only', async () => {
-  await report([connection(31)], other.gatewayId);
+  // The session lives, and the answer is that of a session that there is not.
+  expect(await report([connection(31)], other.gatewayId)).toEqual([sessionId]);
   expect(await liveOf(sessionId)).toBe(0);
   expect(await eventsOf(sessionId)).toEqual([]);
+});
+
+test('a companion can’t name another account than the session’s', async () => {
+  const forged = { ...connection(32), account: 'mallory@example.com' };
+  expect(await report([forged])).toEqual([sessionId]);
+  expect(await liveOf(sessionId)).toBe(0);
+  expect(await eventsOf(sessionId)).toEqual([]);
+  expect(await report([connection(33)])).toEqual([]);
 });
 
 test('sessions that have ended are named, and their connections’ end says why', async () => {
