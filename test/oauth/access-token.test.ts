@@ -69,6 +69,14 @@ test('[abuse 87] a proof made with another key is refused', async () => {
   await expect(running.server.authenticate(presented)).rejects.toEqual(refusedWith('proof_invalid'));
 });
 
+test('[abuse 87] a proof for no address is refused where the request has none that can be read', async () => {
+  const presented = await client.presented(token, { htu: 'anything' });
+  const url = `${new URL(presented.url).origin}http://evil.test/v1/session`;
+  await expect(running.server.authenticate({ ...presented, url })).rejects.toEqual(
+    refusedWith('proof_invalid'),
+  );
+});
+
 test("[abuse 87] another key's proof under the token's key is refused", async () => {
   const other = await newProofKey();
   const presented = await client.presented(token, {}, { privateKey: other.privateKey, jwk: key.jwk });
