@@ -23,17 +23,28 @@ interface Listed {
 /** What tells a newer state from an older one. */
 interface Age {
   readonly version: bigint;
+  readonly revocationList: bigint;
   /** Certificates are renewed without a new version; the later one has the higher serial. */
   readonly hostCertificate: bigint;
 }
 
-const nothingYet: Age = { version: -1n, hostCertificate: -1n };
+const nothingYet: Age = { version: -1n, revocationList: -1n, hostCertificate: -1n };
 
-function ageOf({ version, host_certificate }: CompanionState): Age {
-  return { version: BigInt(version), hostCertificate: parseCertificateLine(host_certificate).serial };
+function ageOf({ version, krl, host_certificate }: CompanionState): Age {
+  return {
+    version: BigInt(version),
+    revocationList: BigInt(krl.version),
+    hostCertificate: parseCertificateLine(host_certificate).serial,
+  };
 }
 
+/**
+ * The revocation list may be newer than the version beside it, so of two states made at once the one with the higher
+ * version can have the older list. Nobody takes a revocation back: it goes to nobody, and as the list has a version of
+ * its own by then, a state of that version follows.
+ */
 function isNewer(age: Age, last: Age): boolean {
+  if (age.revocationList < last.revocationList) return false;
   if (age.version !== last.version) return age.version > last.version;
   return age.hostCertificate > last.hostCertificate;
 }
