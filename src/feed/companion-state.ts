@@ -94,7 +94,7 @@ async function readSnapshot(tx: Tx, companionId: string, now: Date): Promise<Sna
   };
 }
 
-function notEnrolled(): SallyportError {
+export function notEnrolled(): SallyportError {
   return new SallyportError('token_invalid', 'This machine is not enrolled any more. Enrol it again.');
 }
 

@@ -10,9 +10,9 @@ import { stateChannel } from '../database/notify.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { readStateVersion } from '../revocation/state-version.ts';
 import { Acknowledgements, type CompanionProgress } from './acknowledgements.ts';
-import { companionState } from './companion-state.ts';
+import { companionState, notEnrolled } from './companion-state.ts';
 import { Publisher } from './publisher.ts';
-import { type Subscriber, type Subscription, Subscriptions } from './subscriptions.ts';
+import { type Enrolled, type Subscriber, type Subscription, Subscriptions } from './subscriptions.ts';
 
 export interface FeedParts {
   readonly database: DatabaseHandle;
@@ -28,8 +28,11 @@ export interface FeedParts {
 export interface Feed {
   /** @throws token_invalid if the companion is not enrolled any more */
   stateFor(companionId: string): Promise<CompanionState>;
-  /** Sends the present state, then every newer one. */
-  subscribe(companionId: string, subscriber: Subscriber): Promise<Subscription>;
+  /**
+   * Sends the present state, then every newer one.
+   * @throws token_invalid if the companion is not enrolled any more, or another machine in its place
+   */
+  subscribe(machine: Enrolled, subscriber: Subscriber): Promise<Subscription>;
   acknowledge(companionId: string, acknowledgement: Acknowledgement): Promise<void>;
   /** How far the organization's enrolled companions are, once all have `version` or the time is over. */
   waitForAcknowledgements(
@@ -83,11 +86,14 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
 
   return {
     stateFor: async (companionId) => (await companionState(parts, companionId)).state,
-    async subscribe(companionId, subscriber) {
+    async subscribe(machine, subscriber) {
+      const { companionId, enrolledAt } = machine;
       // Listed before its first state is read, so no change is missed between the two.
-      const subscription = subscriptions.add(companionId, subscriber);
+      const subscription = subscriptions.add(machine, subscriber);
       try {
-        subscriptions.deliver(companionId, await companionState(parts, companionId));
+        const first = await companionState(parts, companionId);
+        if (first.enrolledAt.getTime() !== enrolledAt.getTime()) throw notEnrolled();
+        subscriptions.deliver(companionId, first);
       } catch (error) {
         subscription.close();
         throw error;

@@ -10,14 +10,21 @@ export interface Subscriber {
   end(): void;
 }
 
+/** A machine, as it was when it proved who it is. */
+export interface Enrolled {
+  readonly companionId: string;
+  readonly enrolledAt: Date;
+}
+
 export interface Subscription {
   close(): void;
 }
 
 interface Listed {
   readonly subscriber: Subscriber;
+  /** Of the machine that subscribed. */
+  readonly enrolledAt: Date;
   last: Age;
-  enrolledAt: Date | null;
 }
 
 /** What tells a newer state from an older one. */
@@ -56,8 +63,8 @@ export class Subscriptions {
     return [...this.#byCompanion.keys()];
   }
 
-  add(companionId: string, subscriber: Subscriber): Subscription {
-    const listed: Listed = { subscriber, last: nothingYet, enrolledAt: null };
+  add({ companionId, enrolledAt }: Enrolled, subscriber: Subscriber): Subscription {
+    const listed: Listed = { subscriber, enrolledAt, last: nothingYet };
     const set = this.#byCompanion.get(companionId) ?? new Set();
     this.#byCompanion.set(companionId, set.add(listed));
     return {
@@ -70,18 +77,14 @@ export class Subscriptions {
   }
 
   /**
-   * Gives the state to those who have an older one; a state that was overtaken goes to nobody. Who subscribed before
-   * another machine enrolled in its place is cut off.
+   * Gives the state to those who have an older one; a state that was overtaken goes to nobody. Who proved itself before
+   * another machine enrolled in its place is cut off, and a state made before that is not the new machine's.
    */
   deliver(companionId: string, { state, enrolledAt }: StateOfEnrolment): void {
     const age = ageOf(state);
     for (const listed of this.#byCompanion.get(companionId) ?? []) {
-      listed.enrolledAt ??= enrolledAt;
-      if (!isNewer(age, listed.last)) continue;
-      if (listed.enrolledAt.getTime() !== enrolledAt.getTime()) {
-        listed.subscriber.end();
-        continue;
-      }
+      if (enrolledAt > listed.enrolledAt) listed.subscriber.end();
+      if (enrolledAt.getTime() !== listed.enrolledAt.getTime() || !isNewer(age, listed.last)) continue;
       listed.last = age;
       listed.subscriber.send(state);
     }

@@ -72,8 +72,8 @@ async function companion(
   if (credential === undefined) {
     throw new SallyportError('token_missing', 'This needs the credential of an enrolled gateway or host.');
   }
-  const found = await companionByCredential(database.db, credential);
-  return { kind: 'companion', id: found.id, companionId: found.id, organizationId: found.organizationId };
+  const { id, organizationId, enrolledAt } = await companionByCredential(database.db, credential);
+  return { kind: 'companion', id, companionId: id, organizationId, enrolledAt };
 }
 
 /** Readers without a live session are sent to sign in, and come back to where they were. */

@@ -26,6 +26,8 @@ export interface CompanionCaller {
   readonly id: string;
   readonly companionId: string;
   readonly organizationId: string;
+  /** When the machine that asks was enrolled; another one may take its place at any time. */
+  readonly enrolledAt: Date;
 }
 
 export interface BrowserCaller extends Omit<PersonCaller, 'kind'>, Membership {

@@ -39,7 +39,7 @@ export function companionRoutes(
   app.get(
     '/v1/companions/feed',
     { config: { auth: 'companion', purpose: 'states as server-sent events, each when anything changed' } },
-    (request, reply) => streamStates(parts, companionOf(request).companionId, reply),
+    (request, reply) => streamStates(parts, companionOf(request), reply),
   );
 
   app.get(

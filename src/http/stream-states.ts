@@ -4,6 +4,7 @@ import type { CompanionState } from '../api/companions.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { touchCompanion } from '../inventory/companion-contact.ts';
 import type { AppParts } from './app-parts.ts';
+import type { CompanionCaller } from './callers.ts';
 import { EventStream } from './event-stream.ts';
 
 /** Proxies close what is silent for a minute; a companion takes a minute of silence for a dead line. */
@@ -12,22 +13,26 @@ const heartbeatsPerTouch = 4;
 
 export async function streamStates(
   { database, feed, clock }: Pick<AppParts, 'database' | 'feed' | 'clock'>,
-  companionId: string,
+  caller: CompanionCaller,
   reply: FastifyReply,
 ): Promise<void> {
-  const touch = () => inTransaction(database.db, (tx) => touchCompanion(tx, companionId, clock()));
+  const touch = () => inTransaction(database.db, (tx) => touchCompanion(tx, caller.companionId, clock()));
   await touch();
 
   // The first state is there before anything is sent, so a failure is still an ordinary reply.
   let first: CompanionState | undefined;
   let stream: EventStream | undefined;
+  let isOver = false;
   const out = reply.raw;
-  const subscription = await feed.subscribe(companionId, {
+  const subscription = await feed.subscribe(caller, {
     send: (state) => {
       if (stream) stream.send(event(state));
       else first = state;
     },
-    end: () => out.end(),
+    end: () => {
+      isOver = true;
+      if (stream) out.end();
+    },
   });
 
   reply.hijack();
@@ -37,7 +42,8 @@ export async function streamStates(
   }
   out.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
   stream = new EventStream(out);
-  if (first) stream.send(event(first));
+  if (isOver) out.end();
+  else if (first) stream.send(event(first));
 
   let beats = 0;
   const heart = setInterval(() => {

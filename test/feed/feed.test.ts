@@ -4,6 +4,7 @@ import { companionState, krlMessage } from '../../src/api/companions.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createFeed, type Feed } from '../../src/feed/feed.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
+import { companionById } from '../../src/inventory/companion.ts';
 import { completeEnrolment } from '../../src/inventory/enrolment.ts';
 import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
 import { bumpStateVersion } from '../../src/revocation/state-version.ts';
@@ -50,6 +51,13 @@ async function replica(
   const feed = await createFeed({ database, authority, publicUrl, clock: () => clock.now, ...more });
   opened.push(feed);
   return feed;
+}
+
+/** The companion as its credential shows it now. */
+async function machine(companionId: string) {
+  const { enrolledAt } = await companionById(server.database.db, companionId);
+  if (enrolledAt === null) throw new Error('it is not enrolled');
+  return { companionId, enrolledAt };
 }
 
 /** States as they arrive. */
@@ -121,7 +129,8 @@ test('an ended session is in the state with its certificates in the list, at eve
     request,
   });
   const inboxes = [inbox(), inbox()];
-  for (const box of inboxes) await (await replica()).subscribe(server.shop.gatewayId, box.subscriber);
+  for (const box of inboxes)
+    await (await replica()).subscribe(await machine(server.shop.gatewayId), box.subscriber);
   const { version } = await inTransaction(server.database.db, (tx) =>
     endSession(tx, { sessionId: carol.sessionId, reason: 'revoked', by: 'test' }, server.clock.now),
   );
@@ -138,7 +147,7 @@ test('an ended session is in the state with its certificates in the list, at eve
 test('versions only grow at a subscriber, however many changes come at once', async () => {
   const box = inbox();
   const feed = await replica();
-  await feed.subscribe(server.shop.gatewayId, box.subscriber);
+  await feed.subscribe(await machine(server.shop.gatewayId), box.subscriber);
   const versions = await Promise.all(Array.from({ length: 20 }, bump));
   const last = versions.reduce((a, b) => (a > b ? a : b));
   await box.first(({ version }) => BigInt(version) >= last);
@@ -158,7 +167,7 @@ test('a lost notification is made up for by the sweep [abuse 138]', async () => 
     sweepMilliseconds: 20,
   });
   opened.push(feed);
-  await feed.subscribe(server.shop.gatewayId, box.subscriber);
+  await feed.subscribe(await machine(server.shop.gatewayId), box.subscriber);
   const version = await bump();
   await box.first((state) => BigInt(state.version) >= version);
 });
@@ -166,7 +175,7 @@ test('a lost notification is made up for by the sweep [abuse 138]', async () => 
 test('a host certificate past the half of its life is replaced though nothing else changed', async () => {
   const box = inbox();
   const feed = await replica({ renewalMilliseconds: 20 });
-  await feed.subscribe(server.shop.gatewayId, box.subscriber);
+  await feed.subscribe(await machine(server.shop.gatewayId), box.subscriber);
   const [first] = box.states;
   server.clock.now = new Date(server.clock.now.getTime() + 4 * 86_400_000);
   const renewed = await box.first(({ host_certificate }) => host_certificate !== first?.host_certificate);
@@ -183,8 +192,8 @@ test('a host certificate past the half of its life is replaced though nothing el
 test('who closed a subscription hears no more', async () => {
   const [gone, here] = [inbox(), inbox()];
   const feed = await replica();
-  const subscription = await feed.subscribe(server.shop.gatewayId, gone.subscriber);
-  await feed.subscribe(server.shop.gatewayId, here.subscriber);
+  const subscription = await feed.subscribe(await machine(server.shop.gatewayId), gone.subscriber);
+  await feed.subscribe(await machine(server.shop.gatewayId), here.subscriber);
   subscription.close();
   const before = gone.states.length;
   const version = await bump();
@@ -194,7 +203,7 @@ test('who closed a subscription hears no more', async () => {
 
 test('a new rule reaches the gateway', async () => {
   const box = inbox();
-  await (await replica()).subscribe(server.shop.gatewayId, box.subscriber);
+  await (await replica()).subscribe(await machine(server.shop.gatewayId), box.subscriber);
   const { organizationId, projectId, environmentId } = server.shop;
   await inTransaction(server.database.db, (tx) =>
     createAccessRule(tx, {
@@ -256,7 +265,8 @@ test('a version that was never given out can’t be acknowledged', async () => {
 test('another machine that enrols in its place cuts the first one off', async () => {
   const [first, second] = [inbox(), inbox()];
   const feed = await replica();
-  await feed.subscribe(other.gatewayId, first.subscriber);
+  const before = await machine(other.gatewayId);
+  await feed.subscribe(before, first.subscriber);
   const seen = first.states.length;
   server.clock.now = new Date(server.clock.now.getTime() + 1_000);
   await inTransaction(server.database.db, (tx) =>
@@ -269,22 +279,26 @@ test('another machine that enrols in its place cuts the first one off', async ()
   );
   await first.ended;
   expect(first.states).toHaveLength(seen);
-  await feed.subscribe(other.gatewayId, second.subscriber);
+  await feed.subscribe(await machine(other.gatewayId), second.subscriber);
   expect(second.states).toHaveLength(1);
+  // Its credential was looked up just before the other one took its place.
+  const late = inbox();
+  await expect(feed.subscribe(before, late.subscriber)).rejects.toMatchObject({ code: 'token_invalid' });
+  expect(late.states).toEqual([]);
 });
 
 test('a revoked companion’s subscription ends, and no other one’s', async () => {
   const [revoked, here] = [inbox(), inbox()];
   const feed = await replica();
-  await feed.subscribe(other.gatewayId, revoked.subscriber);
-  await feed.subscribe(server.shop.gatewayId, here.subscriber);
+  await feed.subscribe(await machine(other.gatewayId), revoked.subscriber);
+  await feed.subscribe(await machine(server.shop.gatewayId), here.subscriber);
   const seen = here.states.length;
   await inTransaction(server.database.db, (tx) =>
     revokeCompanion(tx, { companionId: other.gatewayId, by: 'test' }, server.clock.now),
   );
   await revoked.ended;
   await here.first((state) => here.states.indexOf(state) >= seen);
-  await expect(feed.subscribe(other.gatewayId, revoked.subscriber)).rejects.toMatchObject({
+  await expect(feed.subscribe(await machine(other.gatewayId), revoked.subscriber)).rejects.toMatchObject({
     code: 'token_invalid',
   });
 });

@@ -26,13 +26,34 @@ function stateOf(version: bigint, krlVersion: bigint, serial = 1n): CompanionSta
 function heardOf(...states: readonly (readonly [bigint, bigint, bigint?])[]): string[] {
   const heard: string[] = [];
   const subscriptions = new Subscriptions();
-  subscriptions.add('one', {
-    send: ({ version, krl }) => heard.push(`${version}/${krl.version}`),
-    end: () => heard.push('end'),
-  });
+  subscriptions.add(
+    { companionId: 'one', enrolledAt },
+    {
+      send: ({ version, krl }) => heard.push(`${version}/${krl.version}`),
+      end: () => heard.push('end'),
+    },
+  );
   for (const state of states) subscriptions.deliver('one', { state: stateOf(...state), enrolledAt });
   return heard;
 }
+
+test('a state made before the machine enrolled is not its own, and one of a later machine ends it', () => {
+  const [before, after] = [-1_000, 1_000].map((by) => new Date(enrolledAt.getTime() + by));
+  const heard: string[] = [];
+  const subscriptions = new Subscriptions();
+  subscriptions.add(
+    { companionId: 'one', enrolledAt },
+    { send: ({ version }) => heard.push(version), end: () => heard.push('end') },
+  );
+  for (const [version, at] of [
+    [4n, before],
+    [5n, enrolledAt],
+    [6n, after],
+  ] as const) {
+    subscriptions.deliver('one', { state: stateOf(version, 1n), enrolledAt: at ?? enrolledAt });
+  }
+  expect(heard).toEqual(['5', 'end']);
+});
 
 test('a state with an older revocation list goes to nobody, whatever its version is', () => {
   expect(heardOf([5n, 7n], [6n, 6n], [7n, 7n])).toEqual(['5/7', '7/7']);
