@@ -56,6 +56,9 @@ function isNewer(age: Age, last: Age): boolean {
   return age.hostCertificate > last.hostCertificate;
 }
 
+/** A companion has one, and while it comes back its old one may still seem open. More is somebody who wears us out. */
+const mostOfOneCompanion = 4;
+
 export class Subscriptions {
   readonly #byCompanion = new Map<string, Set<Listed>>();
 
@@ -63,10 +66,16 @@ export class Subscriptions {
     return [...this.#byCompanion.keys()];
   }
 
+  /** A companion that has too many loses its oldest. */
   add({ companionId, enrolledAt }: Enrolled, subscriber: Subscriber): Subscription {
     const listed: Listed = { subscriber, enrolledAt, last: nothingYet };
     const set = this.#byCompanion.get(companionId) ?? new Set();
     this.#byCompanion.set(companionId, set.add(listed));
+    const [oldest] = set;
+    if (oldest && set.size > mostOfOneCompanion) {
+      set.delete(oldest);
+      oldest.subscriber.end();
+    }
     return {
       close: () => {
         set.delete(listed);

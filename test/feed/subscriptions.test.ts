@@ -66,3 +66,18 @@ test('a state of an older version, or the same one again, goes to nobody', () =>
 test('under the same version only a newer host certificate is sent', () => {
   expect(heardOf([5n, 1n, 8n], [5n, 1n, 9n], [5n, 1n, 8n], [6n, 1n, 9n])).toEqual(['5/1', '5/1', '6/1']);
 });
+
+test('a companion that opens one after another keeps the newest four', () => {
+  const subscriptions = new Subscriptions();
+  const ended: number[] = [];
+  const reached: number[] = [];
+  for (const number of [1, 2, 3, 4, 5, 6]) {
+    subscriptions.add(
+      { companionId: 'one', enrolledAt },
+      { send: () => reached.push(number), end: () => ended.push(number) },
+    );
+  }
+  expect(ended).toEqual([1, 2]);
+  subscriptions.deliver('one', { state: stateOf(1n, 1n), enrolledAt });
+  expect(reached).toEqual([3, 4, 5, 6]);
+});
