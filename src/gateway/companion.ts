@@ -266,6 +266,8 @@ class RunningCompanion implements Companion {
         path: paths.principalsSocket,
         mode: 0o600,
         owner: principalsOwner,
+        // Above MaxStartups of sshd-configuration.ts: a login must not wait for another.
+        mostConnections: 1_000,
         route: '/principals',
         answer: (form) => answerPrincipals(answering, form),
         onError,
@@ -274,6 +276,8 @@ class RunningCompanion implements Companion {
         path: paths.routeSocket,
         mode: 0o666,
         owner: undefined,
+        // Every user of the machine may connect here.
+        mostConnections: 100,
         route: '/route',
         answer: (form) => answerRoute(answering, form),
         onError,

@@ -17,6 +17,8 @@ export interface UnixSocketOptions {
   readonly path: string;
   readonly mode: number;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** More at once are closed unheard: whoever may connect must not use up what other sockets need. */
+  readonly mostConnections: number;
   /** Such as /principals. */
   readonly route: string;
   /** undefined: 403 and no words. Throwing: 500 and no words. */
@@ -31,6 +33,7 @@ export async function serveUnixSocket(options: UnixSocketOptions): Promise<UnixS
   const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
     void handle(request, response, options);
   });
+  server.maxConnections = options.mostConnections;
   const folder = mkdtempSync(join(dirname(options.path), '.s'));
   const made = join(folder, 's');
   try {
