@@ -13,12 +13,15 @@ import { Acknowledgements, type CompanionProgress } from './acknowledgements.ts'
 import { companionState, notEnrolled } from './companion-state.ts';
 import { Publisher } from './publisher.ts';
 import { type Enrolled, type Subscriber, type Subscription, Subscriptions } from './subscriptions.ts';
+import { Unsent } from './unsent.ts';
 
 export interface FeedParts {
   readonly database: DatabaseHandle;
   readonly authority: CertificateAuthority;
   readonly publicUrl: URL;
   readonly clock: () => Date;
+  /** Called when a companion's state can't be made, once for every new reason; it is tried again by itself. */
+  readonly onError: (error: unknown, companionId: string) => void;
   /** How often the version is read in case a notification was lost. */
   readonly sweepMilliseconds?: number;
   /** How often every state is made again though nothing changed, on average: host certificates are renewed so. */
@@ -53,36 +56,48 @@ const buildsAtOnce = 4;
 export async function createFeed(parts: FeedParts): Promise<Feed> {
   const { database, clock } = parts;
   const subscriptions = new Subscriptions();
+  const unsent = new Unsent(parts.onError);
   let published = -1n;
+  let everybodyIsDue = false;
 
-  /** Whether the companion has its newest state, or is none any more. */
-  async function send(companionId: string): Promise<boolean> {
+  async function send(companionId: string): Promise<void> {
     try {
       subscriptions.deliver(companionId, await companionState(parts, companionId));
-      return true;
+      unsent.delete(companionId);
     } catch (error) {
       // Else the database or the signer is away: this one is sent again by the sweep, and the others go on.
-      if (!isSallyportError(error) || !goneCodes.includes(error.code)) return false;
+      if (!isSallyportError(error) || !goneCodes.includes(error.code)) return unsent.add(companionId, error);
       subscriptions.end(companionId);
-      return true;
+      unsent.delete(companionId);
     }
   }
 
   const publisher = new Publisher(async () => {
+    const connected = subscriptions.companionIds;
+    unsent.keepOnly(connected);
+    if (!everybodyIsDue) return await forEach(unsent.companionIds, buildsAtOnce, send);
+    everybodyIsDue = false;
     const current = await readStateVersion(database.db).catch(() => undefined);
-    const sent = await forEach(subscriptions.companionIds, buildsAtOnce, send);
-    if (current && sent.every(Boolean)) published = current.version;
+    await forEach(connected, buildsAtOnce, send);
+    if (current) published = current.version;
   });
+  const publishToEverybody = (): void => {
+    everybodyIsDue = true;
+    publisher.ask();
+  };
 
   const acknowledgements = new Acknowledgements(database, clock);
   await acknowledgements.open();
-  const listener = await database.listen(stateChannel, () => publisher.ask());
+  const listener = await database.listen(stateChannel, publishToEverybody);
   const sweep = setInterval(async () => {
     const current = await readStateVersion(database.db).catch(() => undefined);
-    if (current === undefined || current.version > published) publisher.ask();
+    // Without a database nothing can be made, and who has no newest state is still known when it is back.
+    if (current === undefined) return;
+    if (current.version > published) publishToEverybody();
+    else if (unsent.companionIds.length > 0) publisher.ask();
   }, parts.sweepMilliseconds ?? sweepMilliseconds);
   sweep.unref();
-  const renewal = repeat(() => publisher.ask(), parts.renewalMilliseconds ?? renewalMilliseconds);
+  const renewal = repeat(publishToEverybody, parts.renewalMilliseconds ?? renewalMilliseconds);
 
   return {
     stateFor: async (companionId) => (await companionState(parts, companionId)).state,
@@ -133,16 +148,14 @@ function repeat(work: () => void, milliseconds: number): { stop(): void } {
 /** The companion itself is no more, in contrast to an outage. */
 const goneCodes: readonly string[] = ['token_invalid', 'enrolment_refused', 'not_found'];
 
-async function forEach<T, R>(
+async function forEach<T>(
   items: readonly T[],
   atOnce: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = items.values();
-  const results: R[] = [];
   const worker = async () => {
-    for (const item of queue) results.push(await work(item));
+    for (const item of queue) await work(item);
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  return results;
 }

@@ -62,7 +62,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     database,
     clock,
   });
-  let logError = (_error: Error): void => {};
+  let logError = (_error: unknown, _what: string): void => {};
   const authorizationServer = await createAuthorizationServer({
     database,
     publicUrl,
@@ -71,9 +71,15 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     clock,
     onBrowserLogin: (login, request, reply) =>
       signInBrowser({ database, publicUrl, clock }, login, request, reply),
-    onServerError: (error) => logError(error),
+    onServerError: (error) => logError(error, 'authorization server'),
   });
-  const feed = await createFeed({ database, authority, publicUrl, clock });
+  const feed = await createFeed({
+    database,
+    authority,
+    publicUrl,
+    clock,
+    onError: (error, companionId) => logError(error, `no state for companion ${companionId}`),
+  });
   const app = await createApp({
     database,
     authority,
@@ -86,7 +92,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     logger: parts.logger,
     version,
   });
-  logError = (error) => app.log.error({ err: error }, 'authorization server');
+  logError = (err, what) => app.log.error({ err }, what);
   await app.register(consolePlugin, { database, publicUrl, identityProvider, feed, clock });
   const { host, port, alsoHost } = parts.listen;
   let closeAlso = async () => {};

@@ -76,7 +76,15 @@ export async function startConsoleSite(): Promise<ConsoleSite> {
   const hostSigner = memorySigner();
   const domain = publicUrl.hostname;
   const authority = await createCertificateAuthority({ database, userSigner, hostSigner, domain, clock });
-  const feed = await createFeed({ database, authority, publicUrl, clock });
+  const feed = await createFeed({
+    database,
+    authority,
+    publicUrl,
+    clock,
+    onError: (error) => {
+      throw error;
+    },
+  });
   const authorizationServer = await createAuthorizationServer({
     database,
     publicUrl,

@@ -1,8 +1,10 @@
+import { EventEmitter, once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { CompanionState } from '../../src/api/companions.ts';
 import { companionState, krlMessage } from '../../src/api/companions.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
-import { createFeed, type Feed } from '../../src/feed/feed.ts';
+import { SallyportError } from '../../src/errors/sallyport-error.ts';
+import { createFeed, type Feed, type FeedParts } from '../../src/feed/feed.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
 import { companionById } from '../../src/inventory/companion.ts';
 import { completeEnrolment } from '../../src/inventory/enrolment.ts';
@@ -44,11 +46,12 @@ afterEach(async () => {
 afterAll(() => server.close());
 
 /** Another replica on the same database. */
-async function replica(
-  more: { sweepMilliseconds?: number; renewalMilliseconds?: number } = {},
-): Promise<Feed> {
+async function replica(more: Partial<FeedParts> = {}): Promise<Feed> {
   const { database, authority, publicUrl, clock } = server;
-  const feed = await createFeed({ database, authority, publicUrl, clock: () => clock.now, ...more });
+  const onError = (error: unknown) => {
+    throw error;
+  };
+  const feed = await createFeed({ database, authority, publicUrl, clock: () => clock.now, onError, ...more });
   opened.push(feed);
   return feed;
 }
@@ -158,15 +161,7 @@ test('versions only grow at a subscriber, however many changes come at once', as
 test('a lost notification is made up for by the sweep [abuse 138]', async () => {
   const box = inbox();
   const deaf = { ...server.database, listen: async () => ({ close: async () => {} }) };
-  const { authority, publicUrl, clock } = server;
-  const feed = await createFeed({
-    database: deaf,
-    authority,
-    publicUrl,
-    clock: () => clock.now,
-    sweepMilliseconds: 20,
-  });
-  opened.push(feed);
+  const feed = await replica({ database: deaf, sweepMilliseconds: 20 });
   await feed.subscribe(await machine(server.shop.gatewayId), box.subscriber);
   const version = await bump();
   await box.first((state) => BigInt(state.version) >= version);
@@ -187,6 +182,40 @@ test('a host certificate past the half of its life is replaced though nothing el
   const version = await bump();
   await box.first((state) => BigInt(state.version) >= version);
   expect(box.states).toHaveLength(3);
+});
+
+test('a state that can’t be made is told once and tried again alone, until it can', async () => {
+  const [failing, fine] = [inbox(), inbox()];
+  const made: string[] = [];
+  const makes = new EventEmitter();
+  const told: [unknown, string][] = [];
+  let isAway = false;
+  const feed = await replica({
+    sweepMilliseconds: 10,
+    onError: (error, companionId) => told.push([error, companionId]),
+    authority: {
+      ...server.authority,
+      hostCertificateFor: async (companionId) => {
+        made.push(companionId);
+        makes.emit(companionId);
+        if (isAway && companionId === other.gatewayId) throw new SallyportError('signer_failed', 'Gone.');
+        return await server.authority.hostCertificateFor(companionId);
+      },
+    },
+  });
+  await feed.subscribe(await machine(other.gatewayId), failing.subscriber);
+  await feed.subscribe(await machine(server.shop.gatewayId), fine.subscriber);
+  isAway = true;
+  const version = await bump();
+  await fine.first((state) => BigInt(state.version) >= version);
+  // The sweep may have asked for everybody once more before the version counted as published.
+  for (let tries = 0; tries < 5; tries++) await once(makes, other.gatewayId);
+  made.length = 0;
+  for (let tries = 0; tries < 5; tries++) await once(makes, other.gatewayId);
+  expect(new Set(made)).toEqual(new Set([other.gatewayId]));
+  expect(told).toEqual([[expect.objectContaining({ code: 'signer_failed' }), other.gatewayId]]);
+  isAway = false;
+  await failing.first((state) => BigInt(state.version) >= version);
 });
 
 test('who closed a subscription hears no more', async () => {

@@ -86,7 +86,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     domain: publicUrl.hostname,
     clock: now,
   });
-  const feed = await createFeed({ database, authority, publicUrl, clock: now });
+  const feed = await createFeed({
+    database,
+    authority,
+    publicUrl,
+    clock: now,
+    onError: (error, companionId) => log.push({ feed: companionId, error: String(error) }),
+  });
   const app = await createApp({
     database,
     authority,
