@@ -5,6 +5,7 @@
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { login } from '../api/common.ts';
 import { ensurePrivateFolder } from '../files/write-file.ts';
 import { type Companion, createCompanion } from '../gateway/companion.ts';
 import { enrol } from '../gateway/enrol.ts';
@@ -33,6 +34,18 @@ export type LoginMode =
 
 export function loginMode(): LoginMode {
   return canGenerateNames() ? { kind: 'generated-names' } : { kind: 'own-login', login: userInfo().username };
+}
+
+/** Why there can be no gateway and no target here, whatever is installed; undefined if there can. */
+export function whyNoMachines(
+  mode: LoginMode,
+  platform: NodeJS.Platform = process.platform,
+): string | undefined {
+  if (platform !== 'linux') return 'they need Linux, because the companion reads /proc.';
+  if (mode.kind === 'own-login' && !login.safeParse(mode.login).success) {
+    return `everybody would log in as you, and "${mode.login}" is not a login name of small letters, digits, - and _.`;
+  }
+  return undefined;
 }
 
 export interface DemoMachineOptions {

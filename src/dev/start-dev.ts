@@ -16,7 +16,13 @@ import { createServerKeys, openServerKeys } from '../server/keys-folder.ts';
 import { startServer } from '../server/start-server.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { demoGateway, demoHost, demoInventory, demoOrganization } from './demo-inventory.ts';
-import { type DemoMachine, loginMode, startDemoMachine } from './demo-machine.ts';
+import {
+  type DemoMachine,
+  type LoginMode,
+  loginMode,
+  startDemoMachine,
+  whyNoMachines,
+} from './demo-machine.ts';
 import { type DemoPeople, openDemoPeople } from './demo-people.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 
@@ -71,7 +77,9 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
     const database = await openEmbedded({ folder: folder.database });
     stops.push(() => database.close());
     await migrateToLatest(database.db);
-    const mode = loginMode();
+    const found = loginMode();
+    const hindrance = whyNoMachines(found);
+    const mode: LoginMode = hindrance === undefined ? found : { kind: 'generated-names' };
     const companionIds = await inTransaction(database.db, (tx) => applySetup(tx, demoInventory(ports, mode)));
 
     const keys = await openServerKeys(folder.keys);
@@ -115,7 +123,10 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
           lifetimeSeconds: enrolmentSeconds,
         }),
       );
-    const started = await startMachines(parts, folder, mode, enrolmentToken);
+    const started =
+      hindrance === undefined || parts.ssh === 'no'
+        ? await startMachines(parts, folder, mode, enrolmentToken)
+        : withoutMachines(parts, hindrance);
     const { machines } = started;
     if (machines) stops.push(machines.target.stop, machines.gateway.stop);
     const login = mode.kind === 'own-login' ? mode.login : undefined;
@@ -128,10 +139,16 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
 
 type Machines = Pick<RunningDev, 'machines' | 'withoutSsh'>;
 
+function withoutMachines({ ssh }: DevParts, hindrance: string): Machines {
+  if (ssh === 'required')
+    throw new SallyportError('program_missing', `No gateway and no target: ${hindrance}`);
+  return { machines: undefined, withoutSsh: hindrance };
+}
+
 async function startMachines(
   parts: DevParts,
   folder: DataFolder,
-  mode: ReturnType<typeof loginMode>,
+  mode: LoginMode,
   enrolmentToken: (name: string) => () => Promise<string>,
 ): Promise<Machines> {
   if (parts.ssh === 'no') return { machines: undefined, withoutSsh: 'it was started with --no-ssh' };
