@@ -3,11 +3,8 @@
  * signer never writes or shows its key, and whoever calls it checks what it returns.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { flushFolder, readPrivateFile } from '../files/write-file.ts';
+import { createFileAtomically, readPrivateFile } from '../files/write-file.ts';
 import { ed25519PublicKeyBlob } from '../ssh/public-key.ts';
 
 export interface Signer {
@@ -34,22 +31,13 @@ export async function openFileSigner(path: string): Promise<Signer> {
   };
 }
 
-/** Makes a new key in a file of mode 0600. @throws file_refused if there is one already: a CA key is never overwritten */
+/**
+ * Makes a new key in a file of mode 0600; a crash leaves no part of one.
+ * @throws file_refused if there is one already: a CA key is never overwritten
+ */
 export async function createKeyFile(path: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519');
-  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-      throw new SallyportError('file_refused', `${path} exists already. A CA key is never overwritten.`);
-    },
-  );
-  try {
-    await file.writeFile(privateKey.export({ format: 'pem', type: 'pkcs8' }));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await flushFolder(dirname(path));
+  await createFileAtomically(path, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
 }
 
 function readKey(pem: Buffer, path: string): KeyObject {

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 
@@ -18,20 +18,55 @@ export interface WriteFileOptions {
 export async function writeFileAtomically(
   path: string,
   contents: string | Uint8Array,
-  { mode, owner }: WriteFileOptions,
+  options: WriteFileOptions,
 ): Promise<void> {
+  const beside = await writeBeside(path, contents, options);
+  await rename(beside, path).catch(async (error: unknown) => {
+    await unlink(beside).catch(() => {});
+    throw error;
+  });
+  await flushFolder(dirname(path));
+}
+
+/**
+ * Makes a new file, whole or not at all: link(2), unlike rename(2), never replaces what is there, a dangling link
+ * included.
+ * @throws file_refused if there is something at `path`
+ */
+export async function createFileAtomically(
+  path: string,
+  contents: string | Uint8Array,
+  options: WriteFileOptions,
+): Promise<void> {
+  const beside = await writeBeside(path, contents, options);
+  try {
+    await link(beside, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new SallyportError('file_refused', `${path} exists already and is not overwritten.`);
+  } finally {
+    await unlink(beside).catch(() => {});
+  }
+  await flushFolder(dirname(path));
+}
+
+/** @returns the path of the flushed file; none is left if it can't be written whole */
+async function writeBeside(
+  path: string,
+  contents: string | Uint8Array,
+  { mode, owner }: WriteFileOptions,
+): Promise<string> {
   const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
   // O_EXCL never opens what another process planted under the name, a link included.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = await open(beside, flags, mode & 0o600);
   try {
     await fill(file, contents, mode, owner);
-    await rename(beside, path);
   } catch (error) {
     await unlink(beside).catch(() => {});
     throw error;
   }
-  await flushFolder(dirname(path));
+  return beside;
 }
 
 async function fill(

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKeyFile, openFileSigner } from '../../src/ca/signer.ts';
 import { toKeyObject } from '../../src/ssh/public-key.ts';
@@ -29,6 +31,20 @@ test('a key is never overwritten', async () => {
   const before = await readFile(path, 'utf8');
   expect(await refusalCode(createKeyFile(path))).toBe('file_refused');
   expect(await readFile(path, 'utf8')).toBe(before);
+});
+
+test('a disk that is full leaves no part of a key that would stand in the way of the next try', async () => {
+  const path = join(folder, 'full', 'key.pem');
+  await mkdir(dirname(path));
+  const source = new URL('../../src/ca/signer.ts', import.meta.url).href;
+  const script = `import { createKeyFile } from '${source}'; await createKeyFile(process.argv[1]);`;
+  // A file may have no byte: what a full disk does, without one.
+  const limited = `trap '' XFSZ; ulimit -f 0; exec "$0" --input-type=module -e "$1" "$2"`;
+  const run = promisify(execFile)('sh', ['-c', limited, process.execPath, script, path]);
+  await expect(run).rejects.toMatchObject({ stderr: expect.stringContaining('EFBIG') });
+  expect(await readdir(dirname(path))).toEqual([]);
+  await createKeyFile(path);
+  expect(await readdir(dirname(path))).toEqual(['key.pem']);
 });
 
 test('a signature is by the key whose public half the signer names', async () => {

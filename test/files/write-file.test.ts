@@ -13,7 +13,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { ensurePrivateFolder, readPrivateFile, writeFileAtomically } from '../../src/files/write-file.ts';
+import {
+  createFileAtomically,
+  ensurePrivateFolder,
+  readPrivateFile,
+  writeFileAtomically,
+} from '../../src/files/write-file.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -33,6 +38,19 @@ describe('writing', () => {
       await writeFileAtomically(path, 'x', { mode });
       expect(modeOf(path)).toBe(mode);
     }
+  });
+
+  test('creates what is not there and overwrites nothing, a dangling link included', async () => {
+    const here = mkdtempSync(join(folder, 'create-'));
+    const [path, dangling] = [join(here, 'new'), join(here, 'dangling')];
+    symlinkSync(join(here, 'nowhere'), dangling);
+    await createFileAtomically(path, 'first', { mode: 0o640 });
+    for (const taken of [path, dangling]) {
+      const again = createFileAtomically(taken, 'second', { mode: 0o600 });
+      await expect(again).rejects.toMatchObject({ code: 'file_refused' });
+    }
+    expect([readFileSync(path, 'utf8'), modeOf(path)]).toEqual(['first', 0o640]);
+    expect(readdirSync(here).sort()).toEqual(['dangling', 'new']);
   });
 
   test('replaces a symbolic link and leaves what it points at', async () => {
