@@ -4,8 +4,8 @@
  * that is changed is told, recorded and can be undone.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, writeFileAtomically } from '../files/write-file.ts';
 import { createCompanion } from './companion.ts';
@@ -23,6 +23,7 @@ import {
 import type { Log } from './log.ts';
 import { type Machine, pathsOf } from './machine.ts';
 import { createSystemUser, findUser, removeUser } from './machine-users.ts';
+import { keywordsInMatchBlocks } from './match-blocks.ts';
 import { type GeneratedUser, nameFiles } from './names.ts';
 import { withExtrausers } from './nsswitch.ts';
 import { opensshVersion, type Programs } from './programs.ts';
@@ -112,6 +113,7 @@ export async function install(options: InstallOptions): Promise<void> {
         ]
       : []),
   ]);
+  await tellExceptions(options);
   tell(`To undo all of this run: sallyport ${kind} uninstall`);
   tell(`Now start the companion, and keep it running: sallyport ${kind} run`);
 }
@@ -232,6 +234,24 @@ async function checkEffective(sshd: string, whole: string, text: string): Promis
     'install_failed',
     `The machine's own sshd configuration overrules ${overruled.join(', ')}. Remove these lines there and install again; nothing is changed.`,
   );
+}
+
+/** Match blocks may be wanted, a way in for emergencies for example. Nobody should take them for closed. */
+async function tellExceptions({ machine, keepAuthorizedKeys, tell }: InstallOptions): Promise<void> {
+  const folder = dirname(machine.dropIn);
+  const dropIns = (await readdir(folder))
+    .filter((name) => name.endsWith('.conf'))
+    .map((name) => join(folder, name));
+  for (const path of [machine.sshdConfiguration, ...dropIns]) {
+    const found = keywordsInMatchBlocks(
+      await readFile(path, 'utf8'),
+      decisive.filter((keyword) => !(keepAuthorizedKeys && keyword.startsWith('AuthorizedKeys'))),
+    );
+    if (found.length === 0) continue;
+    tell(
+      `Attention: Match blocks of ${path} overrule ${found.join(', ')} for whom they match. Are these still wanted?`,
+    );
+  }
 }
 
 async function checkExtrausers({ extrausers, emptyHome, principalsUser }: Machine): Promise<void> {

@@ -182,6 +182,15 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     expect(await readFile(machine.sshdConfiguration, 'utf8')).toBe(whole);
   });
 
+  test('Match blocks that still let people in otherwise are told', async () => {
+    const own = 'Match User backup\n  PasswordAuthentication yes\n  AuthenticationMethods password\n';
+    await writeFile(machine.sshdConfiguration, mainConfiguration + own);
+    await install(options('host'));
+    expect(told).toContain(
+      `Attention: Match blocks of ${machine.sshdConfiguration} overrule PasswordAuthentication, AuthenticationMethods for whom they match. Are these still wanted?`,
+    );
+  });
+
   test('after a failure the same enrolment is used again', async () => {
     await writeFile(machine.sshdConfiguration, `${mainConfiguration}NoSuchKeyword yes\n`);
     await expect(install(options('host'))).rejects.toThrow();
