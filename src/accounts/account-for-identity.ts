@@ -26,7 +26,7 @@ export async function accountForIdentity(tx: Tx, claimed: Identity, now: Date): 
     const created = await createAccount(tx, identity, organizationId, now);
     if (created !== undefined) return created;
   }
-  // A name that is there already is this person's, from another first login a moment ago, or somebody else's.
+  // Name or identity are there already: this person's, from another first login a moment ago, or somebody else's.
   const account = known ?? (await linkedAccount(tx, identity));
   if (account === undefined) throw nameOfAnother(identity);
   return await logInAgain(tx, account, identity, organizationId, now);
@@ -95,7 +95,7 @@ async function requireDomain(tx: Tx, name: string, organizationId: string): Prom
   );
 }
 
-/** Undefined if the name is taken. */
+/** Undefined if the name is taken, or if the identity got an account under another name a moment ago. */
 async function createAccount(
   tx: Tx,
   identity: Identity,
@@ -111,10 +111,16 @@ async function createAccount(
     .executeTakeFirst();
   if (created === undefined) return undefined;
 
-  await tx
+  const linked = await tx
     .insertInto('identities')
     .values({ issuer, subject, account_id: created.id, created_at: now })
-    .execute();
+    .onConflict((conflict) => conflict.columns(['issuer', 'subject']).doNothing())
+    .returning('account_id')
+    .executeTakeFirst();
+  if (linked === undefined) {
+    await tx.deleteFrom('accounts').where('id', '=', created.id).execute();
+    return undefined;
+  }
   await replaceGroups(tx, created.id, identity.groups);
   await recordEvent(tx, {
     event: 'account.created',

@@ -37,6 +37,21 @@ describe.skipIf(!hasPostgres)('logins at once (needs postgresql)', () => {
     expect(await database.db.selectFrom('accounts').select('id').execute()).toHaveLength(1);
   });
 
+  test('first logins of one person under different names at once make one account', async () => {
+    const names = ['maiden@example.com', 'married@example.com'];
+    const [first, second] = names.map((accountName) => ({ ...alice, subject: 'renamed', accountName }));
+    let waiting: ReturnType<typeof accountForIdentity> | undefined;
+    const made = await inTransaction(database.db, async (tx) => {
+      const account = await accountForIdentity(tx, first ?? alice, now);
+      waiting = inTransaction(database.db, (other) => accountForIdentity(other, second ?? alice, now));
+      await lockAwaited(database.db);
+      return account;
+    });
+    expect(await waiting).toEqual(made);
+    const kept = await database.db.selectFrom('accounts').select('name').where('name', 'in', names).execute();
+    expect(kept).toEqual([{ name: 'maiden@example.com' }]);
+  });
+
   test('logins that bring different groups leave the groups of one of them, never a mixture', async () => {
     const sets = Array.from({ length: 10 }, (_, index) => [`x${index}`, `y${index}`]);
     await Promise.all(sets.map((groups) => login('alice', groups)));
