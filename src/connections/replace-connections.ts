@@ -6,7 +6,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import type { ConnectionRow } from '../database/rows.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { type Companion, companionById } from '../inventory/companion.ts';
+import { type Companion, companionById, notEnrolled } from '../inventory/companion.ts';
 import { touchCompanion } from '../inventory/companion-contact.ts';
 import { endedAmong } from '../sessions/ended-sessions.ts';
 
@@ -18,6 +18,7 @@ type Reported = ConnectionReport['connections'][number];
  * only for its own, and names nobody as somebody else.
  * @returns ids of the sessions among those reported that have ended: their connections must go. What was left out is
  * among them, just as an unknown session is, so that nobody learns which sessions others have
+ * @throws token_invalid if the companion was revoked meanwhile; request_malformed
  */
 export async function replaceConnections(
   tx: Tx,
@@ -26,9 +27,10 @@ export async function replaceConnections(
   now: Date,
 ): Promise<string[]> {
   for (const connection of report.connections) checkStorable(connection, now);
-  const companion = await companionById(tx, companionId);
-  // Two reports of one companion come one after the other.
+  // Two reports of one companion come one after the other, and none after its revocation.
   await tx.selectFrom('companions').select('id').where('id', '=', companionId).forNoKeyUpdate().execute();
+  const companion = await companionById(tx, companionId);
+  if (companion.revokedAt !== null) throw notEnrolled();
   await touchCompanion(tx, companionId, now);
   const reported = new Map(report.connections.map((connection) => [connection.key, connection]));
   const live = await tx

@@ -10,7 +10,7 @@ import type { DatabaseHandle, Tx } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesOfOrganization } from '../inventory/access-rules.ts';
-import { type Companion, companionById } from '../inventory/companion.ts';
+import { type Companion, companionById, notEnrolled } from '../inventory/companion.ts';
 import { type Target, targetsOfCompanion } from '../inventory/target.ts';
 import { readStateVersion } from '../revocation/state-version.ts';
 import { endedSessionsOfOrganization } from './ended-sessions.ts';
@@ -92,10 +92,6 @@ async function readSnapshot(tx: Tx, companionId: string, now: Date): Promise<Sna
     endedSessions: await endedSessionsOfOrganization(tx, organizationId, now),
     ...relevantFacts(targets, everything, Math.floor(now.getTime() / 1000)),
   };
-}
-
-export function notEnrolled(): SallyportError {
-  return new SallyportError('token_invalid', 'This machine is not enrolled any more. Enrol it again.');
 }
 
 /** A list older than the facts beside it would be a revocation taken back. */

@@ -148,6 +148,10 @@ export function noCompanion(): SallyportError {
   return new SallyportError('not_found', 'There is no such gateway or host.');
 }
 
+export function notEnrolled(): SallyportError {
+  return new SallyportError('token_invalid', 'This machine is not enrolled any more. Enrol it again.');
+}
+
 async function requireEnvironments(
   tx: Tx,
   environmentIds: readonly string[],

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { replaceConnections } from '../../src/connections/replace-connections.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
+import { createCompanion } from '../../src/inventory/companion.ts';
+import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { sessionDocument } from '../../src/sessions/session-documents.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
@@ -104,5 +106,29 @@ test('a connection that is found again lives again', async () => {
   await report([connection(61)]);
   await report([]);
   await report([connection(61)]);
+  expect(await liveOf(sessionId)).toBe(1);
+});
+
+test('a companion’s connections count as ended when it is revoked, and it can’t bring them back', async () => {
+  const gone = await inTransaction(database.db, async (tx) => {
+    const { organizationId, environmentId } = shop;
+    return await createCompanion(tx, {
+      organizationId,
+      kind: 'gateway',
+      name: 'gone',
+      address: '192.0.2.9',
+      port: 22,
+      gatewayLogin: null,
+      environmentIds: [environmentId],
+    });
+  });
+  await report([connection(71)]);
+  await report([connection(72)], gone);
+  expect(await liveOf(sessionId)).toBe(2);
+  await inTransaction(database.db, (tx) => revokeCompanion(tx, { companionId: gone, by: 'test' }, now));
+  expect(await liveOf(sessionId)).toBe(1);
+  expect(await eventsOf(sessionId)).toContainEqual(['connection.ended', 'companion revoked']);
+  // Its credential was looked up just before.
+  await expect(report([connection(72)], gone)).rejects.toMatchObject({ code: 'token_invalid' });
   expect(await liveOf(sessionId)).toBe(1);
 });
