@@ -4,7 +4,7 @@
  */
 import { accountsOfOrganization } from '../accounts/account.ts';
 import type { CompanionState } from '../api/companions.ts';
-import type { CertificateAuthority } from '../ca/ca-keys.ts';
+import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { CurrentKrl } from '../ca/current-krl.ts';
 import type { DatabaseHandle, Tx } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';

@@ -4,7 +4,7 @@
  * then, since a host certificate must be renewed before its end also where nothing else ever changes.
  */
 import type { Acknowledgement, CompanionState } from '../api/companions.ts';
-import type { CertificateAuthority } from '../ca/ca-keys.ts';
+import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { stateChannel } from '../database/notify.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';

@@ -1,5 +1,5 @@
 /** What the HTTP application is put together from. */
-import type { CertificateAuthority } from '../ca/ca-keys.ts';
+import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';

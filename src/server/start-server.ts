@@ -1,7 +1,7 @@
 /** One server process, put together: database, CA, login, authorization server, feed, HTTP and console. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { createCertificateAuthority } from '../ca/ca-keys.ts';
+import { createCertificateAuthority } from '../ca/certificate-authority.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
 import { signInBrowser } from '../console/sign-in-browser.ts';
 import type { DatabaseHandle } from '../database/database.ts';

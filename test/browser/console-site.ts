@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { consolePlugin } from '../../src/console/console-plugin.ts';
 import { signInBrowser } from '../../src/console/sign-in-browser.ts';
 import { inTransaction } from '../../src/database/transaction.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { krlMessage } from '../../src/api/companions.ts';
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
 import { createCanary } from '../../src/ca/canary.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { bumpStateVersion } from '../../src/revocation/state-version.ts';
 import { endSession } from '../../src/sessions/end-session.ts';

@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { DatabaseHandle } from '../../src/database/database.ts';
 import { reportingPool } from '../../src/database/reporting-pool.ts';
 import type { Tables } from '../../src/database/rows.ts';

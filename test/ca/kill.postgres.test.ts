@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { createKeyFile, openFileSigner } from '../../src/ca/signer.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';

@@ -2,7 +2,7 @@
  * A server that is killed between the commit of a certificate and its signature. Started by kill.postgres.test.ts with
  * one argument, JSON as below.
  */
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { openFileSigner } from '../../src/ca/signer.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
 

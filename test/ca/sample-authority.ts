@@ -2,7 +2,7 @@
 import { randomUUID, sign } from 'node:crypto';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
-import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { Signer } from '../../src/ca/signer.ts';
 import type { DatabaseHandle } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import {

@@ -1,6 +1,6 @@
 import { randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { Signer } from '../../src/ca/signer.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { endSession } from '../../src/sessions/end-session.ts';

@@ -3,7 +3,7 @@ import { randomBytes, sign } from 'node:crypto';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { enrolmentMessage } from '../../src/api/companions.ts';
-import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { consolePlugin } from '../../src/console/console-plugin.ts';
 import { signInBrowser } from '../../src/console/sign-in-browser.ts';
 import { inTransaction } from '../../src/database/transaction.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createCertificateAuthority } from '../../src/ca/ca-keys.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
