@@ -37,8 +37,13 @@ export function loggerOptions({
       paths: secrets.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]),
       censor: '[redacted]',
     },
-    serializers: { req: () => ({}), res: () => ({}) },
+    serializers: { req: () => ({}), res: () => ({}), err: errorFacts },
   };
+}
+
+/** No members but these: libraries' errors hold whole replies, a database's `detail` whole rows. */
+function errorFacts({ name, message, stack = '', code }: Error & { code?: unknown }) {
+  return { type: name, message, stack, ...(typeof code === 'string' ? { code } : {}) };
 }
 
 export function logRequests(app: FastifyInstance): void {

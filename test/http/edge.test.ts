@@ -274,6 +274,18 @@ test('the log holds no secret, no query and no body', async () => {
   expect(JSON.stringify(server.log)).not.toContain('secret-');
 });
 
+test('of an error the log has what happened and where, and nothing that a library hung onto it', async () => {
+  server.log.length = 0;
+  const cause = Object.assign(new Error('inner'), { body: 'secret-1' });
+  const error = new Error('duplicate key', { cause });
+  Object.assign(error, { code: '23505', detail: 'Failing row contains (secret-2).', params: ['secret-3'] });
+  server.app.log.error({ err: error }, 'x');
+  expect(server.log).toMatchObject([
+    { err: { message: 'duplicate key', code: '23505', stack: expect.stringContaining('edge.test') } },
+  ]);
+  expect(JSON.stringify(server.log)).not.toContain('secret-');
+});
+
 test('what a client says of itself stays one line of JSON in the log and printable in the list [abuse 143]', async () => {
   const agent = 'nice\u001b[31m\\n{"level":30}';
   await server.call('GET', '/test/sign-in?name=forger', { headers: { 'user-agent': agent } });
