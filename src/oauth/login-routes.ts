@@ -96,8 +96,8 @@ async function finish(
   const { identityProvider, publicUrl } = parts;
   const secret = readBrowserSecret(request, publicUrl);
   const result = await identityProvider.finishLogin(new URL(request.url, publicUrl), secret);
-  if (result.purpose['kind'] === 'browser') return await parts.onBrowserLogin(result, request, reply);
   try {
+    if (result.purpose['kind'] === 'browser') return await parts.onBrowserLogin(result, request, reply);
     const interaction = await interactionOf(parts, result.purpose);
     if (interaction === undefined) throw stateInvalid();
     const login = await startHelperSession(parts, result, interaction, request);
@@ -174,7 +174,9 @@ async function refuse(
   reply: FastifyReply,
 ): Promise<unknown> {
   if (!isSallyportError(error)) request.log.error({ err: error }, 'login failed');
-  else await record(parts, error.code, error.message, request);
+  // Without a login that was under way anybody could fill the table.
+  else if (purposeOfFailure(error)) await record(parts, error.code, error.message, request);
+  else request.log.info({ code: error.code, status: error.status }, 'refused');
   const interaction = isSallyportError(error) ? await waiting(parts, error) : undefined;
   if (interaction !== undefined && isSallyportError(error)) {
     const outage = error.status >= 500;

@@ -247,6 +247,20 @@ describe('a refused login', () => {
   });
 });
 
+test('whoever makes up replies of the identity provider leaves nothing in the database', async () => {
+  const tables = ['audit_events', 'login_states', 'oauth_records'] as const;
+  const count = () =>
+    Promise.all(
+      tables.map(async (table) => (await running.database.db.selectFrom(table).selectAll().execute()).length),
+    );
+  const before = await count();
+  for (const query of ['', '?state=made-up&code=made-up', '?state=made-up&error=access_denied']) {
+    const response = await fetch(new URL(`/login/callback${query}`, running.publicUrl));
+    expect(response.status).toBe(400);
+  }
+  expect(await count()).toEqual(before);
+});
+
 describe('the token endpoint', () => {
   test('[abuse 87] takes a DPoP proof once, even at the same moment', async () => {
     const client = sally();
