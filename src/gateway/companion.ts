@@ -112,6 +112,7 @@ class RunningCompanion implements Companion {
   #endedForVersion = { version: '', count: 0 };
   #filesAreBusy = Promise.resolve();
   #reporting: 'no' | 'yes' | 'again' = 'no';
+  #lastReportFailed = false;
 
   constructor(options: CompanionOptions) {
     this.#options = options;
@@ -146,6 +147,8 @@ class RunningCompanion implements Companion {
       onConnected: () => void this.#report(),
       onContact: () => {
         this.#lastContactSeconds = this.#nowSeconds();
+        // Heard, so it may take now what it did not take before.
+        if (this.#lastReportFailed && this.#reporting === 'no') void this.#report();
       },
       log: this.#options.log,
       ...this.#options.feed,
@@ -189,10 +192,16 @@ class RunningCompanion implements Companion {
   }
 
   async checkConnections(): Promise<void> {
-    const changed = this.#connections?.refresh(this.#nowSeconds()) ?? false;
+    // Not after the next step, which takes its time where something refuses to go.
+    const reporting = this.#refresh() ? this.#report() : undefined;
     // Access rules end by the clock too.
     const ended = await this.#endWhoMustGo();
-    if (changed || ended > 0) await this.#report();
+    await (ended > 0 ? this.#report() : reporting);
+  }
+
+  /** Forgets who is gone and finds who is logged in now. @returns whether there is something to report */
+  #refresh(): boolean {
+    return this.#connections?.refresh(this.#nowSeconds()) ?? false;
   }
 
   #problemText(): string | null {
@@ -394,7 +403,8 @@ class RunningCompanion implements Companion {
 
   async #end(monitors: readonly ProcessId[]): Promise<number> {
     const results = await endConnections(monitors);
-    this.#connections?.refresh(this.#nowSeconds());
+    // Others may have gone by themselves meanwhile.
+    if (this.#refresh()) void this.#report();
     const left = results.filter(({ gone }) => !gone);
     if (left.length > 0) {
       const message = `${left.length} connections could not be ended: processes of theirs belong to other users.`;
@@ -457,9 +467,11 @@ class RunningCompanion implements Companion {
     if (this.#feed === undefined || this.#connections === undefined) return;
     try {
       const ended = await this.#feed.report(this.#connections.report());
+      this.#lastReportFailed = false;
       for (const sessionId of ended) this.#endedElsewhere.add(sessionId);
       if (ended.length > 0 && (await this.#endWhoMustGo()) > 0) this.#reporting = 'again';
     } catch (error) {
+      this.#lastReportFailed = true;
       this.#fail('feed.not_reported', error);
     }
   }

@@ -72,6 +72,7 @@ export class TestAuthority {
   readonly heard = new EventEmitter();
   /** Refuses the stream, so that companions poll. */
   streamIsDown = false;
+  refusesReports = false;
   url = '';
   readonly #tokens = new Map<string, Enrolled>();
   readonly #byCredential = new Map<string, Enrolled>();
@@ -295,6 +296,8 @@ export class TestAuthority {
       this.acknowledgements.push(acknowledgement.parse(await readJson(request)));
       response.writeHead(204).end();
       this.heard.emit('acknowledgement');
+    } else if (path === '/v1/companions/connections' && this.refusesReports) {
+      reply(response, {}, 503);
     } else if (path === '/v1/companions/connections') {
       this.reports.push(connectionReport.parse(await readJson(request)));
       reply(response, { ended_sessions: this.endedAmongReported });
