@@ -27,7 +27,7 @@ import { judgeConnections } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import { type GeneratedUser, nameFiles, targetUsers } from './names.ts';
 import { type CompanionPaths, lockFile } from './paths.ts';
-import { type ProcessId, readProcesses } from './proc.ts';
+import { type ProcessId, readProcesses, readSameProcess } from './proc.ts';
 import type { Programs } from './programs.ts';
 import { readSavedState, writeSavedState } from './saved-state.ts';
 import { createSshdListener, servesUser } from './sshd-listener.ts';
@@ -109,6 +109,8 @@ class RunningCompanion implements Companion {
   #installed: CompanionState | undefined;
   #lastContactSeconds = 0;
   readonly #problems = new Map<'state' | 'clock' | 'left' | 'unknown', string>();
+  /** Connections that lived before this companion and that nobody knows. */
+  #unknown: readonly ProcessId[] = [];
   #endedForVersion = { version: '', count: 0 };
   #filesAreBusy = Promise.resolve();
   #reporting: 'no' | 'yes' | 'again' = 'no';
@@ -197,6 +199,15 @@ class RunningCompanion implements Companion {
     // Access rules end by the clock too.
     const ended = await this.#endWhoMustGo();
     await (ended > 0 ? this.#report() : reporting);
+    // A state with a problem does not count as in force: the CA must hear that there is none any more.
+    if (this.#forgetUnknown() && this.#installed) await this.#acknowledge(this.#installed, 0);
+  }
+
+  /** @returns whether the last unknown connection has gone */
+  #forgetUnknown(): boolean {
+    if (this.#unknown.length === 0) return false;
+    this.#unknown = this.#unknown.filter((monitor) => readSameProcess(monitor) !== undefined);
+    return this.#unknown.length === 0 && this.#problems.delete('unknown');
   }
 
   /** Forgets who is gone and finds who is logged in now. @returns whether there is something to report */
@@ -426,6 +437,7 @@ class RunningCompanion implements Companion {
     const message = `${unknown.length} live connections of this sshd are unknown to the companion${failClosed ? ' and were ended' : ''}.`;
     this.#problems.set('unknown', message);
     log({ level: 'warning', event: 'connections.unknown', message });
+    this.#unknown = unknown;
     if (failClosed) await this.#end(unknown);
   }
 

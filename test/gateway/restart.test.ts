@@ -110,6 +110,18 @@ describe.skipIf(!hasNames)('a companion that is stopped (needs root, sshd, curl,
     expect((await stat(join(connections, name))).mode & 0o777).toBe(0o600);
   });
 
+  test('has no problem any more when the connections that it does not know have gone', async () => {
+    const { running } = await openLoop(alice);
+    await companion.stop();
+    await rm(host.machine.paths.connections, { recursive: true });
+    await takeOver();
+    await authority.waitForAcknowledgement(({ problem }) => problem?.includes('unknown') ?? false);
+    authority.acknowledgements.length = 0;
+    running.child.kill('SIGKILL');
+    await authority.waitForAcknowledgement(({ problem }) => problem === null);
+    expect(companion.status().problem).toBeNull();
+  });
+
   test('reports connections that it does not know, and ends them where it must fail closed', async () => {
     const { tree } = await openLoop(alice);
     await companion.stop();
