@@ -69,23 +69,16 @@ async function toIdentityProvider(
     throw error;
   });
   if (interaction?.uid !== uid) throw stateInvalid();
-  const { prompt, max_age: maxAge } = interaction.params;
+  const { max_age: maxAge } = interaction.params;
   const url = await identityProvider.startLogin({
     purpose: { kind: 'helper', interaction: uid },
     browserSecret: browserSecretOf(request, reply, publicUrl),
-    fresh: (typeof prompt === 'string' && prompt.split(' ').includes('login')) || wasSentByPage(request),
+    // Whoever led the browser here may be waiting at that loopback port himself for the code, so what the identity
+    // provider remembers must not do: the person sees a login, and can wonder at it (RFC 8252 section 8.6).
+    fresh: true,
     ...(maxAge === undefined ? {} : { maxAgeSeconds: Number(maxAge) }),
   });
   return reply.redirect(url.href, 303);
-}
-
-/**
- * `sally` opens the address in the browser, or the person types it: Sec-Fetch-Site is then `none`, or absent in old
- * browsers. A page that leads here may be somebody's who waits at that port of the same machine for the code, so what
- * the identity provider remembers must not do: the person sees a login and can wonder at it (RFC 8252 section 8.6).
- */
-function wasSentByPage({ headers }: FastifyRequest): boolean {
-  return (headers['sec-fetch-site'] ?? 'none') !== 'none';
 }
 
 async function finish(

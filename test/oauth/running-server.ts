@@ -49,6 +49,8 @@ export async function startRunningServer(
   const { port } = socket.address() as AddressInfo;
   const publicUrl = options.publicUrl ?? new URL(`http://localhost:${port}`);
 
+  let offset = 0;
+  const clock = () => new Date(Date.now() + offset);
   const people = createDemoPeople();
   const redirectUri = new URL('/login/callback', publicUrl);
   const clientSecret = 'a secret of the test';
@@ -58,11 +60,9 @@ export async function startRunningServer(
     host: '127.0.0.1',
     clients,
     people,
-    clock: () => new Date(),
+    clock,
   });
 
-  let offset = 0;
-  const clock = () => new Date(Date.now() + offset);
   const identityProvider = createIdentityProvider({
     issuer: new URL(idp.issuer),
     clientId: 'sallyport',
