@@ -52,6 +52,8 @@ export interface LoginStart {
 
 export interface IdentityProvider {
   readonly issuer: string;
+  /** Reads its metadata now. @throws login_provider_error; settings_invalid if it is the demo's */
+  discover(): Promise<void>;
   /** Where to send the browser. @throws login_provider_error */
   startLogin(start: LoginStart): Promise<URL>;
   /**
@@ -94,6 +96,10 @@ class OpenIdProvider implements IdentityProvider {
     this.issuer = settings.issuer.href.replace(/\/$/, '');
     this.#settings = settings;
     this.#discovered = lazily(() => discover(settings));
+  }
+
+  async discover(): Promise<void> {
+    await this.#configuration();
   }
 
   async startLogin({ purpose, browserSecret, maxAgeSeconds, fresh = false }: LoginStart): Promise<URL> {
@@ -207,7 +213,7 @@ async function discover(settings: IdentityProviderSettings): Promise<client.Conf
   const { authorization_endpoint: endpoint = '', [demoMark]: isDemo } = config.serverMetadata();
   if (isDemo === true && !acceptDemo) {
     throw new SallyportError(
-      'login_provider_error',
+      'settings_invalid',
       `${issuer.host} is the identity provider of the demo, which proves nothing about anybody. Set SALLYPORT_OIDC_ISSUER to your organization's.`,
     );
   }

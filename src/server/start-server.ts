@@ -5,7 +5,7 @@ import { createCertificateAuthority } from '../ca/certificate-authority.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
 import { signInBrowser } from '../console/sign-in-browser.ts';
 import type { DatabaseHandle } from '../database/database.ts';
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { createFeed } from '../feed/feed.ts';
 import { createApp } from '../http/create-app.ts';
 import type { LogSettings } from '../http/request-log.ts';
@@ -93,6 +93,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     version,
   });
   logError = (err, what) => app.log.error({ err }, what);
+  await identityProvider.discover().catch((error) => {
+    if (isSallyportError(error) && error.code === 'settings_invalid') throw error;
+    // People are told so when they log in; it may be back by then.
+    logError(error, 'the identity provider does not answer');
+  });
   await app.register(consolePlugin, { database, publicUrl, identityProvider, feed, clock });
   const { host, port, alsoHost } = parts.listen;
   let closeAlso = async () => {};
