@@ -26,6 +26,8 @@ export async function runDev({ options, root, stdout, onStop }: DevSurroundings)
   await ensurePrivateFolder(settings.dataFolder);
   const logFile = join(settings.dataFolder, 'sallyport.log');
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
+  // A full disk ends the log, not the demo.
+  log.on('error', (error) => stdout.write(`The log ${logFile} ends here: ${error.message}\n`));
   const writeLine = (line: string) => void log.write(line);
 
   let dev: Awaited<ReturnType<typeof startDev>> | undefined;
