@@ -3,10 +3,13 @@
  * limit is the second that the project promises. Needs openssh-server.
  */
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { openStage } from '../src/dev/tour/stage.ts';
 import { report } from './measure.ts';
 
-const runs = 10;
+const runs = 6;
+/** A one-time code is good once, and the identity provider takes three in half a minute. */
+const pauseMilliseconds = 11_000;
 const limitMilliseconds = 1_000;
 const root = join(import.meta.dirname, '..');
 
@@ -29,6 +32,7 @@ try {
     await alice.sally(['admin', 'sessions', 'revoke', session, '--yes']);
     reported.push(performance.now() - begin);
     typed.push(await gone);
+    if (run < runs - 1) await wait(pauseMilliseconds);
   }
   console.log(report({ name: 'command typed to connection closed', milliseconds: typed, limitMilliseconds }));
   console.log(
