@@ -1,12 +1,12 @@
 /** What `sallyport gateway status` tells: read from files and /proc, so that it works with and without a companion. */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { isSallyportError } from '../errors/sallyport-error.ts';
-import { tryProcessLock } from '../files/process-lock.ts';
 import { readConnectionFiles } from './connection-file.ts';
 import { requireEnrolment } from './enrolment.ts';
 import { checkCanaries } from './install-state.ts';
 import { type Machine, pathsOf } from './machine.ts';
-import { lockFile } from './paths.ts';
 import { readSameProcess } from './proc.ts';
 import { readSavedState } from './saved-state.ts';
 import { createSshdListener } from './sshd-listener.ts';
@@ -23,7 +23,7 @@ export async function companionStatus(machine: Machine, sshKeygen: string): Prom
   const enrolment = await requireEnrolment(paths.enrolment);
   const saved = await readSavedState(paths.state);
   const listener = createSshdListener(machine.sshdPidFile).current();
-  const isRunning = isLocked(lockFile(paths));
+  const isRunning = await isListening(paths.principalsSocket);
   const krl = saved ? await krlInForce(machine, sshKeygen) : 'no state was installed yet';
   const { connections } = existsSync(paths.connections)
     ? readConnectionFiles(paths.connections)
@@ -59,9 +59,16 @@ async function krlInForce(machine: Machine, sshKeygen: string): Promise<string |
   }
 }
 
-function isLocked(path: string): boolean {
-  if (!existsSync(path)) return false;
-  const lock = tryProcessLock(path);
-  lock?.release();
-  return lock === undefined;
+/** Whether somebody listens there. It is asked, and its lock left alone: a companion that starts now must find it free. */
+async function isListening(socketPath: string): Promise<boolean> {
+  const socket = connect(socketPath);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // No file, or one that a companion left when it was killed.
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

@@ -3,6 +3,7 @@
  * last one of a monitor counts, and it counts for ending only; a connection is reported as started when its ticket is
  * redeemed or when its monitor has a child that serves the user.
  */
+import { join } from 'node:path';
 import type { ConnectionReport } from '../api/companions.ts';
 import {
   type Connection,
@@ -20,14 +21,14 @@ export class Connections {
   readonly #folder: string;
   readonly #bootId = readBootId();
   readonly #byKey = new Map<string, Connection>();
-  /** Files that stood for connections and could not be read. */
+  /** Paths of files that stood for connections and could not be read. */
   readonly damaged: readonly string[];
 
   /** @param folder exists and is private. Reads what an earlier companion knew and keeps what /proc confirms. */
   constructor(folder: string) {
     this.#folder = folder;
     const { connections, damaged } = readConnectionFiles(folder);
-    this.damaged = damaged;
+    this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {
       if (connection.bootId === this.#bootId && readSameProcess(connection)) {
         this.#byKey.set(connectionKey(connection), connection);

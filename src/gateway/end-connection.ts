@@ -14,8 +14,8 @@ const patienceMilliseconds = 10_000;
 
 export interface EndedConnection {
   readonly monitor: ProcessId;
-  /** false: something of it still runs, for example what belongs to another user. */
-  readonly gone: boolean;
+  /** Empty: it is gone. Otherwise what of it still runs, for example what belongs to another user. */
+  readonly left: readonly ProcessId[];
 }
 
 interface Ending {
@@ -35,11 +35,11 @@ export async function endConnections(monitors: readonly ProcessId[]): Promise<En
     const elapsed = performance.now() - start;
     for (const ending of endings) kill(ending, elapsed);
     lookAt(endings);
-    if (endings.every(isGone) || elapsed > patienceMilliseconds) break;
+    if (endings.every((ending) => leftOf(ending).length === 0) || elapsed > patienceMilliseconds) break;
     // The kernel tells no stranger when a process has died, so this looks again.
     await wait(5);
   }
-  return endings.map((ending) => ({ monitor: ending.monitor, gone: isGone(ending) }));
+  return endings.map((ending) => ({ monitor: ending.monitor, left: leftOf(ending) }));
 }
 
 /** One look at all processes for all endings. */
@@ -61,8 +61,8 @@ function kill({ monitor, seen }: Ending, elapsed: number): void {
   }
 }
 
-function isGone({ monitor, seen }: Ending): boolean {
-  return readSameProcess(monitor) === undefined && ![...seen.values()].some(readSameProcess);
+function leftOf({ monitor, seen }: Ending): ProcessId[] {
+  return [monitor, ...seen.values()].filter((one) => readSameProcess(one) !== undefined);
 }
 
 /** Signals the process only if it is still the same one; the look is immediately before the signal. */

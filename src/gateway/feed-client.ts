@@ -12,9 +12,8 @@ import {
   companionState,
   connectionReportReply,
 } from '../api/companions.ts';
-import { isSallyportError } from '../errors/sallyport-error.ts';
 import { readEvents } from './event-stream.ts';
-import type { Log } from './log.ts';
+import { type Log, logFailure } from './log.ts';
 import { openResponse, requestJson, type Server } from './server-request.ts';
 
 export interface FeedClientOptions {
@@ -76,7 +75,7 @@ async function run(options: FeedClientOptions, stopped: AbortSignal): Promise<vo
       });
     } catch (error) {
       if (stopped.aborted) return;
-      report(options.log, 'feed.interrupted', error);
+      logFailure(options.log, 'warning', 'feed.interrupted', error);
     }
     const longest = Math.min(longestMilliseconds, firstMilliseconds * 2 ** Math.min(failures, 20));
     await wait(Math.random() * longest, undefined, { signal: stopped }).catch(() => {});
@@ -117,7 +116,7 @@ async function handOver({ onState, log }: FeedClientOptions, data: string): Prom
     state = companionState.parse(JSON.parse(data));
   } catch (error) {
     // The next one may be better; the old one stays.
-    report(log, 'feed.state_unreadable', error);
+    logFailure(log, 'warning', 'feed.state_unreadable', error);
     return;
   }
   await onState(state);
@@ -131,12 +130,6 @@ async function poll(options: FeedClientOptions, stopped: AbortSignal): Promise<v
     options.onContact();
     await options.onState(state);
   } catch (error) {
-    if (!stopped.aborted) report(options.log, 'feed.unreachable', error);
+    if (!stopped.aborted) logFailure(options.log, 'warning', 'feed.unreachable', error);
   }
-}
-
-function report(log: Log, event: string, error: unknown): void {
-  const detail = isSallyportError(error) ? (error.detail ?? null) : null;
-  const message = error instanceof Error ? error.message : 'unknown';
-  log({ level: 'warning', event, message, facts: { detail } });
 }

@@ -13,7 +13,8 @@ import {
   writeNsswitch,
 } from '../../src/dev/local-sshd-namespace.ts';
 import { ensurePrivateFolder } from '../../src/files/write-file.ts';
-import { type Companion, type CompanionOptions, createCompanion } from '../../src/gateway/companion.ts';
+import { type Companion, createCompanion } from '../../src/gateway/companion.ts';
+import type { CompanionOptions } from '../../src/gateway/companion-options.ts';
 import { enrol } from '../../src/gateway/enrol.ts';
 import { type Enrolment, readEnrolment } from '../../src/gateway/enrolment.ts';
 import { waitForFirstState } from '../../src/gateway/first-state.ts';

@@ -1,7 +1,8 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Companion, type CompanionOptions, createCompanion } from '../../src/gateway/companion.ts';
+import { type Companion, createCompanion } from '../../src/gateway/companion.ts';
+import type { CompanionOptions } from '../../src/gateway/companion-options.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processTree } from '../../src/gateway/process-tree.ts';
 import type { LocalMachine } from './local-machine.ts';

@@ -1,0 +1,42 @@
+/** The two sockets of a companion: one where sshd asks, one where the command of a refusal asks for its words. */
+import { type Answering, answerPrincipals, answerRoute } from './answer-principals.ts';
+import type { CompanionPaths } from './paths.ts';
+import { serveUnixSocket, type UnixSocketServer } from './unix-socket-server.ts';
+
+export interface AnsweringSocketsOptions {
+  readonly paths: Pick<CompanionPaths, 'principalsSocket' | 'routeSocket'>;
+  readonly answering: Answering;
+  /** Who may ask for sshd. Undefined: this user. */
+  readonly principalsOwner: { readonly uid: number; readonly gid: number } | undefined;
+  readonly onError: (error: unknown) => void;
+}
+
+export async function openAnsweringSockets(options: AnsweringSocketsOptions): Promise<UnixSocketServer> {
+  const { paths, answering, principalsOwner, onError } = options;
+  const principals = await serveUnixSocket({
+    path: paths.principalsSocket,
+    mode: 0o600,
+    owner: principalsOwner,
+    // Above MaxStartups of sshd-configuration.ts: a login must not wait for another.
+    mostConnections: 1_000,
+    route: '/principals',
+    answer: (form) => answerPrincipals(answering, form),
+    onError,
+  });
+  try {
+    const route = await serveUnixSocket({
+      path: paths.routeSocket,
+      mode: 0o666,
+      owner: undefined,
+      // Every user of the machine may connect here.
+      mostConnections: 100,
+      route: '/route',
+      answer: (form) => answerRoute(answering, form),
+      onError,
+    });
+    return { close: async () => void (await Promise.all([principals.close(), route.close()])) };
+  } catch (error) {
+    await principals.close();
+    throw error;
+  }
+}

@@ -1,0 +1,29 @@
+/** What a companion needs to be told. */
+import type { Enrolment } from './enrolment.ts';
+import type { FeedClientOptions } from './feed-client.ts';
+import type { Log } from './log.ts';
+import type { CompanionPaths } from './paths.ts';
+import type { Programs } from './programs.ts';
+import type { NamesToWrite } from './state-installer.ts';
+
+export interface CompanionOptions {
+  readonly paths: CompanionPaths;
+  readonly enrolment: Enrolment;
+  readonly programs: Programs;
+  /** sshd's PidFile: read again whenever it matters, since sshd may be restarted. */
+  readonly sshdPidFile: string;
+  readonly clock: () => Date;
+  readonly log: Log;
+  /** Who owns principals.sock: the AuthorizedPrincipalsCommandUser. Absent: this user. */
+  readonly principalsOwner?: { readonly uid: number; readonly gid: number };
+  /** route.sock as the sessions of sshd see it, where that is not the companion's own view. */
+  readonly routeSocketInSessions?: string;
+  /** Gateways where the login name is the target's name. */
+  readonly names?: NamesToWrite;
+  /** End connections that nobody knows, instead of reporting them. */
+  readonly failClosed?: boolean;
+  /** Nobody gets in when the CA was not heard of for so long; null or absent: the last state counts for ever. */
+  readonly maximumStalenessSeconds?: number | null;
+  readonly intervals?: { readonly processesMilliseconds: number; readonly filesMilliseconds: number };
+  readonly feed?: Pick<FeedClientOptions, 'pauses' | 'silenceMilliseconds'>;
+}
