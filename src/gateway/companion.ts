@@ -130,8 +130,8 @@ class RunningCompanion implements Companion {
     if (keeper === undefined) return;
     // Not after the next step, which takes its time where something refuses to go.
     const reporting = keeper.refresh() ? this.#reporter.report() : undefined;
-    // Access rules end by the clock too. While others are being ended, the next look is early enough.
-    const ended = keeper.isEnding ? 0 : await keeper.endWhoMustGo();
+    // Access rules end by the clock too.
+    const ended = await keeper.endWhoMustGo();
     await (ended > 0 ? this.#reporter.report() : reporting);
     // A state with a problem does not count as in force: the CA must hear that there is none any more.
     const installed = this.#installer?.installed;

@@ -1,10 +1,9 @@
 /**
- * Ends connections, one ending after the other: each chooses when its turn comes, so that none ends, or counts, what an
- * earlier one has ended. What refuses to go is a problem until it has gone.
+ * Ends connections, each only once at a time: whoever asks for one that is being ended already waits for that, and does
+ * not count it. Nobody waits for connections that others chose. What refuses to go is a problem until it has gone.
  */
 import { type EndedConnection, endConnections } from './end-connection.ts';
 import type { Log } from './log.ts';
-import { OneAtATime } from './one-at-a-time.ts';
 import type { Problems } from './problems.ts';
 import type { ProcessId } from './proc.ts';
 
@@ -18,38 +17,44 @@ export interface ConnectionEndingsOptions {
 
 export class ConnectionEndings {
   readonly #options: ConnectionEndingsOptions;
-  readonly #oneAtATime = new OneAtATime();
+  /** By monitor: the ending that is under way. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
 
   constructor(options: ConnectionEndingsOptions) {
     this.#options = options;
   }
 
-  get isBusy(): boolean {
-    return this.#oneAtATime.isBusy;
+  /** Resolves when all are gone or refuse to go. @returns those that this call has ended and that are gone */
+  async end(monitors: readonly ProcessId[]): Promise<readonly ProcessId[]> {
+    const elsewhere = monitors.map((monitor) => this.#underWay.get(keyOf(monitor)));
+    const mine = monitors.filter((_, index) => elsewhere[index] === undefined);
+    const ending = this.#endAll(mine).finally(() => {
+      for (const monitor of mine) this.#underWay.delete(keyOf(monitor));
+    });
+    for (const monitor of mine) this.#underWay.set(keyOf(monitor), ending);
+    const [gone] = await Promise.all([ending, ...elsewhere]);
+    return gone;
   }
 
-  /** @returns how many of the chosen connections were ended and are gone */
-  end(choose: () => readonly ProcessId[]): Promise<number> {
-    return this.#oneAtATime.run(async () => {
-      const monitors = choose();
-      if (monitors.length === 0) return 0;
-      const { end = endConnections, onEnded } = this.#options;
-      const ended = await end(monitors);
-      onEnded();
-      const refusing = ended.filter(({ left }) => left.length > 0);
-      if (refusing.length > 0) this.#tell(refusing);
-      return ended.length - refusing.length;
-    });
+  async #endAll(monitors: readonly ProcessId[]): Promise<readonly ProcessId[]> {
+    if (monitors.length === 0) return [];
+    const { end = endConnections, onEnded } = this.#options;
+    const ended = await end(monitors);
+    onEnded();
+    const refusing = ended.filter(({ left }) => left.length > 0);
+    if (refusing.length > 0) this.#tell(refusing);
+    return ended.filter(({ left }) => left.length === 0).map(({ monitor }) => monitor);
   }
 
   #tell(refusing: readonly EndedConnection[]): void {
     const { problems, log } = this.#options;
     const message = `${refusing.length} connections could not be ended: processes of theirs belong to other users.`;
-    problems.setWhileAlive(
-      'left',
-      message,
-      refusing.flatMap(({ left }) => left),
-    );
+    const left = refusing.flatMap((one) => one.left);
+    problems.setWhileAlive('left', message, left);
     log({ level: 'error', event: 'connection.not_ended', message });
   }
+}
+
+function keyOf({ pid, startTime }: ProcessId): string {
+  return `${pid}:${startTime}`;
 }

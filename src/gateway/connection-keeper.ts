@@ -38,11 +38,6 @@ export class ConnectionKeeper {
     this.#endings = new ConnectionEndings({ problems, log, onEnded });
   }
 
-  /** Connections are being ended, or wait for that. */
-  get isEnding(): boolean {
-    return this.#endings.isBusy;
-  }
-
   report(): ConnectionReport {
     return this.#options.connections.report();
   }
@@ -52,15 +47,12 @@ export class ConnectionKeeper {
     return this.#options.connections.refresh(this.#options.nowSeconds());
   }
 
-  /** Resolves when whoever had to go now, and before, is gone. @returns how many this call has ended */
+  /** Resolves when whoever must go now is gone, or refuses to. @returns how many this call has ended */
   async endWhoMustGo(): Promise<number> {
-    let judged: readonly Judgement[] = [];
-    const ended = await this.#endings.end(() => {
-      judged = this.#judge();
-      return judged.map(({ connection }) => connection);
-    });
-    for (const judgement of judged) this.#logEnd(judgement);
-    return ended;
+    const judged = this.#judge();
+    const gone = new Set(await this.#endings.end(judged.map(({ connection }) => connection)));
+    for (const judgement of judged) if (gone.has(judgement.connection)) this.#logEnd(judgement);
+    return gone.size;
   }
 
   /** Connections that lived before this companion and that nobody knows: told, or ended. */
@@ -74,7 +66,7 @@ export class ConnectionKeeper {
     const message = `${unknown.length} live connections of this sshd are unknown to the companion${failClosed ? ' and were ended' : ''}.`;
     problems.setWhileAlive('unknown', message, unknown);
     log({ level: 'warning', event: 'connections.unknown', message });
-    if (failClosed) await this.#endings.end(() => unknown);
+    if (failClosed) await this.#endings.end(unknown);
   }
 
   #judge(): readonly Judgement[] {

@@ -1,17 +1,10 @@
 /** Runs pieces of work one after the other, in the order in which they were asked for. */
 export class OneAtATime {
   #last: Promise<unknown> = Promise.resolve();
-  #count = 0;
-
-  /** Something runs or waits. */
-  get isBusy(): boolean {
-    return this.#count > 0;
-  }
 
   /** Settles as the work does; one that fails does not hold up the next. */
   run<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#count++;
-    const done = this.#last.then(work).finally(() => this.#count--);
+    const done = this.#last.then(work);
     this.#last = done.catch(() => {});
     return done;
   }

@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { companionStatus } from '../../src/gateway/companion-status.ts';
 import { type InstallOptions, install } from '../../src/gateway/install.ts';
-import type { Machine } from '../../src/gateway/machine.ts';
+import { type Machine, pathsOf } from '../../src/gateway/machine.ts';
+import { lockFile } from '../../src/gateway/paths.ts';
 import { findPrograms, type Programs } from '../../src/gateway/programs.ts';
 import { runProgram } from '../../src/gateway/run-program.ts';
 import { uninstall } from '../../src/gateway/uninstall.ts';
+import { serveUnixSocket } from '../../src/gateway/unix-socket-server.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { TestAuthority } from './test-authority.ts';
 import { hasNames, hasSshd, web } from './test-world.ts';
@@ -236,6 +238,41 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     await writeFile(join(machine.stateFolder, 'revoked_keys'), '');
     const after = await companionStatus(machine, programs.sshKeygen);
     expect(after.lines.find((line) => line.startsWith('KRL:'))).toMatch(/0 of 1 canaries/);
+  });
+
+  test('the status tells that a companion runs; a socket that one left when it was killed is none', async () => {
+    await install(options('host'));
+    const { principalsSocket } = pathsOf(machine);
+    const companionLine = async () =>
+      (await companionStatus(machine, programs.sshKeygen)).lines.find((line) =>
+        line.startsWith('Companion:'),
+      );
+    const listening = await serveUnixSocket({
+      path: principalsSocket,
+      mode: 0o600,
+      owner: undefined,
+      mostConnections: 1,
+      route: '/principals',
+      answer: () => '',
+      onError: () => {},
+    });
+    // Renamed, as it is not removed when its listener ends.
+    await rename(principalsSocket, `${principalsSocket}.left`);
+    await symlink(`${principalsSocket}.left`, principalsSocket);
+    expect(await companionLine()).toBe('Companion: runs');
+    await listening.close();
+    await rename(`${principalsSocket}.left`, principalsSocket);
+    expect((await stat(principalsSocket)).isSocket()).toBe(true);
+    expect(await companionLine()).toMatch(/^Companion: does not run/);
+  });
+
+  test('the status leaves the lock of a companion alone', async () => {
+    await install(options('host'));
+    // Taking the lock throws where its file is none.
+    const lock = lockFile(pathsOf(machine));
+    await rm(lock);
+    await mkdir(lock);
+    await expect(companionStatus(machine, programs.sshKeygen)).resolves.toMatchObject({ good: false });
   });
 });
 

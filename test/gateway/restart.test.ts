@@ -152,4 +152,13 @@ describe.skipIf(!hasNames)('a companion (needs root, sshd, curl, libnss-extrause
     await takeOver();
     expect(await runSsh(person, args)).toMatchObject({ status: 0 });
   });
+
+  test('whose sshd has ended tells so in its status, and acknowledges states all the same', async () => {
+    expect(companion.status().problem).toBeNull();
+    await host.machine.sshd.stop();
+    expect(companion.status().problem).toMatch(/^sshd does not run /);
+    const version = authority.push();
+    const told = await authority.waitForAcknowledgement((found) => found.version === version);
+    expect(told.problem).toBeNull();
+  });
 });
