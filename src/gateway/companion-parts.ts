@@ -1,0 +1,113 @@
+/** The parts of a companion, put together: who tells whom. Nothing runs yet. */
+import { openAnsweringSockets } from './answering-sockets.ts';
+import type { CompanionOptions } from './companion-options.ts';
+import { ConnectionKeeper } from './connection-keeper.ts';
+import { Connections } from './connections.ts';
+import { DecisionBasis } from './decision-basis.ts';
+import { type FeedClient, startFeedClient } from './feed-client.ts';
+import { ensureHostKey } from './host-key.ts';
+import { logFailure } from './log.ts';
+import { Problems } from './problems.ts';
+import { type Receiving, receiveState } from './receive-state.ts';
+import { Reporter } from './reporter.ts';
+import { createSshdListener, type SshdListener } from './sshd-listener.ts';
+import { StateInstaller } from './state-installer.ts';
+import { Tickets } from './tickets.ts';
+import type { UnixSocketServer } from './unix-socket-server.ts';
+
+export interface CompanionParts {
+  readonly installer: StateInstaller;
+  readonly keeper: ConnectionKeeper;
+  readonly reporter: Reporter;
+  readonly problems: Problems;
+  readonly listener: SshdListener;
+  /** From now on sshd may ask. */
+  openSockets(): Promise<UnixSocketServer>;
+  /** From now on states arrive and reports leave. */
+  startFeed(): FeedClient;
+}
+
+/** @param onReady a state that the CA sent is installed */
+export async function assembleParts(options: CompanionOptions, onReady: () => void): Promise<CompanionParts> {
+  const { paths, enrolment, programs, log } = options;
+  const nowSeconds = () => Math.floor(options.clock().getTime() / 1_000);
+  const hostPublicKey = await ensureHostKey(paths.stateFolder, paths.hostKey, programs.sshKeygen);
+  let feed: FeedClient | undefined;
+
+  const problems = new Problems();
+  const listener = createSshdListener(options.sshdPidFile);
+  const connections = new Connections(paths.connections);
+  const { maximumStalenessSeconds = null } = options;
+  const basis = new DecisionBasis({ nowSeconds, maximumStalenessSeconds });
+  const reporter = new Reporter({
+    feed: () => feed,
+    connections: () => connections.report(),
+    problem: () => problems.text(),
+    onEnded: (sessionIds) => {
+      basis.noteEnded(sessionIds);
+      return keeper.endWhoMustGo();
+    },
+    log,
+  });
+  const report = () => void reporter.report();
+  const keeper = new ConnectionKeeper({
+    connections,
+    listener,
+    basis,
+    problems,
+    log,
+    nowSeconds,
+    onChange: report,
+  });
+  const installer = new StateInstaller({
+    paths,
+    enrolment,
+    hostPublicKey,
+    sshKeygen: programs.sshKeygen,
+    names: options.names,
+    basis,
+    log,
+    onHostCertificate: () => listener.reload(),
+  });
+  const receiving: Receiving = { installer, keeper, reporter, problems, log, nowSeconds, onReady };
+
+  return {
+    installer,
+    keeper,
+    reporter,
+    problems,
+    listener,
+    openSockets() {
+      return openAnsweringSockets({
+        paths,
+        answering: {
+          domain: enrolment.domain,
+          curl: programs.curl,
+          routeSocket: options.routeSocketInSessions ?? paths.routeSocket,
+          listener,
+          connections,
+          tickets: new Tickets(),
+          log,
+          current: () => basis.forAdmission(),
+          onStarted: report,
+        },
+        principalsOwner: options.principalsOwner,
+        onError: (error) => logFailure(log, 'error', 'socket.error', error),
+      });
+    },
+    startFeed() {
+      feed = startFeedClient({
+        server: { url: enrolment.serverUrl, credential: enrolment.credential },
+        onState: (state) => receiveState(receiving, state),
+        onConnected: report,
+        onContact: () => {
+          basis.noteHeard(nowSeconds());
+          reporter.onContact();
+        },
+        log,
+        ...options.feed,
+      });
+      return feed;
+    },
+  };
+}
