@@ -54,6 +54,9 @@ export async function startLocalSshd(options: LocalSshdOptions): Promise<LocalSs
   const [program = '', ...args] = tied;
   const log = openSync(logFile, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o600);
   const child = spawn(program, args, {
+    // Ctrl-C goes to every process of the terminal's foreground group: a listener that dies of it leaves connections
+    // that are nobody's children, and stop() would not find them.
+    detached: true,
     stdio: ['ignore', log, log],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   });

@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../../src/dev/start-dev.ts';
+import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processesWith, sallyport, start } from './started-program.ts';
 
 const hasSshd = existsSync('/usr/sbin/sshd');
@@ -39,6 +40,14 @@ async function portRow(): Promise<number> {
   }
 }
 
+/** All processes below `pid`, at this moment. */
+function descendants(pid: number): ProcessId[] {
+  const all = readProcesses();
+  const below = (parent: number): ProcessId[] =>
+    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.pid)]);
+  return below(pid);
+}
+
 describe('npm start', () => {
   test.skipIf(!hasSshd)(
     'shows where the console is, who the people are and three commands to try; TERM to npm leaves no process behind',
@@ -62,6 +71,27 @@ describe('npm start', () => {
       // npm may end before the program that it started has: that one ends with its last process.
       while (processesWith(data).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
       expect(processesWith(data)).toEqual([]);
+    },
+  );
+
+  test.skipIf(!hasSshd)(
+    'Ctrl-C ends connections too, though it reaches every process of the terminal',
+    async () => {
+      const port = await portRow();
+      const args = ['dev', '--data', join(folder, 'interrupted'), '--port', String(port)];
+      const dev = start(process.execPath, [sallyport, ...args], {}, { ownGroup: true });
+      await dev.says(/Ctrl-C ends it/);
+      const pid = dev.child.pid ?? 0;
+      const connection = connect({ host: '127.0.0.1', port: port + 2 });
+      await once(connection, 'data');
+      const running = descendants(pid);
+      // Two listeners, and the connection's monitor at least.
+      expect(running.length).toBeGreaterThan(2);
+
+      process.kill(-pid, 'SIGINT');
+      expect(await dev.ended).toBe(0);
+      expect(running.filter(readSameProcess)).toEqual([]);
+      connection.destroy();
     },
   );
 

@@ -19,9 +19,13 @@ export function start(
   program: string,
   args: readonly string[],
   environment: NodeJS.ProcessEnv = {},
+  {
+    ownGroup = false,
+  }: { /** So that a signal can go to all of it, as Ctrl-C does. */ ownGroup?: boolean } = {},
 ): Started {
   const child = spawn(program, [...args], {
     cwd: root,
+    detached: ownGroup,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
