@@ -158,10 +158,10 @@ function commands(
 
 const helpAfter = `
 Examples:
-  sally login                                log in at the local demo, or where you were last
+  sally login                         at the local demo, or where you were last
   sally login --server https://ssh.example.com
-  ssh shop-production--web.sallyport         from then on plain ssh
-  sally explain shop-production--web         why does it not let me in?
+  ssh shop-production--web.sallyport  from then on plain ssh
+  sally explain shop-production--web  why does it not let me in?
   sally admin sessions revoke bob@example.com
 
 Environment:

@@ -29,16 +29,17 @@ export async function adminSessionsList(
   const rows = shown.map((session) => [
     session.id,
     session.account,
-    session.kind,
+    String(session.connections),
     session.mfa ? 'yes' : 'no',
-    fromNow(session.auth_time, now),
     session.ended_at === null
       ? fromNow(session.expires_at, now)
       : `ended (${printable(session.ended_reason ?? '')})`,
-    String(session.connections),
+    fromNow(session.auth_time, now),
+    session.kind,
     printable(session.client_address ?? '-'),
   ]);
-  const head = ['SESSION', 'ACCOUNT', 'KIND', 'MFA', 'LOGIN', 'ENDS', 'SSH', 'FROM'];
+  // What stands to the right is cut first: 80 columns hold the ID, which revoke wants, and how the session stands.
+  const head = ['SESSION', 'ACCOUNT', 'SSH', 'MFA', 'ENDS', 'LOGIN', 'KIND', 'FROM'];
   const [first = '', ...rest] = tableLines(head, rows, environment.isTerminal ? environment.columns : 0);
   terminal.print(terminal.bold(first));
   for (const line of rest) terminal.print(line);

@@ -59,6 +59,9 @@ function report(context: SallyContext, outcome: LoginOutcome): void {
     terminal.print(`Your HOME is ${paths.home}, but ssh reads the config below ${environment.passwdHome}.`);
   }
   terminal.print(`Next: ${terminal.bold(sshCommand(context, host))}`);
+  if (!session.mfa) {
+    terminal.print(`Without a second factor it may refuse you; to ask: sally explain ${firstTarget}`);
+  }
 }
 
 function factorText({ mfa, amr }: LoginOutcome['session']): string {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
@@ -45,7 +45,10 @@ export async function sshConfigUninstall(context: SallyContext): Promise<ExitNam
         : `${paths.userConfig} does not have the line.`,
     );
     for (const path of gone) terminal.print(`Removed ${path}`);
-    terminal.print('You are still logged in, if you were; to end that: sally logout');
+    if (await exists(paths.backup)) {
+      terminal.print(`Left for you: ${paths.backup}, your config before the line first came.`);
+    }
+    if (await exists(paths.session)) terminal.print('You are still logged in; to end that: sally logout');
     return 'done';
   });
 }
@@ -72,4 +75,11 @@ export async function sshConfigShow({ paths, terminal }: SallyContext): Promise<
     terminal.print(text?.trimEnd() ?? '# (missing)');
   }
   return 'done';
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
