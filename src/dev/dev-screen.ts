@@ -39,9 +39,8 @@ export function devScreen(dev: RunningDev, { logFile, isDefault, colors }: DevSc
     ...(dev.people.isNew
       ? []
       : [
-          dim(
-            `  Passwords were shown at the first start. New people: stop, delete ${peopleFile(logFile)}, start.`,
-          ),
+          dim('  Passwords were shown at the first start; they are kept in'),
+          dim(`  ${peopleFile(logFile)}`),
         ]),
     dim('  The login page shows the current one-time codes.'),
     '',
