@@ -73,13 +73,21 @@ registerCompanionCommands(program, {
   },
 });
 
-/** Calls `stop` once, at the first TERM, INT or HUP; a second signal ends the process at once. */
+const sameSignalMilliseconds = 1000;
+
+/**
+ * Calls `stop` once, at the first TERM, INT or HUP; another one ends the process at once, unless it follows
+ * so quickly that it may be the same: a Ctrl-C arrives twice, from the terminal and passed on by npm.
+ */
 function onStop(stop: () => Promise<void>): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (stopping) process.exit(1);
-      stopping = true;
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince > sameSignalMilliseconds) process.exit(1);
+        return;
+      }
+      stoppingSince = performance.now();
       stop().then(
         () => process.exit(0),
         (error) => fail(error),
