@@ -35,7 +35,7 @@ const jump = (...command: string[]) => [
   `${web.targetName}@127.0.0.1:${gateway.port}`,
   ...toHost(...command),
 ];
-const loop = 'while :; do date; sleep 0.2; done';
+const loop = 'while date; do sleep 0.2; done';
 
 function start(person: Person, args: readonly string[]): RunningSsh {
   const running = startSsh(person, args);

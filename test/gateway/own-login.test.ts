@@ -192,7 +192,7 @@ async function openLoop(account: string): Promise<{ person: Person; tree: Proces
     '-p',
     String(ports.host),
     `${login}@127.0.0.1`,
-    'while :; do date; sleep 0.2; done',
+    'while date; do sleep 0.2; done',
   ]);
   await running.waitForOutput(/\d/);
   const report = await authority.waitForReport(({ connections }) =>

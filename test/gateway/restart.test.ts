@@ -40,7 +40,7 @@ async function openLoop(
     '-p',
     String(host.port),
     `${appLogin}@127.0.0.1`,
-    'while :; do date; sleep 0.2; done',
+    'while date; do sleep 0.2; done',
   ]);
   clients.push(running);
   await running.waitForOutput(/\d/);
