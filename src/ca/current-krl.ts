@@ -56,6 +56,7 @@ async function readRevoked(db: Database): Promise<{ krlVersion: bigint; sections
     const { krlVersion } = await readStateVersion(tx);
     const revoked = [...(await canarySerials(tx)), ...(await revokedSerials(tx))];
     const sections = (await userCaKeys(tx)).map(({ id, public_key }) => ({
+      kind: 'certificates' as const,
       caPublicKey: public_key,
       serials: revoked.filter(({ caKeyId }) => caKeyId === id).map(({ serial }) => serial),
     }));

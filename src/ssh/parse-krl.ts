@@ -5,14 +5,7 @@
  * known to be revoked in each section, can tell.
  */
 import { isSallyportError } from '../errors/sallyport-error.ts';
-import {
-  certificateSection,
-  krlFormatVersion,
-  krlMagic,
-  serialBitmap,
-  serialList,
-  serialRange,
-} from './krl.ts';
+import { krlFormatVersion, krlMagic, sectionNumbers, serialBitmap, serialList, serialRange } from './krl.ts';
 import { checkPublicKeyBlob } from './public-key.ts';
 import { holdsSerial, isRevocable, mergeRanges, type SerialRange } from './serial-ranges.ts';
 import { WireReader } from './wire.ts';
@@ -55,7 +48,8 @@ export function parseKrl(bytes: Uint8Array): ParsedKrl {
   const sections = new Map<string, ParsedKrlSection>();
   while (reader.hasMore) {
     const kind = reader.u8();
-    if (kind !== certificateSection) throw reader.error(`has a section (${kind}) that is not understood`);
+    if (kind !== sectionNumbers.certificates)
+      throw reader.error(`has a section (${kind}) that is not understood`);
     const section = readSection(reader.string());
     const ca = section.caPublicKey.toString('hex');
     if (sections.has(ca)) throw reader.error('has two sections for one CA');

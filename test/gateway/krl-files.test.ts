@@ -202,7 +202,9 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
         version: BigInt(state.krl.version),
         generatedAt: 0n,
         comment: '',
-        sections: [{ caPublicKey: authority.userCa.publicKeyBlob, serials: [77n] }],
+        sections: [
+          { kind: 'certificates' as const, caPublicKey: authority.userCa.publicKeyBlob, serials: [77n] },
+        ],
       });
       const signature = await authority.signKrl(state.krl.version, krl);
       return { ...state, krl: { version: state.krl.version, data: krl.toString('base64'), signature } };
@@ -225,6 +227,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
         generatedAt: 0n,
         comment: '',
         sections: [authority.userCa, next].map(({ publicKeyBlob }) => ({
+          kind: 'certificates' as const,
           caPublicKey: publicKeyBlob,
           serials: [1n],
         })),
@@ -243,7 +246,7 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
       version: authority.krlVersion,
       generatedAt: 0n,
       comment: '',
-      sections: [{ caPublicKey: next.publicKeyBlob, serials: [1n] }],
+      sections: [{ kind: 'certificates' as const, caPublicKey: next.publicKeyBlob, serials: [1n] }],
     });
     const alone = async (state: CompanionState, signer: GeneratedKey) => ({
       ...state,

@@ -231,7 +231,9 @@ export class TestAuthority {
       version: this.krlVersion,
       generatedAt: 1_700_000_000n,
       comment: '',
-      sections: [{ caPublicKey: this.userCa.publicKeyBlob, serials: [1n, ...this.revoked] }],
+      sections: [
+        { kind: 'certificates', caPublicKey: this.userCa.publicKeyBlob, serials: [1n, ...this.revoked] },
+      ],
     });
   }
 

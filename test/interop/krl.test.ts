@@ -50,8 +50,8 @@ describeWithSshKeygen('revocation lists and ssh-keygen', () => {
       generatedAt: 1_800_000_000n,
       comment: 'ours',
       sections: [
-        { caPublicKey: ca.blob, serials: members },
-        { caPublicKey: otherCa.blob, serials: [77n] },
+        { kind: 'certificates' as const, caPublicKey: ca.blob, serials: members },
+        { kind: 'certificates' as const, caPublicKey: otherCa.blob, serials: [77n] },
       ],
     });
     const krlFile = folder.write('ours', bytes);
@@ -68,8 +68,8 @@ describeWithSshKeygen('revocation lists and ssh-keygen', () => {
 
   test('a serial counts for its own CA only', () => {
     const sections = [
-      { caPublicKey: ca.blob, serials: [10n] },
-      { caPublicKey: otherCa.blob, serials: [20n] },
+      { kind: 'certificates' as const, caPublicKey: ca.blob, serials: [10n] },
+      { kind: 'certificates' as const, caPublicKey: otherCa.blob, serials: [20n] },
     ];
     const krlFile = folder.write('two', encodeKrl({ version: 1n, generatedAt: 1n, comment: '', sections }));
     const files = [
@@ -83,7 +83,7 @@ describeWithSshKeygen('revocation lists and ssh-keygen', () => {
 
   test('sshd’s limit on bitmaps is never met: 10 % of 100,000 serials are still readable', () => {
     const serials = Array.from({ length: 10_000 }, (_, index) => BigInt(index * 10 + 1));
-    const sections = [{ caPublicKey: ca.blob, serials }];
+    const sections = [{ kind: 'certificates' as const, caPublicKey: ca.blob, serials }];
     const krlFile = folder.write('many', encodeKrl({ version: 1n, generatedAt: 1n, comment: '', sections }));
     expect(revokedBySshKeygen(krlFile, [certificateWith(99_991n), certificateWith(99_992n)])).toEqual([
       true,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
-import { certificateSection, type Krl, serialBitmap, serialList, serialRange } from '../../src/ssh/krl.ts';
+import { type Krl, sectionNumbers, serialBitmap, serialList, serialRange } from '../../src/ssh/krl.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { codeOf } from './refusal.ts';
@@ -14,14 +14,14 @@ function krlOf(...serials: bigint[]): Krl {
     version: 7n,
     generatedAt: 1_800_000_000n,
     comment: 'test',
-    sections: [{ caPublicKey: ca.blob, serials }],
+    sections: [{ kind: 'certificates' as const, caPublicKey: ca.blob, serials }],
   };
 }
 
 /** A list with one section whose content nobody checked. */
 function rawKrl(
   subsections: readonly (readonly [kind: number, data: Uint8Array])[],
-  kind = certificateSection,
+  kind: number = sectionNumbers.certificates,
 ): Buffer {
   const section = new WireWriter().string(ca.blob).string('');
   for (const [subsection, data] of subsections) section.u8(subsection).string(data);
@@ -75,6 +75,7 @@ describe('encoding', () => {
   test('takes whole ranges, up to the largest serial', () => {
     const sections = [
       {
+        kind: 'certificates' as const,
         caPublicKey: ca.blob,
         serials: [5n],
         ranges: [
@@ -97,8 +98,8 @@ describe('encoding', () => {
 
   test('a serial is revoked for its own CA only', () => {
     const sections = [
-      { caPublicKey: ca.blob, serials: [1n] },
-      { caPublicKey: otherCa.blob, serials: [2n] },
+      { kind: 'certificates' as const, caPublicKey: ca.blob, serials: [1n] },
+      { kind: 'certificates' as const, caPublicKey: otherCa.blob, serials: [2n] },
     ];
     const krl = parseKrl(encodeKrl({ ...krlOf(), sections }));
     const answers = [ca, otherCa, keyFromByte(4)].map(({ blob }) => [
@@ -120,7 +121,17 @@ describe('encoding', () => {
     ['two sections for one CA', { ...krlOf(), sections: [...krlOf(1n).sections, ...krlOf(2n).sections] }],
     [
       'a range that runs backwards',
-      { ...krlOf(), sections: [{ caPublicKey: ca.blob, serials: [], ranges: [{ from: 2n, to: 1n }] }] },
+      {
+        ...krlOf(),
+        sections: [
+          {
+            kind: 'certificates' as const,
+            caPublicKey: ca.blob,
+            serials: [],
+            ranges: [{ from: 2n, to: 1n }],
+          },
+        ],
+      },
     ],
     ['a line end in its comment', { ...krlOf(1n), comment: 'a\nb' }],
   ])('refuses %s', (_, krl) => {
@@ -175,7 +186,7 @@ describe('parsing', () => {
     const section = new WireWriter().string('').string('').u8(serialList).string(u64s(1n)).bytes();
     const bytes = Buffer.concat([
       header({}),
-      new WireWriter().u8(certificateSection).string(section).bytes(),
+      new WireWriter().u8(sectionNumbers.certificates).string(section).bytes(),
     ]);
     expect(codeOf(() => parseKrl(bytes))).toBe('krl_malformed');
   });
