@@ -15,22 +15,37 @@ export interface Account {
 
 /** @throws not_found */
 export async function loadAccount(db: Database, accountId: string): Promise<Account> {
-  const row = await accountQuery(db)
+  const account = (await loadAccounts(db, [accountId])).get(accountId);
+  if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
+  return account;
+}
+
+/** Those of the accounts that there are, by id. */
+export async function loadAccounts(
+  db: Database,
+  accountIds: readonly string[],
+): Promise<ReadonlyMap<string, Account>> {
+  const rows = await accountQuery(db)
     .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
-    .select(['organizations.slug', 'organizations.ssh_enabled', 'organizations.mfa_max_age_seconds'])
-    .where('accounts.id', '=', accountId)
-    .executeTakeFirst();
-  if (row === undefined) throw new SallyportError('not_found', 'There is no such account.');
-  return {
-    id: accountId,
-    facts: accountFacts(row, row.slug),
-    organizationId: row.organization_id,
-    organization: {
-      slug: row.slug,
-      sshEnabled: row.ssh_enabled,
-      mfaMaxAgeSeconds: row.mfa_max_age_seconds,
-    },
-  };
+    .select(['accounts.id', 'organizations.slug', 'organizations.ssh_enabled'])
+    .select('organizations.mfa_max_age_seconds')
+    .where('accounts.id', '=', sql<string>`any(${accountIds}::uuid[])`)
+    .execute();
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      {
+        id: row.id,
+        facts: accountFacts(row, row.slug),
+        organizationId: row.organization_id,
+        organization: {
+          slug: row.slug,
+          sshEnabled: row.ssh_enabled,
+          mfaMaxAgeSeconds: row.mfa_max_age_seconds,
+        },
+      },
+    ]),
+  );
 }
 
 /** Everybody of one organization, by name: what its gateways decide with. */

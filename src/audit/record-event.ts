@@ -6,14 +6,22 @@ import type { AuditEvent } from './events.ts';
  * is recorded in a transaction of its own, since the refused one is rolled back.
  */
 export async function recordEvent(tx: Tx, event: AuditEvent): Promise<void> {
+  await recordEvents(tx, [event]);
+}
+
+/** Appends events in their order, with one statement. */
+export async function recordEvents(tx: Tx, events: readonly AuditEvent[]): Promise<void> {
+  if (events.length === 0) return;
   await tx
     .insertInto('audit_events')
-    .values({
-      event: event.event,
-      organization_id: event.organizationId ?? null,
-      account_id: event.accountId ?? null,
-      session_id: event.sessionId ?? null,
-      facts: JSON.stringify(event.facts),
-    })
+    .values(
+      events.map((event) => ({
+        event: event.event,
+        organization_id: event.organizationId ?? null,
+        account_id: event.accountId ?? null,
+        session_id: event.sessionId ?? null,
+        facts: JSON.stringify(event.facts),
+      })),
+    )
     .execute();
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
 import { isUuid } from '../database/uuid.ts';
 import { type Session, sessionColumns, sessionEnded, sessionOf } from './session.ts';
@@ -19,6 +20,38 @@ export async function lockLiveSession(
   if (!isUuid(sessionId)) throw sessionEnded();
   const query = tx.selectFrom('login_sessions').select(sessionColumns).where('id', '=', sessionId);
   const row = await (lock === 'share' ? query.forNoKeyUpdate() : query.forUpdate()).executeTakeFirst();
-  if (row === undefined || row.ended_at !== null || row.expires_at <= now) throw sessionEnded();
+  if (row === undefined || !isLive(row, now)) throw sessionEnded();
   return sessionOf(row);
+}
+
+function isLive(row: { ended_at: Date | null; expires_at: Date }, now: Date): boolean {
+  return row.ended_at === null && row.expires_at > now;
+}
+
+/** A session that was locked and is live; ended, expired or unknown; or held by somebody else just now. */
+export type LockedSession = Session | 'ended' | 'held';
+
+/**
+ * Locks many sessions as lockLiveSession() does with 'share', in one statement. Those that somebody else holds are
+ * passed over unless it may wait: whoever has locked many must not keep all of them locked while it waits for one.
+ */
+export async function lockLiveSessions(
+  tx: Tx,
+  sessionIds: readonly string[],
+  { mayWait }: { readonly mayWait: boolean },
+  now: Date,
+): Promise<ReadonlyMap<string, LockedSession>> {
+  const locked = new Map<string, LockedSession>();
+  for (const id of sessionIds) locked.set(id, mayWait || !isUuid(id) ? 'ended' : 'held');
+  const query = tx
+    .selectFrom('login_sessions')
+    .select(sessionColumns)
+    .where('id', '=', sql<string>`any(${sessionIds.filter(isUuid)}::uuid[])`)
+    // Where it waits, everybody waits in the same order: two of these can't wait for each other.
+    .orderBy('id')
+    .forNoKeyUpdate();
+  for (const row of await (mayWait ? query : query.skipLocked()).execute()) {
+    locked.set(row.id, isLive(row, now) ? sessionOf(row) : 'ended');
+  }
+  return locked;
 }
