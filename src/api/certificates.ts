@@ -1,6 +1,6 @@
 /** POST /v1/certificates/challenge and POST /v1/certificates: what `sally` asks for and gets. */
 import { z } from 'zod';
-import { accountName, keyLine, uint64, unixSeconds } from './common.ts';
+import { accountName, keyLine, sshsig, uint64, unixSeconds } from './common.ts';
 
 /** A nonce to sign with the new SSH key, so that nobody certifies a key that they do not hold. */
 export const possessionChallenge = z.strictObject({
@@ -18,7 +18,7 @@ export const certificateRequest = z.strictObject({
   possession: z.strictObject({
     challenge: z.string().min(32).max(128),
     /** Armored SSHSIG over possessionMessage(session id, challenge). */
-    signature: z.string().min(64).max(4096),
+    signature: sshsig,
   }),
 });
 

@@ -19,6 +19,8 @@ export const targetName = z
 export const port = z.int().min(1).max(65535);
 /** One line of text from a key file. */
 export const keyLine = z.string().min(1).max(16_384);
+/** An armored SSHSIG (OpenSSH PROTOCOL.sshsig); one by the longest RSA key takes 6,000 characters. */
+export const sshsig = z.string().min(64).max(8192);
 /** A machine's address: a host name or an IP address, nothing that ssh_config would read as more. */
 export const address = z
   .string()

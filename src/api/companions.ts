@@ -12,6 +12,7 @@ import {
   login,
   port,
   slug,
+  sshsig,
   targetName,
   uint64,
   unixSeconds,
@@ -23,7 +24,7 @@ export const enrolmentRequest = z.strictObject({
   /** The machine's SSH host key, an authorized_keys line. */
   host_public_key: keyLine,
   /** Armored SSHSIG by the host key over enrolmentMessage(token), namespace `enrol@DOMAIN`. */
-  signature: z.string().min(64).max(4096),
+  signature: sshsig,
 });
 
 export const enrolmentReply = z.strictObject({

@@ -2,11 +2,11 @@
  * One renewal, in steps of which every one leaves a working state behind, however the process ends after it. The caller
  * holds the state lock.
  */
-import { sign } from 'node:crypto';
 import { certificateReply, possessionChallenge, possessionMessage } from '../api/certificates.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
 import { publicKeyLine } from '../ssh/public-key.ts';
+import { signWithKey } from '../ssh/signature.ts';
 import { signSshsig } from '../ssh/sshsig.ts';
 import { verifyCertificate } from '../ssh/verify-certificate.ts';
 import { callApi, refreshSession } from './api-client.ts';
@@ -92,13 +92,13 @@ async function askForCertificate(
     // The server says its namespace, but never that of another purpose (PROTOCOL.sshsig).
     namespace: possessionNamespace(namespace),
     publicKeyBlob,
-    sign: (bytes) => sign(null, bytes, privateKey),
+    sign: (bytes) => signWithKey(privateKey, bytes),
   });
   const reply = await callApi(context, session, {
     method: 'POST',
     path: '/v1/certificates',
     body: {
-      public_key: publicKeyLine({ type: 'ssh-ed25519', blob: publicKeyBlob }),
+      public_key: publicKeyLine({ blob: publicKeyBlob }),
       request_id: request.id,
       possession: { challenge, signature },
     },

@@ -99,7 +99,7 @@ function readJson<Schema extends z.ZodType>(
 ): z.infer<Schema> | undefined {
   const found = extensions.find((extension) => extension.name === name);
   if (found === undefined) return undefined;
-  const parsed = schema.safeParse(parseJson(found.value));
+  const parsed = schema.safeParse(parseJson(found.value ?? ''));
   if (!parsed.success) throw refused(`has an extension ${name} that can't be read`);
   return parsed.data;
 }

@@ -1,19 +1,54 @@
 /**
- * OpenSSH certificates (PROTOCOL.certkeys), for Ed25519 subjects and Ed25519 CAs. The files beside this one encode,
- * parse and verify them, and lint the bytes that are about to be signed.
+ * OpenSSH certificates (OpenSSH PROTOCOL.certkeys and PROTOCOL.u2f). The files beside this one encode, parse and verify
+ * them, and lint the bytes that are about to be signed.
  */
-export const certificateType = 'ssh-ed25519-cert-v01@openssh.com';
+import type { PublicKeyType } from './key-types.ts';
+
+export type CertificateType =
+  | 'ssh-ed25519-cert-v01@openssh.com'
+  | 'ecdsa-sha2-nistp256-cert-v01@openssh.com'
+  | 'ecdsa-sha2-nistp384-cert-v01@openssh.com'
+  | 'ecdsa-sha2-nistp521-cert-v01@openssh.com'
+  | 'ssh-rsa-cert-v01@openssh.com'
+  | 'sk-ssh-ed25519-cert-v01@openssh.com'
+  | 'sk-ecdsa-sha2-nistp256-cert-v01@openssh.com';
+
+const certificateTypes: Readonly<Record<PublicKeyType, CertificateType>> = {
+  'ssh-ed25519': 'ssh-ed25519-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp256': 'ecdsa-sha2-nistp256-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp384': 'ecdsa-sha2-nistp384-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp521': 'ecdsa-sha2-nistp521-cert-v01@openssh.com',
+  'ssh-rsa': 'ssh-rsa-cert-v01@openssh.com',
+  'sk-ssh-ed25519@openssh.com': 'sk-ssh-ed25519-cert-v01@openssh.com',
+  'sk-ecdsa-sha2-nistp256@openssh.com': 'sk-ecdsa-sha2-nistp256-cert-v01@openssh.com',
+};
+
+const subjectTypes: ReadonlyMap<string, PublicKeyType> = new Map(
+  Object.entries(certificateTypes).map(([keyType, type]) => [type, keyType as PublicKeyType]),
+);
+
+/** What a certificate for a key of this type is called. */
+export function certificateTypeOf(keyType: PublicKeyType): CertificateType {
+  return certificateTypes[keyType];
+}
+
+/** The type of the key that a certificate of this type is for; undefined for a type that is not known here. */
+export function subjectTypeOf(certificateType: string): PublicKeyType | undefined {
+  return subjectTypes.get(certificateType);
+}
 
 export type CertificateKind = 'user' | 'host';
 
 /** SSH_CERT_TYPE_USER and SSH_CERT_TYPE_HOST. */
 export const kindNumbers: Readonly<Record<CertificateKind, number>> = { user: 1, host: 2 };
 
-/** A critical option or an extension. An empty value makes a flag: no data at all. */
-export interface CertificateOption {
-  readonly name: string;
-  readonly value: string;
-}
+/**
+ * A critical option or an extension. With a `value` it is printable text, which the format packs once more, or '' for a
+ * flag, which has no data at all. What is neither, in an option that OpenSSH does not know, is kept as `data`.
+ */
+export type CertificateOption =
+  | { readonly name: string; readonly value: string; readonly data?: never }
+  | { readonly name: string; readonly data: Buffer; readonly value?: never };
 
 export interface CertificateFields {
   readonly kind: CertificateKind;
@@ -35,10 +70,10 @@ export interface CertificateFields {
 }
 
 export interface Certificate extends CertificateFields {
-  readonly type: typeof certificateType;
+  readonly type: CertificateType;
   /** Everything before the signature: what the CA signs. */
   readonly toBeSigned: Buffer;
-  /** The 64 bytes of the Ed25519 signature. */
+  /** The SSH signature blob. */
   readonly signature: Buffer;
   readonly blob: Buffer;
 }
@@ -53,8 +88,8 @@ export const tooManyPrincipals =
   `it would hold more than ${mostPrincipalsIssued} principals. Ask for fewer roles, or for a certificate that is ` +
   'narrowed to one environment';
 
-/** At most so many principals are read, as in OpenSSH (SSHKEY_CERT_MAX_PRINCIPALS). */
-export const mostPrincipalsParsed = 256;
+/** At most so many principals fit in a certificate that OpenSSH reads (SSHKEY_CERT_MAX_PRINCIPALS). */
+export const mostPrincipals = 256;
 
 /** From here on a time is not a date but "forever": OpenSSH writes 2^64 - 1, other software 2^63 - 1. */
 export const forever = 2n ** 63n - 1n;

@@ -1,21 +1,30 @@
 /**
- * Writes certificates. The encoder cannot express what must never be issued: an empty principal list, serial 0, an
- * endless life. It writes the only canonical form of its fields, so that equal fields give equal bytes.
+ * Writes certificates, for every type of key by every type of CA. The encoder cannot express what must never be issued:
+ * an empty principal list, serial 0, an endless life, a certificate as CA, control characters. It writes the only
+ * canonical form of its fields, so that equal fields give equal bytes.
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
 import {
   type CertificateFields,
   type CertificateOption,
-  certificateType,
+  certificateTypeOf,
   forever,
   kindNumbers,
-  mostPrincipalsIssued,
+  mostPrincipals,
   nonceLength,
-  tooManyPrincipals,
 } from './certificate.ts';
-import { acceptedKeyType } from './key-types.ts';
+import {
+  fitsOpenssh,
+  isKnownOption,
+  isPrintable,
+  type OptionList,
+  packOptionData,
+  unpackOption,
+} from './certificate-options.ts';
+import { isSecurityKey } from './key-types.ts';
 import { isKeyId, isPrincipal } from './names.ts';
-import { checkPublicKeyBlob, ed25519RawKey, publicKeyLine } from './public-key.ts';
+import { checkPublicKeyBlob, partsOf, publicKeyLine } from './public-key.ts';
+import { signatureAlgorithmInside } from './signature.ts';
 import { WireWriter } from './wire.ts';
 
 const largestU64 = 2n ** 64n - 1n;
@@ -31,15 +40,21 @@ const requirements: readonly [holds: (fields: CertificateFields) => boolean, pro
     'it needs a principal: without any, old sshd lets it be everybody',
   ],
   [({ principals }) => principals.every(isPrincipal), 'a principal is not a valid name'],
-  [({ principals }) => new Set(principals).size <= mostPrincipalsIssued, tooManyPrincipals],
+  [
+    ({ principals }) => new Set(principals).size <= mostPrincipals,
+    `it would hold more than ${mostPrincipals} principals, which OpenSSH does not read`,
+  ],
   [({ validAfter }) => validAfter >= 0n, 'its validity must not start before 1970'],
   [({ validBefore }) => validBefore < forever, 'it must not be valid forever'],
   [({ validAfter, validBefore }) => validAfter < validBefore, 'its validity must start before it ends'],
   [
-    ({ criticalOptions }) => criticalOptions.every(isPlain),
-    'a critical option is empty or has control characters',
+    ({ criticalOptions }) => criticalOptions.every((option) => isExpressible('critical', option)),
+    'a critical option has no good name, control characters, or a value that OpenSSH does not take',
   ],
-  [({ extensions }) => extensions.every(isPlain), 'an extension is empty or has control characters'],
+  [
+    ({ extensions }) => extensions.every((option) => isExpressible('extension', option)),
+    'an extension has no good name, control characters, or a value that OpenSSH does not take',
+  ],
   [({ criticalOptions }) => haveUniqueNames(criticalOptions), 'a critical option is given twice'],
   [({ extensions }) => haveUniqueNames(extensions), 'an extension is given twice'],
 ];
@@ -51,15 +66,16 @@ const requirements: readonly [holds: (fields: CertificateFields) => boolean, pro
  */
 export function encodeToBeSigned(fields: CertificateFields): Buffer {
   for (const [holds, problem] of requirements) {
-    if (!holds(fields)) {
-      throw new SallyportError('certificate_refused', `The certificate was not made: ${problem}.`);
-    }
+    if (!holds(fields)) throw refused(problem);
   }
   checkPublicKeyBlob(fields.caPublicKey);
-  return new WireWriter()
-    .string(certificateType)
-    .string(fields.nonce)
-    .string(ed25519RawKey(fields.publicKey))
+  const subjectType = checkPublicKeyBlob(fields.publicKey);
+  if (fields.criticalOptions.some(({ name }) => name === 'verify-required') && !isSecurityKey(subjectType)) {
+    throw refused('verify-required says nothing of a key that is not a security key');
+  }
+  const writer = new WireWriter().string(certificateTypeOf(subjectType)).string(fields.nonce);
+  for (const part of partsOf(fields.publicKey)) writer.string(part);
+  return writer
     .u64(fields.serial)
     .u32(kindNumbers[fields.kind])
     .string(fields.keyId)
@@ -73,21 +89,15 @@ export function encodeToBeSigned(fields: CertificateFields): Buffer {
     .bytes();
 }
 
-/** The whole certificate: the signed bytes and the CA's raw Ed25519 signature. @throws signature_invalid */
+/** The whole certificate: the signed bytes and the CA's signature blob, which is not compared with them. @throws signature_invalid */
 export function assembleCertificate(toBeSigned: Buffer, signature: Buffer): Buffer {
-  if (signature.length !== 64) {
-    throw new SallyportError(
-      'signature_invalid',
-      'An Ed25519 signature is 64 bytes long; the signer gave another length.',
-    );
-  }
-  const signatureBlob = new WireWriter().string(acceptedKeyType).string(signature).bytes();
-  return new WireWriter().raw(toBeSigned).string(signatureBlob).bytes();
+  signatureAlgorithmInside(signature);
+  return new WireWriter().raw(toBeSigned).string(signature).bytes();
 }
 
 /** The line of a -cert.pub file, without a line end. */
 export function certificateLine(blob: Uint8Array, comment = ''): string {
-  return publicKeyLine({ type: certificateType, blob, comment });
+  return publicKeyLine({ blob, comment });
 }
 
 function encodePrincipals(principals: readonly string[]): Buffer {
@@ -98,9 +108,7 @@ function encodePrincipals(principals: readonly string[]): Buffer {
 
 function encodeOptions(options: readonly CertificateOption[]): Buffer {
   const writer = new WireWriter();
-  for (const { name, value } of options.toSorted(byName)) {
-    writer.string(name).string(value === '' ? '' : new WireWriter().string(value).bytes());
-  }
+  for (const option of options.toSorted(byName)) writer.string(option.name).string(packOptionData(option));
   return writer.bytes();
 }
 
@@ -112,6 +120,14 @@ function haveUniqueNames(options: readonly CertificateOption[]): boolean {
   return new Set(options.map(({ name }) => name)).size === options.length;
 }
 
-function isPlain({ name, value }: CertificateOption): boolean {
-  return /^[!-~]+$/.test(name) && !/\p{C}/u.test(value);
+/** Only what the parser gives back as it was: `data` must be needed, and only OpenSSH's unknown options have any. */
+function isExpressible(list: OptionList, option: CertificateOption): boolean {
+  const { name, value, data } = option;
+  if (!/^[!-~]+$/.test(name)) return false;
+  if (data !== undefined) return !isKnownOption(list, name) && unpackOption(name, data).data !== undefined;
+  return isPrintable(value) && fitsOpenssh(list, option);
+}
+
+function refused(problem: string): SallyportError {
+  return new SallyportError('certificate_refused', `The certificate was not made: ${problem}.`);
 }

@@ -5,17 +5,26 @@
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
 import {
-  certificateType,
   forever,
   kindNumbers,
   mostPrincipalsIssued,
   nonceLength,
+  subjectTypeOf,
   tooManyPrincipals,
 } from './certificate.ts';
-import { canaryPrincipal, isHostName, isKeyId, isRolePrincipal, mfaPrefix, splitKeyId } from './names.ts';
-import { checkPublicKeyBlob, ed25519PublicKeyBlob } from './public-key.ts';
+import { isSecurityKey, keyTypes, type PublicKeyType } from './key-types.ts';
+import {
+  canaryPrincipal,
+  isHopPrincipal,
+  isHostName,
+  isKeyId,
+  isRolePrincipal,
+  mfaPrefix,
+  splitKeyId,
+} from './names.ts';
+import { checkPublicKeyBlob } from './public-key.ts';
 import { parseSourceAddresses } from './source-address.ts';
-import { WireReader } from './wire.ts';
+import { WireReader, WireWriter } from './wire.ts';
 
 export interface LintRules {
   /** Unix seconds at which the certificate was decided. */
@@ -36,13 +45,37 @@ export function lintHostCertificate(toBeSigned: Buffer, rules: LintRules): void 
   lint(toBeSigned, rules, [...commonRequirements, ...hostRequirements]);
 }
 
+export interface HopRules extends LintRules {
+  /** The gateway's address, as the `source-address` option spells it. */
+  readonly sourceAddress: string;
+}
+
+/** Seconds from `now` to the end of a hop certificate at most, whatever the rules say. */
+export const longestHopLife = 60n;
+
+/**
+ * Throws unless the bytes may become a hop certificate: for one host, from one address, for a minute.
+ * @throws certificate_refused; for keys as checkPublicKeyBlob()
+ */
+export function lintHopCertificate(toBeSigned: Buffer, rules: HopRules): void {
+  const maxLifetime = rules.maxLifetime < longestHopLife ? rules.maxLifetime : longestHopLife;
+  const isFromTheGateway = ({ criticalOptions }: Reading) =>
+    criticalOptions.length === 1 &&
+    criticalOptions.every((option) => isOneAddress(option, rules.sourceAddress));
+  lint(toBeSigned, { ...rules, maxLifetime }, [
+    ...commonRequirements,
+    ...hopRequirements,
+    [isFromTheGateway, 'its only critical option must be source-address with the address of the gateway'],
+  ]);
+}
+
 interface Option {
   readonly name: string;
   readonly data: Buffer;
 }
 
 interface Reading {
-  readonly type: string;
+  readonly subjectType: PublicKeyType;
   readonly nonce: Buffer;
   readonly subject: Buffer;
   readonly serial: bigint;
@@ -60,7 +93,6 @@ interface Reading {
 type Requirement = readonly [holds: (reading: Reading, rules: LintRules) => boolean, problem: string];
 
 const commonRequirements: readonly Requirement[] = [
-  [({ type }) => type === certificateType, 'its type is not the one that is issued'],
   [({ nonce }) => nonce.length === nonceLength, 'its nonce is not 32 bytes'],
   [({ subject, ca }) => !subject.equals(ca), 'its subject is the key of the CA itself'],
   [({ serial }) => serial !== 0n, 'its serial is 0'],
@@ -98,7 +130,11 @@ const userRequirements: readonly Requirement[] = [
     (reading) => isCanary(reading) || reading.principals.every((name) => belongsTo(reading.keyId, name)),
     'a principal is neither the account of its key ID nor a role',
   ],
-  [({ criticalOptions }) => criticalOptions.every(isKnownCriticalOption), 'a critical option is not allowed'],
+  [
+    ({ criticalOptions, subjectType }) =>
+      criticalOptions.every((option) => isKnownCriticalOption(option, subjectType)),
+    'a critical option is not allowed',
+  ],
   [({ extensions }) => extensions.every(isKnownExtension), 'an extension is not allowed'],
 ];
 
@@ -112,12 +148,24 @@ const hostRequirements: readonly Requirement[] = [
   ],
 ];
 
+const hopRequirements: readonly Requirement[] = [
+  [({ kind }) => kind === kindNumbers.user, 'it is not a user certificate'],
+  [({ validBefore }, { now }) => validBefore > now, 'it has expired'],
+  [({ keyId }) => splitKeyId(keyId) !== undefined, 'its key ID is not <account>/<session id>'],
+  [
+    ({ principals: [first = '', ...more] }) => more.length === 0 && isHopPrincipal(first),
+    'its principal is not that of exactly one host',
+  ],
+  [({ extensions }) => extensions.every(isHopExtension), 'an extension is not allowed'],
+];
+
 /**
- * Data of the critical options that may leave. `verify-required` is missing on purpose: sshd ignores it on a key that
- * is not a security key, and only Ed25519 subjects are issued. So is `force-command`: nothing here decides one.
+ * Content of the critical options that may leave. `force-command` is missing: nothing here decides one. sshd ignores
+ * `verify-required` on a key that is not a security key, so there it would only look like protection.
  */
-const criticalOptionData: ReadonlyMap<string, (data: Buffer) => boolean> = new Map([
+const criticalOptions: ReadonlyMap<string, (data: Buffer, subjectType: PublicKeyType) => boolean> = new Map([
   ['source-address', (data: Buffer) => parseSourceAddresses(unpack(data)).length > 0],
+  ['verify-required', (data: Buffer, type: PublicKeyType) => data.length === 0 && isSecurityKey(type)],
 ]);
 
 const flagExtensions: ReadonlySet<string> = new Set([
@@ -137,10 +185,12 @@ function lint(toBeSigned: Buffer, rules: LintRules, requirements: readonly Requi
 
 function read(toBeSigned: Buffer): Reading {
   const reader = readerOf(toBeSigned);
+  const subjectType = subjectTypeOf(reader.text());
+  if (subjectType === undefined) throw refused('its type is not one that is issued');
   const reading = {
-    type: reader.text(),
+    subjectType,
     nonce: reader.string(),
-    subject: ed25519PublicKeyBlob(reader.string()),
+    subject: readSubject(reader, subjectType),
     serial: reader.u64(),
     kind: reader.u32(),
     keyId: reader.text(),
@@ -155,6 +205,13 @@ function read(toBeSigned: Buffer): Reading {
   reader.done();
   checkPublicKeyBlob(reading.ca);
   return reading;
+}
+
+function readSubject(reader: WireReader, type: PublicKeyType): Buffer {
+  const parts = Array.from({ length: keyTypes[type].parts }, () => reader.string());
+  const blob = parts.reduce((writer, part) => writer.string(part), new WireWriter().string(type)).bytes();
+  checkPublicKeyBlob(blob);
+  return blob;
 }
 
 function readAll<Item>(packed: Buffer, readItem: (list: WireReader) => Item): Item[] {
@@ -197,8 +254,21 @@ function belongsTo(keyId: string, principal: string): boolean {
   return name === splitKeyId(keyId)?.account || isRolePrincipal(name);
 }
 
-function isKnownCriticalOption({ name, data }: Option): boolean {
-  return criticalOptionData.get(name)?.(data) ?? false;
+function isKnownCriticalOption({ name, data }: Option, subjectType: PublicKeyType): boolean {
+  return criticalOptions.get(name)?.(data, subjectType) ?? false;
+}
+
+/** A list of one address, no network, and the one that is expected. */
+function isOneAddress({ name, data }: Option, address: string): boolean {
+  if (name !== 'source-address' || /[,/]/.test(address)) return false;
+  const list = unpack(data);
+  return parseSourceAddresses(list).length === 1 && list === address;
+}
+
+/** A terminal and what the person's own certificate says; forwarding stays on the gateway. */
+function isHopExtension(option: Option): boolean {
+  const { name } = option;
+  return (name === 'permit-pty' || name.startsWith('claims@')) && isKnownExtension(option);
 }
 
 /** A flag of sshd without data, or one of ours, `mfa@DOMAIN` or `claims@DOMAIN`, with printable ASCII. */

@@ -20,6 +20,9 @@ export const canaryPrincipal = 'canary:never';
 /** Before an account's or a role's principal: this certificate's session had MFA that its organization accepts. */
 export const mfaPrefix = 'mfa:';
 
+/** Before a host's name in the only principal of a hop certificate. */
+const hopPrefix = 'hop:';
+
 export interface KeyIdParts {
   readonly account: string;
   readonly sessionId: string;
@@ -62,6 +65,21 @@ export function isTargetName(text: string): boolean {
 export function isRolePrincipal(text: string): boolean {
   const [word, ...slugs] = text.split(':');
   return word === 'role' && slugs.length === 4 && slugs.every(isSlug) && isPrincipal(text);
+}
+
+/** `hop:<host id>`, the host's slug: the only principal of a hop certificate. */
+export function isHopPrincipal(text: string): boolean {
+  return text.startsWith(hopPrefix) && isSlug(text.slice(hopPrefix.length));
+}
+
+/** @throws name_refused */
+export function hopPrincipal(hostId: string): string {
+  const principal = `${hopPrefix}${hostId}`;
+  if (isHopPrincipal(principal)) return principal;
+  throw new SallyportError(
+    'name_refused',
+    'A host id must be at most 40 characters of a-z 0-9 and - between them.',
+  );
 }
 
 /**

@@ -4,7 +4,6 @@
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { acceptedKeyType } from './key-types.ts';
 import { armor } from './pem.ts';
 import { ed25519PublicKeyBlob } from './public-key.ts';
 import { WireWriter } from './wire.ts';
@@ -41,7 +40,7 @@ export function encodeOpensshPrivateKey(key: { seed: Buffer; publicKey: Buffer; 
   const secret = new WireWriter()
     .u32(checkNumber)
     .u32(checkNumber)
-    .string(acceptedKeyType)
+    .string('ssh-ed25519')
     .string(publicKey)
     .string(Buffer.concat([seed, publicKey]))
     .string(comment)

@@ -1,14 +1,15 @@
 /**
  * Public keys: the line of an authorized_keys file (sshd(8), "AUTHORIZED_KEYS FILE FORMAT") and the blob inside it
- * (RFC 4253 section 6.6, RFC 8709 section 4). Refusals never repeat what was sent: it may be a private key.
+ * (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4, OpenSSH PROTOCOL.u2f). Refusals never repeat what
+ * was sent: it may be a private key.
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { decodeBase64 } from './base64.ts';
-import { acceptedKeyType, keyTypes, makeAKey } from './key-types.ts';
+import { type EllipticCurve, ellipticCurves } from './elliptic-curves.ts';
+import { inspectionOf, makeAKey } from './inspect-key.ts';
+import { isPublicKeyType, type PublicKeyType } from './key-types.ts';
 import { WireReader, WireWriter } from './wire.ts';
-
-export type PublicKeyType = typeof acceptedKeyType;
 
 export interface PublicKey {
   readonly type: PublicKeyType;
@@ -61,18 +62,22 @@ export function parsePublicKeyLine(line: string): PublicKey {
   const blob = decodeBase64(base64);
   if (blob === undefined || blob.length === 0) throw malformed('is not "type base64 comment".');
 
-  const innerType = new WireReader(blob, 'key_malformed', 'public key').text();
+  const innerType = readerOf(blob).text();
   if (innerType !== type && !isCertificateType(innerType)) {
     throw malformed('names one type on the line and another inside.');
   }
   return { type: checkPublicKeyBlob(blob), blob, comment: commentWords.join(' ') };
 }
 
-/** "type base64 [comment]", without a line end. @throws key_malformed if the comment would not stay on the line */
-export function publicKeyLine(key: { type: string; blob: Uint8Array; comment?: string }): string {
+/**
+ * "type base64 [comment]", without a line end; the type is read from the blob where none is given.
+ * @throws key_malformed if the comment would not stay on the line
+ */
+export function publicKeyLine(key: { type?: string; blob: Uint8Array; comment?: string }): string {
   if (/\p{C}/u.test(key.comment ?? ''))
     throw malformed('has control or invisible characters in its comment.');
-  const words = [key.type, Buffer.from(key.blob).toString('base64'), key.comment ?? ''];
+  const type = key.type ?? readerOf(key.blob).text();
+  const words = [type, Buffer.from(key.blob).toString('base64'), key.comment ?? ''];
   return words.join(' ').trimEnd();
 }
 
@@ -81,7 +86,7 @@ export function publicKeyLine(key: { type: string; blob: Uint8Array; comment?: s
  * @throws key_malformed, key_weak, key_type_refused, key_is_certificate
  */
 export function checkPublicKeyBlob(blob: Uint8Array): PublicKeyType {
-  const reader = new WireReader(blob, 'key_malformed', 'public key');
+  const reader = readerOf(blob);
   const type = reader.text();
   if (isCertificateType(type)) {
     throw new SallyportError(
@@ -89,35 +94,67 @@ export function checkPublicKeyBlob(blob: Uint8Array): PublicKeyType {
       'This is a certificate, and a public key is needed. Send the .pub file whose name does not end in -cert.pub.',
     );
   }
-  const inspect = keyTypes.get(type);
+  const inspect = inspectionOf(type);
   if (inspect === undefined) {
     throw new SallyportError('key_type_refused', `The type of this key is not known here. ${makeAKey}`);
   }
   const reason = inspect(reader);
   reader.done();
   if (reason !== undefined) throw reason;
-  return acceptedKeyType;
+  if (!isPublicKeyType(type)) throw new Error(`${type} is inspected but not accepted`);
+  return type;
 }
 
 /** The blob of an Ed25519 key of 32 bytes. @throws as checkPublicKeyBlob() */
 export function ed25519PublicKeyBlob(raw: Uint8Array): Buffer {
-  const blob = new WireWriter().string(acceptedKeyType).string(raw).bytes();
-  checkPublicKeyBlob(blob);
-  return blob;
+  return blobOf('ssh-ed25519', raw);
 }
 
-/** The 32 bytes of the Ed25519 key in a blob. @throws as checkPublicKeyBlob() */
+/** The 32 bytes of the Ed25519 key in a blob. @throws as checkPublicKeyBlob(), key_type_refused for other types */
 export function ed25519RawKey(blob: Uint8Array): Buffer {
-  checkPublicKeyBlob(blob);
-  const reader = new WireReader(blob, 'key_malformed', 'public key');
-  reader.string();
-  return reader.string();
+  if (checkPublicKeyBlob(blob) !== 'ssh-ed25519') {
+    throw new SallyportError('key_type_refused', `This is not an Ed25519 key. ${makeAKey}`);
+  }
+  return partsOf(blob)[0] ?? Buffer.alloc(0);
 }
 
-/** The public key for node:crypto. @throws as checkPublicKeyBlob() */
+/**
+ * The public key for node:crypto; of a security key, the key inside. A signature by one is over more than the message:
+ * see verifySignature().
+ * @throws as checkPublicKeyBlob()
+ */
 export function toKeyObject(blob: Uint8Array): KeyObject {
-  const x = ed25519RawKey(blob).toString('base64url');
-  return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } });
+  const type = checkPublicKeyBlob(blob);
+  const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = partsOf(blob);
+  return createPublicKey({ format: 'jwk', key: jwkMakers[type](first, second) });
+}
+
+/**
+ * The blob of a public key of node:crypto, or of the public half of a private one: Ed25519, P-256, P-384, P-521 or RSA.
+ * @throws as checkPublicKeyBlob()
+ */
+export function publicKeyBlobOf(key: KeyObject): Buffer {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  const type = publicKey.asymmetricKeyType;
+  if (type !== 'ed25519' && type !== 'ec' && type !== 'rsa') throw unknownKeyObject();
+  const { crv, x = '', y = '', n = '', e = '' } = publicKey.export({ format: 'jwk' });
+  if (type === 'ed25519') return ed25519PublicKeyBlob(Buffer.from(x, 'base64url'));
+  if (type === 'rsa') return blobOf('ssh-rsa', mpintBytes(e), mpintBytes(n));
+  for (const curve of Object.keys(ellipticCurves) as EllipticCurve[]) {
+    if (ellipticCurves[curve].crv !== crv) continue;
+    const point = Buffer.concat([Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+    return blobOf(`ecdsa-sha2-${curve}`, Buffer.from(curve), point);
+  }
+  throw unknownKeyObject();
+}
+
+/** What follows the type's name in a key blob. @throws key_malformed */
+export function partsOf(blob: Uint8Array): Buffer[] {
+  const reader = readerOf(blob);
+  reader.string();
+  const parts: Buffer[] = [];
+  while (reader.hasMore) parts.push(reader.string());
+  return parts;
 }
 
 /** "SHA256:..." as `ssh-keygen -l` prints it. */
@@ -130,8 +167,62 @@ export function isCertificateType(type: string): boolean {
   return type.includes('-cert-');
 }
 
+type Jwk = Readonly<Record<string, string>>;
+type JwkMaker = (first: Buffer, second: Buffer) => Jwk;
+
+/** RFC 7517 and RFC 8037, from the first two parts of a key blob. */
+const jwkMakers: Readonly<Record<PublicKeyType, JwkMaker>> = {
+  'ssh-ed25519': ed25519Jwk,
+  'ecdsa-sha2-nistp256': ecdsaJwk,
+  'ecdsa-sha2-nistp384': ecdsaJwk,
+  'ecdsa-sha2-nistp521': ecdsaJwk,
+  'ssh-rsa': (exponent, modulus) => ({ kty: 'RSA', e: unsigned(exponent), n: unsigned(modulus) }),
+  'sk-ssh-ed25519@openssh.com': ed25519Jwk,
+  'sk-ecdsa-sha2-nistp256@openssh.com': ecdsaJwk,
+};
+
+function ed25519Jwk(raw: Buffer): Jwk {
+  return { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') };
+}
+
+function ecdsaJwk(curve: Buffer, point: Buffer): Jwk {
+  const { crv, fieldBytes } = ellipticCurves[curve.toString() as EllipticCurve];
+  const x = point.subarray(1, 1 + fieldBytes).toString('base64url');
+  const y = point.subarray(1 + fieldBytes).toString('base64url');
+  return { kty: 'EC', crv, x, y };
+}
+
+/** An mpint without the zero byte that keeps its sign bit clear. */
+function unsigned(mpint: Buffer): string {
+  return mpint.subarray(mpint[0] === 0 ? 1 : 0).toString('base64url');
+}
+
+function mpintBytes(unsignedBase64url: string): Buffer {
+  const bytes = Buffer.from(unsignedBase64url, 'base64url');
+  return (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes;
+}
+
+function blobOf(type: PublicKeyType, ...parts: Uint8Array[]): Buffer {
+  const writer = new WireWriter().string(type);
+  for (const part of parts) writer.string(part);
+  const blob = writer.bytes();
+  checkPublicKeyBlob(blob);
+  return blob;
+}
+
 function isTypeName(word: string): boolean {
-  return keyTypes.has(word) || isCertificateType(word);
+  return inspectionOf(word) !== undefined || isCertificateType(word);
+}
+
+function readerOf(blob: Uint8Array): WireReader {
+  return new WireReader(blob, 'key_malformed', 'public key');
+}
+
+function unknownKeyObject(): SallyportError {
+  return new SallyportError(
+    'key_type_refused',
+    'The key is of no type that SSH has: Ed25519, ECDSA on P-256, P-384 or P-521, or RSA.',
+  );
 }
 
 function malformed(problem: string): SallyportError {

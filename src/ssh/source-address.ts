@@ -15,6 +15,22 @@ export function parseSourceAddresses(list: string): readonly string[] {
   return entries;
 }
 
+/**
+ * Whether sshd could read a list that somebody else put into a certificate: upper case, repeated networks, IPv4 inside
+ * IPv6 and networks of everything are allowed, host bits are not. The short and octal spellings of IPv4 that sshd takes
+ * as well are not read here.
+ */
+export function isReadableAddressList(list: string): boolean {
+  return list.split(',').every((entry) => {
+    const [address = '', length, ...more] = entry.split('/');
+    const family = isIPv4(address) ? ipv4 : isIPv6(address) && !address.includes('%') ? ipv6 : undefined;
+    if (family === undefined || more.length > 0 || !/^[0-9]{1,3}$/.test(length ?? `${family.bits}`))
+      return false;
+    const hostBits = family.bits - Number(length ?? family.bits);
+    return hostBits >= 0 && BigInt.asUintN(hostBits, family.toNumber(address)) === 0n;
+  });
+}
+
 /** One spelling for each network, to find repeated ones. */
 function canonicalNetwork(entry: string): string {
   const [address = '', length, ...more] = entry.split('/');

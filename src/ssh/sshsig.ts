@@ -1,12 +1,11 @@
 /**
- * Detached signatures (OpenSSH PROTOCOL.sshsig), as `ssh-keygen -Y sign` and `-Y verify` make and check them: Ed25519
- * over SHA-512 only. The namespace keeps a signature made for one purpose from serving another.
+ * Detached signatures (OpenSSH PROTOCOL.sshsig), as `ssh-keygen -Y sign` and `-Y verify` make and check them, by every
+ * type of key, over SHA-512 only. The namespace keeps a signature made for one purpose from serving another.
  */
-import { createHash, verify } from 'node:crypto';
-import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
-import { acceptedKeyType } from './key-types.ts';
+import { createHash } from 'node:crypto';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { armor, unarmor } from './pem.ts';
-import { toKeyObject } from './public-key.ts';
+import { verifySignature } from './signature.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 const label = 'SSH SIGNATURE';
@@ -14,20 +13,20 @@ const magic = Buffer.from('SSHSIG');
 const version = 1;
 const hashAlgorithm = 'sha512';
 
-/** Far above the 300 characters of an Ed25519 signature with a long namespace. */
-const longestArmored = 4096;
+/** An RSA key of 16,384 bits and its signature take 6,000 characters; Ed25519 takes 300. */
+const longestSshsig = 8192;
 
 export interface SshsigClaim {
   readonly message: Uint8Array;
   /** What the signature is for, such as "pop@example.org". */
   readonly namespace: string;
-  /** Blob of the ssh-ed25519 key that signs. */
+  /** Blob of the key that signs. */
   readonly publicKeyBlob: Buffer;
 }
 
 /**
  * Signs and checks the result before it leaves.
- * @param sign gives the raw 64-byte Ed25519 signature of the bytes
+ * @param sign gives the signature blob over the bytes, as signWithKey() does
  * @returns the armored text
  * @throws signature_invalid if `sign` gave something else
  */
@@ -43,7 +42,7 @@ export async function signSshsig(
     .string(namespace)
     .string('') // reserved
     .string(hashAlgorithm)
-    .string(new WireWriter().string(acceptedKeyType).string(signature).bytes())
+    .string(signature)
     .bytes();
   const armored = armor(label, blob);
   verifySshsig({ ...claim, armored });
@@ -56,7 +55,7 @@ export async function signSshsig(
  */
 export function verifySshsig(claim: SshsigClaim & { readonly armored: string }): void {
   const { publicKeyBlob, armored, namespace } = claim;
-  const blob = armored.length <= longestArmored ? unarmor(label, armored) : undefined;
+  const blob = armored.length <= longestSshsig ? unarmor(label, armored) : undefined;
   if (blob === undefined) throw invalid('is not one armored SSH signature');
 
   const reader = readerOf(blob);
@@ -66,10 +65,10 @@ export function verifySshsig(claim: SshsigClaim & { readonly armored: string }):
   if (namespace === '' || reader.text() !== namespace) throw invalid('was made for another purpose');
   if (reader.string().length > 0) throw invalid('has content in its reserved field');
   if (reader.text() !== hashAlgorithm) throw invalid(`must be over ${hashAlgorithm}`);
-  const signature = readSignature(reader.string());
+  const signature = reader.string();
   reader.done();
 
-  if (!verify(null, signedBytes(claim), keyOf(publicKeyBlob), signature)) throw invalid('does not match');
+  verifySignature({ publicKey: publicKeyBlob, bytes: signedBytes(claim), signature });
 }
 
 /** What the key really signs: the purpose and the hash of the message. */
@@ -81,24 +80,6 @@ function signedBytes({ message, namespace }: SshsigClaim): Buffer {
     .string(hashAlgorithm)
     .string(createHash(hashAlgorithm).update(message).digest())
     .bytes();
-}
-
-function readSignature(packed: Buffer): Buffer {
-  const reader = readerOf(packed);
-  const type = reader.text();
-  const signature = reader.string();
-  reader.done();
-  if (type !== acceptedKeyType) throw invalid('is not an Ed25519 signature');
-  return signature;
-}
-
-function keyOf(publicKeyBlob: Buffer) {
-  try {
-    return toKeyObject(publicKeyBlob);
-  } catch (error) {
-    if (isSallyportError(error)) throw invalid('belongs to a key that is not acceptable');
-    throw error;
-  }
 }
 
 function readerOf(bytes: Buffer): WireReader {

@@ -1,21 +1,17 @@
 /** Checks the CA's signature under a certificate. Whether the certificate is in time or revoked is for its user to ask. */
-import { verify } from 'node:crypto';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { Certificate } from './certificate.ts';
-import { fingerprint, toKeyObject } from './public-key.ts';
+import { fingerprint } from './public-key.ts';
+import { verifySignature } from './signature.ts';
 
 /**
  * Checks the signature with the CA key that the certificate itself names, which proves nothing about WHO signed.
+ * A CA in a security key must have been touched; OpenSSH does not ask for that.
  * @throws signature_invalid
  */
 export function verifyCertificate(certificate: Certificate): void {
   const { toBeSigned, signature, caPublicKey } = certificate;
-  if (!verify(null, toBeSigned, toKeyObject(caPublicKey), signature)) {
-    throw new SallyportError(
-      'signature_invalid',
-      'The signature of the certificate does not match its content.',
-    );
-  }
+  verifySignature({ publicKey: caPublicKey, bytes: toBeSigned, signature });
 }
 
 /**

@@ -3,7 +3,7 @@
  * switch for every fault that a test wants. It checks what a server checks, so that a `sally` which forgets a parameter
  * or a proof fails here.
  */
-import { createHash, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify, SignJWT } from 'jose';
@@ -12,6 +12,7 @@ import type { SshConfiguration } from '../../src/api/ssh-configuration.ts';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { verifySshsig } from '../../src/ssh/sshsig.ts';
 
 export const account = 'alice@demo.example';
@@ -324,7 +325,7 @@ export class ServerDouble {
       caPublicKey: this.#ca.publicKeyBlob,
     });
     const certificate = certificateLine(
-      assembleCertificate(toBeSigned, sign(null, toBeSigned, this.#ca.privateKey)),
+      assembleCertificate(toBeSigned, signWithKey(this.#ca.privateKey, toBeSigned)),
     );
     const reply = {
       certificate,

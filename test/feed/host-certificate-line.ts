@@ -1,7 +1,7 @@
 /** A host certificate of a throw-away CA for tests that look at its serial only. */
-import { sign } from 'node:crypto';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 
 const [ca, host] = [generateEd25519(), generateEd25519()];
 
@@ -19,5 +19,5 @@ export function hostCertificateLine(serial: bigint): string {
     extensions: [],
     caPublicKey: ca.publicKeyBlob,
   });
-  return certificateLine(assembleCertificate(toBeSigned, sign(null, toBeSigned, ca.privateKey)));
+  return certificateLine(assembleCertificate(toBeSigned, signWithKey(ca.privateKey, toBeSigned)));
 }

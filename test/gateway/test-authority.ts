@@ -2,7 +2,7 @@
  * A CA for the tests of companions: throw-away keys, an HTTP server that speaks what a companion speaks, and state that
  * a test changes and pushes. It records what companions acknowledge and report.
  */
-import { randomBytes, randomUUID, sign } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -23,6 +23,7 @@ import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { canaryPrincipal, keyIdFor } from '../../src/ssh/names.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig, verifySshsig } from '../../src/ssh/sshsig.ts';
 
 export type TargetDocument = CompanionState['targets'][number];
@@ -149,7 +150,7 @@ export class TestAuthority {
 
   issue(fields: Omit<CertificateFields, 'nonce' | 'caPublicKey'>, ca: GeneratedKey): Buffer {
     const toBeSigned = encodeToBeSigned({ ...fields, nonce: randomBytes(32), caPublicKey: ca.publicKeyBlob });
-    return assembleCertificate(toBeSigned, sign(null, toBeSigned, ca.privateKey));
+    return assembleCertificate(toBeSigned, signWithKey(ca.privateKey, toBeSigned));
   }
 
   userCertificate(options: UserCertificateOptions): Buffer {
@@ -242,7 +243,7 @@ export class TestAuthority {
       message: krlMessage(version, data),
       namespace: `krl@${domain}`,
       publicKeyBlob: key.publicKeyBlob,
-      sign: (bytes) => sign(null, bytes, key.privateKey),
+      sign: (bytes) => signWithKey(key.privateKey, bytes),
     });
   }
 

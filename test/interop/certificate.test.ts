@@ -1,4 +1,3 @@
-import { sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { CertificateFields } from '../../src/ssh/certificate.ts';
@@ -6,6 +5,7 @@ import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../sr
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { fingerprint, parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
 import { describeWithSshKeygen, sshKeygenOutput, temporaryFolder } from './ssh-keygen.ts';
 
@@ -84,14 +84,14 @@ describeWithSshKeygen('certificates and ssh-keygen', () => {
 
     const toBeSigned = encodeToBeSigned({ ...fields, publicKey: subject.blob, nonce: theirs.nonce });
     expect(toBeSigned.toString('hex')).toBe(theirs.toBeSigned.toString('hex'));
-    const ours = assembleCertificate(toBeSigned, sign(null, toBeSigned, ca.privateKey));
+    const ours = assembleCertificate(toBeSigned, signWithKey(ca.privateKey, toBeSigned));
     expect(ours.toString('hex')).toBe(theirs.blob.toString('hex'));
   });
 
   test('[abuse 35] ssh-keygen -L reads ours', () => {
     const subject = newSubject('listed');
     const toBeSigned = encodeToBeSigned({ ...user, publicKey: subject.blob });
-    const blob = assembleCertificate(toBeSigned, sign(null, toBeSigned, ca.privateKey));
+    const blob = assembleCertificate(toBeSigned, signWithKey(ca.privateKey, toBeSigned));
     const file = folder.write('listed-cert.pub', `${certificateLine(blob, 'alice')}\n`);
     const lines = sshKeygenOutput(['-L', '-f', file])
       .split('\n')

@@ -1,10 +1,10 @@
-import { sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { codeOf } from '../ssh/refusal.ts';
 import { ca, keyFromByte, type SampleKey, userFields } from '../ssh/sample-certificate.ts';
 import { describeWithSshKeygen, sshKeygen, sshKeygenOutput, temporaryFolder } from './ssh-keygen.ts';
@@ -17,7 +17,7 @@ const largest = 2n ** 64n - 1n;
 /** Path of a certificate with this serial. */
 function certificateWith(serial: bigint, signer: SampleKey = ca): string {
   const toBeSigned = encodeToBeSigned({ ...userFields, serial, caPublicKey: signer.blob });
-  const blob = assembleCertificate(toBeSigned, sign(null, toBeSigned, signer.privateKey));
+  const blob = assembleCertificate(toBeSigned, signWithKey(signer.privateKey, toBeSigned));
   return folder.write(`${signer === ca ? 'ca' : 'other'}-${serial}-cert.pub`, `${certificateLine(blob)}\n`);
 }
 

@@ -1,8 +1,8 @@
-import { sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig, verifySshsig } from '../../src/ssh/sshsig.ts';
 import { describeWithSshKeygen, sshKeygen, sshKeygenOutput, temporaryFolder } from './ssh-keygen.ts';
 
@@ -19,7 +19,7 @@ const claim = {
   namespace: 'pop@example.org',
   publicKeyBlob: key.publicKeyBlob,
 };
-const signOurs = () => signSshsig({ ...claim, sign: (bytes) => sign(null, bytes, key.privateKey) });
+const signOurs = () => signSshsig({ ...claim, sign: (bytes) => signWithKey(key.privateKey, bytes) });
 
 describeWithSshKeygen('detached signatures and ssh-keygen', () => {
   test('ssh-keygen -Y verify takes ours, for its namespace only', async () => {

@@ -99,7 +99,7 @@ const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFie
   ['[abuse 34] ', 'an empty nonce', { nonce: Buffer.alloc(0) }],
   ['[abuse 34] ', 'a short nonce', { nonce: Buffer.alloc(31, 1) }],
   ['[abuse 34] ', 'content in the reserved field', { reserved: 'x' }],
-  ['', 'another type', { type: 'ssh-rsa-cert-v01@openssh.com' }],
+  ['', 'another type', { type: 'ssh-unknown-cert-v01@openssh.com' }],
   ['', 'bytes after its end', { after: 'x' }],
   ['', 'the CA as its own subject', { subject: ed25519RawKey(ca.blob) }],
   ['', 'an unknown extension', { extensions: [['permit-everything', flag]] }],

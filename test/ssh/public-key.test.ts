@@ -122,49 +122,12 @@ describe('refused lines', () => {
     expect(codeOf(() => parsePublicKeyLine(line))).toBe(code);
   });
 
-  test('[abuse 40] no RSA key is accepted, so none of the weak families is: a sound one is refused too', () => {
-    const { n = '' } = generateKeyPairSync('rsa', { modulusLength: 3072 }).publicKey.export({
-      format: 'jwk',
-    });
-    const modulus = BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`);
-    const refusal = refusalOf(() => parsePublicKeyLine(rsaLine(65_537n, modulus)));
+  test('a type nobody knows is refused with the command that makes an acceptable key', () => {
+    const blob = new WireWriter().string('ssh-unknown@example.org').bytes();
+    const refusal = refusalOf(() => parsePublicKeyLine(lineOf('ssh-unknown@example.org', blob)));
     expect(refusal.code).toBe('key_type_refused');
     expect(refusal.message).toContain('ssh-keygen -t ed25519');
   });
-
-  test.each([
-    ['ECDSA', 'ecdsa-sha2-nistp256', ['nistp256', Buffer.alloc(65, 4)]],
-    ['a type nobody knows', 'ssh-unknown@example.org', []],
-  ] as const)('%s is refused with the command that makes an acceptable key', (_, type, parts) => {
-    const blob = new WireWriter().string(type);
-    for (const part of parts) blob.string(part);
-    const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob.bytes())));
-    expect(refusal.code).toBe('key_type_refused');
-    expect(refusal.message).toContain('ssh-keygen -t ed25519');
-  });
-
-  const applications = ['ssh:', 'ssh:work', 'ssh', 'SSH:', 'https://login.example.com', ''];
-  test.each(applications)(
-    '[abuse 46] a security key is refused, attested or not, with the application %j as with any other',
-    (application) => {
-      const securityKeys = [
-        ['sk-ssh-ed25519@openssh.com', [ed25519RawKey(subject.blob), application]],
-        ['sk-ecdsa-sha2-nistp256@openssh.com', ['nistp256', Buffer.alloc(65, 4), application]],
-      ] as const;
-      for (const [type, parts] of securityKeys) {
-        const blob = new WireWriter().string(type);
-        for (const part of parts) blob.string(part);
-        const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob.bytes())));
-        expect(refusal.code).toBe('key_type_refused');
-        expect(refusal.message).toContain('ssh-keygen -t ed25519');
-        // Nor under the name of the accepted type, which has no application.
-        expect(codeOf(() => parsePublicKeyLine(lineOf('ssh-ed25519', blob.bytes())))).toBe('key_malformed');
-      }
-      const disguised = new WireWriter().string('ssh-ed25519').string(ed25519RawKey(subject.blob));
-      const line = lineOf('ssh-ed25519', disguised.string(application).bytes());
-      expect(codeOf(() => parsePublicKeyLine(line))).toBe('key_malformed');
-    },
-  );
 
   test('[abuse 46] a security key whose application is missing, no text or followed by more is malformed', () => {
     const key = ed25519RawKey(subject.blob);

@@ -1,7 +1,8 @@
-import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
-import { type CertificateFields, certificateType } from '../../src/ssh/certificate.ts';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { type CertificateFields, certificateTypeOf } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { ed25519PublicKeyBlob, ed25519RawKey } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 
 /** Unix seconds: the fixed clock of these tests. */
@@ -52,7 +53,7 @@ export const hostFields: CertificateFields = {
 
 export function issue(fields: CertificateFields): Buffer {
   const toBeSigned = encodeToBeSigned(fields);
-  return assembleCertificate(toBeSigned, sign(null, toBeSigned, ca.privateKey));
+  return assembleCertificate(toBeSigned, signWithKey(ca.privateKey, toBeSigned));
 }
 
 export interface RawFields {
@@ -73,7 +74,7 @@ export interface RawFields {
 }
 
 const rawUser: RawFields = {
-  type: certificateType,
+  type: certificateTypeOf('ssh-ed25519'),
   nonce: userFields.nonce,
   subject: ed25519RawKey(subject.blob),
   serial: 42n,
@@ -114,7 +115,7 @@ export function rawToBeSigned(change: Partial<RawFields>): Buffer {
 
 export function rawCertificate(change: Partial<RawFields>): Buffer {
   const toBeSigned = rawToBeSigned(change);
-  return assembleCertificate(toBeSigned, sign(null, toBeSigned, ca.privateKey));
+  return assembleCertificate(toBeSigned, signWithKey(ca.privateKey, toBeSigned));
 }
 
 /** The data of an option that has a value. */

@@ -1,6 +1,6 @@
-import { sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { armor, unarmor } from '../../src/ssh/pem.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig, verifySshsig } from '../../src/ssh/sshsig.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { codeOf, refusalOf } from './refusal.ts';
@@ -11,7 +11,7 @@ const claim = {
   namespace: 'pop@example.org',
   publicKeyBlob: subject.blob,
 };
-const signer = (bytes: Buffer) => sign(null, bytes, subject.privateKey);
+const signer = (bytes: Buffer) => signWithKey(subject.privateKey, bytes);
 const armored = await signSshsig({ ...claim, sign: signer });
 
 describe('a signature', () => {
@@ -87,7 +87,7 @@ describe('a signature', () => {
 
   test('by a signer that signs with another key does not leave', async () => {
     const wrong = keyFromByte(9).privateKey;
-    const attempt = signSshsig({ ...claim, sign: (bytes) => sign(null, bytes, wrong) });
+    const attempt = signSshsig({ ...claim, sign: (bytes) => signWithKey(wrong, bytes) });
     await expect(attempt).rejects.toMatchObject({ code: 'signature_invalid' });
   });
 });
