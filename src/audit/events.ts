@@ -40,12 +40,12 @@ export interface EventFacts {
   'token.refused': Refusal;
 
   'ca_key.created': {
-    readonly purpose: 'user' | 'host';
+    readonly purpose: 'user' | 'host' | 'hop';
     readonly generation: number;
     readonly fingerprint: string;
   };
   'certificate.issued': {
-    readonly kind: 'user' | 'host' | 'canary';
+    readonly kind: 'user' | 'host' | 'hop' | 'canary';
     readonly serial: string;
     readonly key_id: string;
     readonly fingerprint: string;
@@ -54,6 +54,15 @@ export interface EventFacts {
     readonly valid_before: number;
   };
   'certificate.refused': Refusal;
+
+  /** `sallyport recover`: the database may have forgotten what happened since its last event before this. */
+  'database.recovered': {
+    readonly found: readonly string[];
+    readonly version: string;
+    /** Serials up to this one are revoked. */
+    readonly revoked_up_to: string;
+    readonly sessions_ended: number;
+  };
 
   'inventory.changed': { readonly change: string; readonly name: string };
   'enrolment_token.created': { readonly companion: string /** Unix seconds. */; readonly expires_at: number };

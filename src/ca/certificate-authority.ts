@@ -1,30 +1,27 @@
 /** The certificate authority's public face: what the rest of Sallyport asks of it. */
 import type { CertificateReply, PossessionChallenge } from '../api/certificates.ts';
-import type { DatabaseHandle } from '../database/database.ts';
-import { certificateLine } from '../ssh/encode-certificate.ts';
-import { publicKeyLine } from '../ssh/public-key.ts';
-import { registerActiveKeys } from './active-keys.ts';
-import { readCanary } from './canary.ts';
+import type { Database, DatabaseHandle } from '../database/database.ts';
+import { type Authority, trustedAuthorities } from './authorities.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
+import { type FirstSigners, registerFirstGenerations, type SignerOpener } from './first-generations.ts';
 import { hostCertificateFor, issueHostCertificate } from './issue-host-certificate.ts';
 import { issueUserCertificate, type UserCertificateRequest } from './issue-user-certificate.ts';
-import type { Issuing, Purpose } from './issuing.ts';
+import type { Issuing } from './issuing.ts';
+import { OpenCaKeys } from './open-ca-keys.ts';
 import { createChallenge } from './possession.ts';
-import type { Signer } from './signer.ts';
 
 export interface CertificateAuthorityOptions {
   readonly database: DatabaseHandle;
-  readonly userSigner: Signer;
-  readonly hostSigner: Signer;
+  readonly openSigner: SignerOpener;
+  /** URIs of the signers of generation 1, where the database knows no key of a purpose yet. */
+  readonly firstSigners: FirstSigners;
   /** DOMAIN of extensions and of signature namespaces: the public URL's host name. */
   readonly domain: string;
   readonly clock: () => Date;
-}
-
-export interface UserAuthority {
-  readonly publicKeyLine: string;
-  /** Certificate that every KRL revokes. */
-  readonly canaryLine: string;
+  /** Called once for each new reason why a CA key can't be used by this process. */
+  readonly onProblem?: (error: unknown) => void;
+  /** How often the keys are read again in case a notification was lost. */
+  readonly pollMilliseconds?: number;
 }
 
 export interface CertificateAuthority {
@@ -36,43 +33,42 @@ export interface CertificateAuthority {
   /** The line of the host certificate that the machine should have now; a new one only if it needs one. */
   hostCertificateFor(companionId: string): Promise<string>;
   currentKrl(): Promise<CurrentKrl>;
-  userAuthorities(): Promise<UserAuthority[]>;
-  /** Public key lines of the host CA. */
+  /** The user CA keys that companions must trust, each with its canary; from `db`, which may be a snapshot. */
+  userAuthorities(db?: Database): Promise<Authority[]>;
+  /** The same of the hop CA, for hosts only. */
+  hopAuthorities(db?: Database): Promise<Authority[]>;
+  /** Public key lines of the host CA keys that helpers must trust. */
   hostAuthorityLines(): Promise<string[]>;
+  /** Closes the signers. */
+  close(): Promise<void>;
 }
 
 /**
- * Registers the signers' keys, or finds them registered, and gives the user CA its canary.
- * @throws settings_invalid if the database was set up with other keys; signer_failed, database_unavailable
+ * Registers the first generation of each CA key where there is none, opens those that there are, and from then on
+ * follows every change of them.
+ * @throws settings_invalid if a signer holds another key than the database knows; signer_failed, database_unavailable
  */
 export async function createCertificateAuthority(
   options: CertificateAuthorityOptions,
 ): Promise<CertificateAuthority> {
-  const { domain, clock } = options;
-  const { db } = options.database;
-  const signers = { user: options.userSigner, host: options.hostSigner };
-  const keys = await registerActiveKeys(db, signers, clock());
-  const user: Issuing = { db, domain, clock, key: keys.user };
-  const host: Issuing = { db, domain, clock, key: keys.host };
+  const { database, openSigner, firstSigners, domain, clock, onProblem = () => {}, ...polling } = options;
+  const { db } = database;
+  await registerFirstGenerations(db, { openSigner, firstSigners }, clock());
+  const keys = await OpenCaKeys.open({ database, openSigner, clock, onProblem, ...polling });
+  const issuing: Issuing = { db, domain, clock, keys };
   return {
     domain,
-    createChallenge: (sessionId) => createChallenge(user, sessionId),
-    issueUserCertificate: (request) => issueUserCertificate(user, request),
-    issueHostCertificate: (companionId) => issueHostCertificate(host, companionId),
-    hostCertificateFor: (companionId) => hostCertificateFor(host, companionId),
-    currentKrl: createKrlSource(user),
-    userAuthorities: () => userAuthorities(user),
-    hostAuthorityLines: async () => [authorityLine(host, 'host')],
+    createChallenge: (sessionId) => createChallenge(issuing, sessionId),
+    issueUserCertificate: (request) => issueUserCertificate(issuing, request),
+    issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
+    hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId),
+    currentKrl: createKrlSource(issuing),
+    userAuthorities: (from = db) => trustedAuthorities(from, 'user', domain),
+    hopAuthorities: (from = db) => trustedAuthorities(from, 'hop', domain),
+    hostAuthorityLines: async () => {
+      const authorities = await trustedAuthorities(db, 'host', domain);
+      return authorities.map(({ publicKeyLine }) => publicKeyLine);
+    },
+    close: () => keys.close(),
   };
-}
-
-/** The keys that companions must trust, each with its canary. */
-async function userAuthorities(user: Issuing): Promise<UserAuthority[]> {
-  const canary = await readCanary(user.db, user.key);
-  return [{ publicKeyLine: authorityLine(user, 'user'), canaryLine: certificateLine(canary, 'canary') }];
-}
-
-function authorityLine({ domain, key }: Issuing, purpose: Purpose): string {
-  const comment = `sallyport ${purpose} CA ${key.generation} ${domain}`;
-  return publicKeyLine({ type: 'ssh-ed25519', blob: key.signer.publicKey, comment });
 }

@@ -29,7 +29,7 @@ export function createKrlSource(issuing: Issuing): () => Promise<CurrentKrl> {
   };
 }
 
-async function makeKrl({ db, domain, key }: Issuing): Promise<CurrentKrl> {
+async function makeKrl({ db, domain, keys }: Issuing): Promise<CurrentKrl> {
   const { krlVersion, sections } = await readRevoked(db);
   const version = `${krlVersion}`;
   const data = encodeKrl({
@@ -39,11 +39,12 @@ async function makeKrl({ db, domain, key }: Issuing): Promise<CurrentKrl> {
     comment: `sallyport ${domain}`,
     sections,
   });
+  const { publicKey, signer } = keys.active('user');
   const signature = await signSshsig({
     message: krlMessage(version, data),
     namespace: `krl@${domain}`,
-    publicKeyBlob: key.signer.publicKey,
-    sign: (bytes) => key.signer.sign(bytes),
+    publicKeyBlob: publicKey,
+    sign: (bytes) => signer.sign(bytes),
   }).catch((error) => {
     throw signerFailed(error);
   });
@@ -55,7 +56,7 @@ async function readRevoked(db: Database): Promise<{ krlVersion: bigint; sections
   return await inSnapshot(db, async (tx) => {
     const { krlVersion } = await readStateVersion(tx);
     const revoked = [...(await canarySerials(tx)), ...(await revokedSerials(tx))];
-    const sections = (await userCaKeys(tx)).map(({ id, public_key }) => ({
+    const sections = (await keysOfUserCertificates(tx)).map(({ id, public_key }) => ({
       kind: 'certificates' as const,
       caPublicKey: public_key,
       serials: revoked.filter(({ caKeyId }) => caKeyId === id).map(({ serial }) => serial),
@@ -64,12 +65,13 @@ async function readRevoked(db: Database): Promise<{ krlVersion: bigint; sections
   });
 }
 
-/** Every generation: a serial counts as revoked only in the section of the key that signed it. */
-async function userCaKeys(tx: Tx): Promise<{ id: string; public_key: Buffer }[]> {
+/** Every generation of the CAs whose certificates sshd checks: a serial counts as revoked only in the section of the key that signed it. */
+async function keysOfUserCertificates(tx: Tx): Promise<{ id: string; public_key: Buffer }[]> {
   return await tx
     .selectFrom('ca_keys')
     .select(['id', 'public_key'])
-    .where('purpose', '=', 'user')
+    .where('purpose', 'in', ['user', 'hop'])
+    .orderBy('purpose', 'desc')
     .orderBy('generation')
     .execute();
 }

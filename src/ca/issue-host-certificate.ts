@@ -23,11 +23,11 @@ const backdateSeconds = 60n;
 /** A new certificate for the machine's host key, as a line. @throws enrolment_refused, signer_failed */
 export async function issueHostCertificate(issuing: Issuing, companionId: string): Promise<string> {
   const now = issuing.clock();
-  const toBeSigned = await inTransaction(issuing.db, async (tx) => {
+  const stored = await inTransaction(issuing.db, async (tx) => {
     const machine = await lockEnrolledMachine(tx, companionId);
     return await decideAndStore(tx, issuing, { companionId, machine, now });
   });
-  return await signedLine(issuing, toBeSigned);
+  return await signedLine(issuing, stored);
 }
 
 /**
@@ -37,26 +37,29 @@ export async function issueHostCertificate(issuing: Issuing, companionId: string
  */
 export async function hostCertificateFor(issuing: Issuing, companionId: string): Promise<string> {
   const now = issuing.clock();
-  const toBeSigned = await inTransaction(issuing.db, async (tx) => {
+  const stored = await inTransaction(issuing.db, async (tx) => {
     const machine = await lockEnrolledMachine(tx, companionId);
     const last = await lastCertificateOfCompanion(tx, companionId);
-    if (last && isGood(last, machine, issuing, now)) return last.toBeSigned;
+    if (last && isGood(last, machine, issuing, now)) return last;
     return await decideAndStore(tx, issuing, { companionId, machine, now });
   });
-  return await signedLine(issuing, toBeSigned);
+  return await signedLine(issuing, stored);
 }
 
-function isGood(last: StoredCertificate, machine: EnrolledMachine, { key }: Issuing, now: Date): boolean {
+function isGood(last: StoredCertificate, machine: EnrolledMachine, { keys }: Issuing, now: Date): boolean {
   const life = last.validBefore.getTime() - last.validAfter.getTime();
   const left = last.validBefore.getTime() - now.getTime();
   return (
     !last.revoked &&
     left > life / 2 &&
-    last.caKeyId === key.id &&
+    last.caKeyId === keys.active('host').id &&
     last.publicKey.equals(machine.hostKey) &&
     last.principals.join() === principalsOf(machine).join()
   );
 }
+
+/** What is signed after the commit, and by which key. */
+type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 
 interface Subject {
   readonly companionId: string;
@@ -68,21 +71,22 @@ async function decideAndStore(
   tx: Tx,
   issuing: Issuing,
   { companionId, machine, now }: Subject,
-): Promise<Buffer> {
+): Promise<ToSign> {
+  const caKey = issuing.keys.active('host');
   const nowSeconds = BigInt(Math.floor(now.getTime() / 1000));
   const { kind, name, hostKey, organizationId } = machine;
   const fields: CertificateFields = {
     kind: 'host',
     publicKey: hostKey,
     nonce: randomBytes(nonceLength),
-    serial: await nextSerial(tx),
+    serial: await nextSerial(tx, now),
     keyId: `${kind}/${name}`,
     principals: principalsOf(machine),
     validAfter: nowSeconds - backdateSeconds,
     validBefore: nowSeconds + lifeSeconds,
     criticalOptions: [],
     extensions: [],
-    caPublicKey: issuing.key.signer.publicKey,
+    caPublicKey: caKey.publicKey,
   };
   const toBeSigned = encodeToBeSigned(fields);
   lintHostCertificate(toBeSigned, {
@@ -92,21 +96,21 @@ async function decideAndStore(
   });
   await storeCertificate(tx, {
     kind: 'host',
-    caKeyId: issuing.key.id,
+    caKeyId: caKey.id,
     fields,
     toBeSigned,
     decision: { kind, name },
     organizationId,
     companionId,
   });
-  return toBeSigned;
+  return { caKeyId: caKey.id, toBeSigned };
 }
 
 function principalsOf({ name, targetNames }: EnrolledMachine): string[] {
   return [name, ...targetNames].map((host) => `${host}.${hostSuffix}`);
 }
 
-async function signedLine({ key }: Issuing, toBeSigned: Buffer): Promise<string> {
-  const { blob, keyId } = await signCertificate(toBeSigned, key.signer);
+async function signedLine({ keys }: Issuing, { caKeyId, toBeSigned }: ToSign): Promise<string> {
+  const { blob, keyId } = await signCertificate(toBeSigned, keys.byId(caKeyId)?.signer);
   return certificateLine(blob, keyId);
 }

@@ -43,18 +43,21 @@ export async function issueUserCertificate(
   { sessionId, request }: UserCertificateRequest,
 ): Promise<CertificateReply> {
   const now = issuing.clock();
-  let toBeSigned: Buffer;
+  let stored: ToSign;
   try {
     const { blob } = parsePublicKeyLine(request.public_key);
     const { domain } = issuing;
     verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession: request.possession });
-    toBeSigned = await decideAndStoreOnce(issuing, { sessionId, request, publicKey: blob, now });
+    stored = await decideAndStoreOnce(issuing, { sessionId, request, publicKey: blob, now });
   } catch (error) {
     await recordRefusal(issuing.db, sessionId, error);
     throw error;
   }
-  return replyWith(await signCertificate(toBeSigned, issuing.key.signer));
+  return replyWith(await signCertificate(stored.toBeSigned, issuing.keys.byId(stored.caKeyId)?.signer));
 }
+
+/** What is signed after the commit, and by which key. */
+type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 
 interface Subject {
   readonly sessionId: string;
@@ -63,8 +66,8 @@ interface Subject {
   readonly now: Date;
 }
 
-/** Returns the bytes to be signed; they are committed when it returns. */
-async function decideAndStoreOnce(issuing: Issuing, subject: Subject): Promise<Buffer> {
+/** Returns what is to be signed; it is committed when this returns. */
+async function decideAndStoreOnce(issuing: Issuing, subject: Subject): Promise<ToSign> {
   const attempt = () => inTransaction(issuing.db, (tx) => decideAndStore(tx, issuing, subject));
   try {
     return await attempt();
@@ -75,7 +78,7 @@ async function decideAndStoreOnce(issuing: Issuing, subject: Subject): Promise<B
   }
 }
 
-async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promise<Buffer> {
+async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promise<ToSign> {
   const { sessionId, request, publicKey, now } = subject;
   const session = await lockLiveSession(tx, sessionId, 'share', now);
   if (session.kind !== 'helper') {
@@ -93,11 +96,12 @@ async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promi
   await consumeChallenge(tx, { sessionId, challenge: request.possession.challenge }, now);
   await checkSubjectKey(tx, publicKey, session.accountId);
 
+  const caKey = issuing.keys.active('user');
   const fields: CertificateFields = {
     kind: 'user',
     publicKey,
     nonce: randomBytes(nonceLength),
-    serial: await nextSerial(tx),
+    serial: await nextSerial(tx, now),
     keyId: keyIdFor(account.name, sessionId),
     principals: decision.principals,
     validAfter: BigInt(decision.validAfterSeconds),
@@ -111,7 +115,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promi
       permissions: decision.extensions,
       mfa: decision.mfa,
     }),
-    caPublicKey: issuing.key.signer.publicKey,
+    caPublicKey: caKey.publicKey,
   };
   const toBeSigned = encodeToBeSigned(fields);
   lintUserCertificate(toBeSigned, {
@@ -121,29 +125,29 @@ async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promi
   });
   await storeCertificate(tx, {
     kind: 'user',
-    caKeyId: issuing.key.id,
+    caKeyId: caKey.id,
     fields,
     toBeSigned,
     decision: { account, organization, session: session.facts, decision },
     organizationId,
     login: { accountId: session.accountId, sessionId, requestId: request.request_id },
   });
-  return toBeSigned;
+  return { caKeyId: caKey.id, toBeSigned };
 }
 
 /** What was stored for this request before, if it may be handed out again. */
-function repeatable(earlier: StoredCertificate, { publicKey, now }: Subject, { key }: Issuing): Buffer {
+function repeatable(earlier: StoredCertificate, { publicKey, now }: Subject, { keys }: Issuing): ToSign {
   const again = 'Use a new request_id for a new certificate.';
   if (!earlier.publicKey.equals(publicKey)) {
     throw new SallyportError('request_malformed', `This request_id was used for another key. ${again}`);
   }
-  if (earlier.revoked || earlier.validBefore <= now || earlier.caKeyId !== key.id) {
+  if (earlier.revoked || earlier.validBefore <= now || keys.byId(earlier.caKeyId) === undefined) {
     throw new SallyportError(
       'request_malformed',
-      `The certificate of this request_id has expired, was revoked or is of an earlier CA key. ${again}`,
+      `The certificate of this request_id has expired, was revoked or is of a CA key that signs no more. ${again}`,
     );
   }
-  return earlier.toBeSigned;
+  return earlier;
 }
 
 function isLostRace(error: unknown): boolean {

@@ -1,13 +1,29 @@
 import type { Database } from '../database/database.ts';
 import type { Signer } from './signer.ts';
 
-export type Purpose = 'user' | 'host';
+/**
+ * What a CA key is for. People's certificates, machines' host certificates, and the one-minute certificates of a
+ * connection's second leg come from keys of their own, so that each is trusted only where it must be.
+ */
+export const purposes = ['user', 'host', 'hop'] as const;
+export type Purpose = (typeof purposes)[number];
 
-/** A CA key that signs. */
-export interface ActiveKey {
+/** A generation of a CA key that this process can sign with. */
+export interface CaKey {
   readonly id: string;
+  readonly purpose: Purpose;
   readonly generation: number;
+  /** SSH public key blob. */
+  readonly publicKey: Buffer;
   readonly signer: Signer;
+}
+
+/** The CA keys as they are now: a rotation shows at the next call, so ask again for each certificate. */
+export interface CaKeys {
+  /** The generation that new certificates come from. @throws signer_failed if this process can't sign with it */
+  active(purpose: Purpose): CaKey;
+  /** A key that may still sign what was stored for it: active or retiring. */
+  byId(id: string): CaKey | undefined;
 }
 
 /** What issuing needs, whatever it issues. */
@@ -15,5 +31,5 @@ export interface Issuing {
   readonly db: Database;
   readonly domain: string;
   readonly clock: () => Date;
-  readonly key: ActiveKey;
+  readonly keys: CaKeys;
 }

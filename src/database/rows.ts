@@ -107,6 +107,8 @@ export interface CompanionRow {
   acknowledged_at: Timestamp | null;
   connections_ended: ColumnType<number, number | undefined, number>;
   problem: string | null;
+  /** A version that the machine has and this database never gave. */
+  ahead_version: BigIntColumn | null;
 }
 export interface CompanionEnvironmentRow {
   companion_id: string;
@@ -173,17 +175,33 @@ export interface PossessionChallengeRow {
 }
 export interface CaKeyRow {
   id: Generated<string>;
-  purpose: 'user' | 'host';
+  purpose: 'user' | 'host' | 'hop';
   generation: number;
   public_key: Buffer;
-  state: 'active' | 'retired';
-  /** The signed canary certificate (user CA only). */
+  state: 'next' | 'active' | 'retiring' | 'retired';
+  /** The signed canary certificate (user and hop CAs). */
   canary: Buffer | null;
+  /** URI of what holds the private half. */
+  signer: string;
+  /** The version of companions' state since which the key stands as it does. */
+  state_version: ColumnType<string, bigint | string | undefined, bigint | string>;
   created_at: CreatedAt;
+  activated_at: Timestamp | null;
+  retiring_at: Timestamp | null;
+  retired_at: Timestamp | null;
+  compromised_at: Timestamp | null;
+}
+/** A server process's last word on whether it can sign with a CA key. */
+export interface CaKeyReadinessRow {
+  replica: string;
+  ca_key_id: string;
+  reported_at: Timestamp;
+  /** Null: it can. */
+  problem: string | null;
 }
 export interface CertificateRow {
   serial: BigIntColumn;
-  kind: 'user' | 'host' | 'canary';
+  kind: 'user' | 'host' | 'hop' | 'canary';
   ca_key_id: string;
   account_id: string | null;
   session_id: string | null;
@@ -209,6 +227,32 @@ export interface StateVersionRow {
   id: ColumnType<true, true | undefined, never>;
   version: BigIntColumn;
   krl_version: BigIntColumn;
+  /** The start of the Postgres that made this version. */
+  postmaster_started_at: Timestamp | null;
+  /** The version before it, if Postgres was started between the two. */
+  restarted_from: BigIntColumn | null;
+}
+export interface StateVersionGapRow {
+  after: BigIntColumn;
+  before: BigIntColumn;
+}
+export interface RevokedRangeRow {
+  ca_key_id: string;
+  first: BigIntColumn;
+  last: BigIntColumn;
+  version: BigIntColumn;
+  until: Timestamp;
+}
+export interface DatabaseIdentityRow {
+  id: ColumnType<true, true | undefined, never>;
+  system_identifier: BigIntColumn;
+  timeline: BigIntColumn;
+  database_oid: BigIntColumn;
+  postmaster_started_at: Timestamp;
+  /** A transaction id, which the row's xmin must equal. */
+  written_by: ColumnType<string, string | undefined, string>;
+  serial_offset_seconds: ColumnType<string, bigint | undefined, bigint>;
+  accepted_at: Timestamp;
 }
 export interface ConnectionRow {
   id: Generated<string>;
@@ -253,9 +297,13 @@ export interface Tables {
   dpop_proofs: DpopProofRow;
   possession_challenges: PossessionChallengeRow;
   ca_keys: CaKeyRow;
+  ca_key_readiness: CaKeyReadinessRow;
   certificates: CertificateRow;
   revoked_serials: RevokedSerialRow;
   state_version: StateVersionRow;
+  state_version_gaps: StateVersionGapRow;
+  revoked_ranges: RevokedRangeRow;
+  database_identity: DatabaseIdentityRow;
   connections: ConnectionRow;
   audit_events: AuditEventRow;
 }

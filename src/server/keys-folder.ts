@@ -1,22 +1,35 @@
 /**
- * The folder of a server's keys, every file 0600 in a 0700 folder: the private keys of the user CA and the host CA
- * (PKCS#8), and the authorization server's signing and cookie keys. All replicas of one installation share it.
+ * The folder of a server's keys, every file 0600 in a 0700 folder: the private keys of CAs that are kept in files, and
+ * the authorization server's signing and cookie keys. All replicas of one installation share it.
  */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { createKeyFile, openFileSigner, type Signer } from '../ca/signer.ts';
+import type { FirstSigners, SignerOpener } from '../ca/first-generations.ts';
+import { purposes } from '../ca/issuing.ts';
+import { createKeyFile } from '../ca/signers/key-file.ts';
+import { openSigner } from '../ca/signers/open-signer.ts';
+import { signerSurroundings } from '../ca/signers/surroundings.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { type AuthorizationServerKeys, createAuthorizationServerKeys } from '../oauth/keys.ts';
 
 export interface ServerKeys {
-  readonly userSigner: Signer;
-  readonly hostSigner: Signer;
+  readonly openSigner: SignerOpener;
+  readonly firstSigners: FirstSigners;
   readonly oauth: AuthorizationServerKeys;
 }
 
-const files = { user: 'user_ca.pem', host: 'host_ca.pem', oauth: 'oauth.json' } as const;
+/** The key files of the first generations. */
+const files = { user: 'user_ca.pem', host: 'host_ca.pem', hop: 'hop_ca.pem' } as const;
+const oauthFile = 'oauth.json';
+
+/** Where a CA's first key is unless the operator says otherwise. */
+export const firstSigners: FirstSigners = {
+  user: `file:${files.user}`,
+  host: `file:${files.host}`,
+  hop: `file:${files.hop}`,
+};
 
 const oauthKeysFile = z.object({
   jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1) }),
@@ -26,25 +39,32 @@ const oauthKeysFile = z.object({
 /** Makes the keys that are not there yet; never overwrites one. */
 export async function createServerKeys(folder: string): Promise<void> {
   await ensurePrivateFolder(folder);
-  for (const name of [files.user, files.host]) {
-    if (!(await exists(join(folder, name)))) await createKeyFile(join(folder, name));
+  for (const purpose of purposes) {
+    const path = join(folder, files[purpose]);
+    if (!(await exists(path))) await createKeyFile(path);
   }
-  if (!(await exists(join(folder, files.oauth)))) {
+  if (!(await exists(join(folder, oauthFile)))) {
     const keys = JSON.stringify(await createAuthorizationServerKeys());
-    await writeFileAtomically(join(folder, files.oauth), keys, { mode: 0o600 });
+    await writeFileAtomically(join(folder, oauthFile), keys, { mode: 0o600 });
   }
 }
 
-/** Opens the keys of `folder`. @throws settings_invalid or file_refused, naming the file */
-export async function openServerKeys(folder: string): Promise<ServerKeys> {
-  return await openFiles(folder).catch((error: NodeJS.ErrnoException) => {
+/**
+ * Reads the folder; CA keys are opened when they are asked for.
+ * @throws settings_invalid or file_refused, naming the file
+ */
+export async function openServerKeys(
+  folder: string,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<ServerKeys> {
+  return await openFiles(folder, environment).catch((error: NodeJS.ErrnoException) => {
     if (isSallyportError(error) || error.syscall === undefined) throw error;
     throw new SallyportError('file_refused', `${error.path ?? folder} can't be read (${error.code}).`);
   });
 }
 
-async function openFiles(folder: string): Promise<ServerKeys> {
-  const oauth = await readPrivateFile(join(folder, files.oauth));
+async function openFiles(folder: string, environment: NodeJS.ProcessEnv): Promise<ServerKeys> {
+  const oauth = await readPrivateFile(join(folder, oauthFile));
   if (!oauth) {
     throw new SallyportError(
       'settings_invalid',
@@ -55,12 +75,13 @@ async function openFiles(folder: string): Promise<ServerKeys> {
   if (!parsed.success) {
     throw new SallyportError(
       'settings_invalid',
-      `${join(folder, files.oauth)} is damaged. Restore it from a backup.`,
+      `${join(folder, oauthFile)} is damaged. Restore it from a backup.`,
     );
   }
+  const surroundings = signerSurroundings(folder, environment);
   return {
-    userSigner: await openFileSigner(join(folder, files.user)),
-    hostSigner: await openFileSigner(join(folder, files.host)),
+    openSigner: (uri) => openSigner(uri, surroundings),
+    firstSigners,
     oauth: parsed.data as AuthorizationServerKeys,
   };
 }

@@ -44,12 +44,14 @@ export interface RunningServer {
 /** Listens when it returns. @throws in_use if the address is taken; settings_invalid if a key is not the one in use */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { database, keys, publicUrl, clock } = parts;
+  let logError = (_error: unknown, _what: string): void => {};
   const authority = await createCertificateAuthority({
     database,
-    userSigner: keys.userSigner,
-    hostSigner: keys.hostSigner,
+    openSigner: keys.openSigner,
+    firstSigners: keys.firstSigners,
     domain: publicUrl.hostname,
     clock,
+    onProblem: (error) => logError(error, 'a CA key can not be used'),
   });
   const issuer = new URL(parts.identityProvider.issuer);
   const identityProvider = createIdentityProvider({
@@ -62,7 +64,6 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     database,
     clock,
   });
-  let logError = (_error: unknown, _what: string): void => {};
   const authorizationServer = await createAuthorizationServer({
     database,
     publicUrl,

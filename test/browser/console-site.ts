@@ -17,7 +17,7 @@ import { createIdentityProvider } from '../../src/login/identity-provider.ts';
 import { createAuthorizationServer } from '../../src/oauth/authorization-server.ts';
 import { createAuthorizationServerKeys } from '../../src/oauth/keys.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
-import { memorySigner } from '../ca/sample-authority.ts';
+import { heldInMemory, memorySigner } from '../ca/sample-authority.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { createShop, type Shop } from '../inventory/shop.ts';
 import { startedSession } from '../sessions/login.ts';
@@ -72,10 +72,13 @@ export async function startConsoleSite(): Promise<ConsoleSite> {
     clock,
     database,
   });
-  const userSigner = memorySigner();
-  const hostSigner = memorySigner();
   const domain = publicUrl.hostname;
-  const authority = await createCertificateAuthority({ database, userSigner, hostSigner, domain, clock });
+  const authority = await createCertificateAuthority({
+    database,
+    ...heldInMemory({ user: memorySigner(), host: memorySigner() }),
+    domain,
+    clock,
+  });
   const feed = await createFeed({
     database,
     authority,

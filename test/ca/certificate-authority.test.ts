@@ -6,19 +6,19 @@ import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
-import { domain, memorySigner, refusalCode, startTime } from './sample-authority.ts';
+import { domain, heldInMemory, memorySigner, refusalCode, startTime } from './sample-authority.ts';
 
 let database: FreshDatabase;
 const userKey = generateEd25519();
-const common = {
-  userSigner: memorySigner(userKey),
-  hostSigner: memorySigner(),
-  domain,
-  clock: () => startTime,
-};
+const ourSigners = { user: memorySigner(userKey), host: memorySigner() };
+const common = { domain, clock: () => startTime };
 
-function start(changed: Partial<typeof common> = {}) {
-  return createCertificateAuthority({ database, ...common, ...changed });
+function start(changed: Partial<typeof ourSigners> = {}, on = database) {
+  return createCertificateAuthority({
+    database: on,
+    ...common,
+    ...heldInMemory({ ...ourSigners, ...changed }),
+  });
 }
 
 beforeAll(async () => {
@@ -32,6 +32,7 @@ test('replicas that start at once agree on the keys and on one canary', async ()
   expect(new Set(known.map((one) => JSON.stringify(one))).size).toBe(1);
   const rows = await database.db.selectFrom('ca_keys').select(['purpose', 'generation']).execute();
   expect(rows.sort((a, b) => a.purpose.localeCompare(b.purpose))).toEqual([
+    { purpose: 'hop', generation: 1 },
     { purpose: 'host', generation: 1 },
     { purpose: 'user', generation: 1 },
   ]);
@@ -57,31 +58,30 @@ test('the canary is a real certificate of the CA, expired, nobody’s, and revok
   expect(isRevoked(krl, userKey.publicKeyBlob, canary.serial + 1n)).toBe(false);
 });
 
-test('the canary and its serial are recorded like every certificate', async () => {
+test('each canary and its serial are recorded like every certificate', async () => {
   const events = await database.db
     .selectFrom('audit_events')
     .select('facts')
     .where('event', '=', 'certificate.issued')
     .execute();
-  expect(events).toMatchObject([{ facts: { kind: 'canary', principals: ['canary:never'] } }]);
+  const canary = { facts: { kind: 'canary', principals: ['canary:never'] } };
+  expect(events).toMatchObject([canary, canary]);
 });
 
 test('a key that the database does not know as the active one is refused, with both fingerprints', async () => {
   const before = await database.db.selectFrom('ca_keys').selectAll().execute();
-  await expect(start({ userSigner: memorySigner() })).rejects.toMatchObject({
+  await expect(start({ user: memorySigner() })).rejects.toMatchObject({
     code: 'settings_invalid',
-    message: expect.stringMatching(/^The user CA key is SHA256:.*set up with SHA256:/),
+    message: expect.stringMatching(/^The user CA key at memory:user is SHA256:.*generation 1 as SHA256:/),
   });
-  expect(await refusalCode(start({ hostSigner: common.userSigner }))).toBe('settings_invalid');
+  expect(await refusalCode(start({ host: ourSigners.user }))).toBe('settings_invalid');
   expect(await database.db.selectFrom('ca_keys').selectAll().execute()).toEqual(before);
 });
 
 test('one key for both purposes is refused and nothing is registered', async () => {
   const empty = await freshDatabase();
   try {
-    const { userSigner } = common;
-    const attempt = createCertificateAuthority({ ...common, database: empty, hostSigner: userSigner });
-    expect(await refusalCode(attempt)).toBe('settings_invalid');
+    expect(await refusalCode(start({ host: ourSigners.user }, empty))).toBe('settings_invalid');
     expect(await empty.db.selectFrom('ca_keys').selectAll().execute()).toEqual([]);
   } finally {
     await empty.close();
@@ -91,10 +91,8 @@ test('one key for both purposes is refused and nothing is registered', async () 
 test('a signer that can’t sign the canary registers nothing', async () => {
   const empty = await freshDatabase();
   try {
-    const userSigner = { ...common.userSigner, sign: () => Promise.reject(new Error('out of order')) };
-    expect(await refusalCode(createCertificateAuthority({ ...common, database: empty, userSigner }))).toBe(
-      'signer_failed',
-    );
+    const user = { ...ourSigners.user, sign: () => Promise.reject(new Error('out of order')) };
+    expect(await refusalCode(start({ user }, empty))).toBe('signer_failed');
     expect(await empty.db.selectFrom('ca_keys').selectAll().execute()).toEqual([]);
   } finally {
     await empty.close();
@@ -104,7 +102,7 @@ test('a signer that can’t sign the canary registers nothing', async () => {
 test('the host CA’s line is a public key that says what it is for', async () => {
   const [line = ''] = await (await start()).hostAuthorityLines();
   expect(parsePublicKeyLine(line)).toMatchObject({
-    blob: common.hostSigner.publicKey,
+    blob: ourSigners.host.publicKey,
     comment: `sallyport host CA 1 ${domain}`,
   });
 });

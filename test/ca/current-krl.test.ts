@@ -7,11 +7,13 @@ import { bumpStateVersion } from '../../src/revocation/state-version.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
+import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { verifySshsig } from '../../src/ssh/sshsig.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { describeWithSshKeygen, sshKeygen, temporaryFolder } from '../interop/ssh-keygen.ts';
 import {
   domain,
+  heldInMemory,
   memorySigner,
   requestFor,
   type SampleAuthority,
@@ -82,17 +84,20 @@ describe('the revocation list', () => {
   test('is the same bytes from every replica', async () => {
     const replica = await createCertificateAuthority({
       database,
-      userSigner: memorySigner(sample.userKey),
-      hostSigner: sample.hostSigner,
+      ...heldInMemory({ user: memorySigner(sample.userKey), host: sample.hostSigner }),
       domain,
       clock: () => new Date(startTime.getTime() + 12_345),
     });
     expect(await replica.currentKrl()).toEqual(await sample.authority.currentKrl());
   });
 
-  test('has a section for the user CA only: host certificates are not sshd’s to check here', async () => {
+  test('has a section for the user CA and the hop CA: host certificates are not sshd’s to check here', async () => {
     const { sections } = parseKrl((await sample.authority.currentKrl()).data);
-    expect(sections.map(({ caPublicKey }) => caPublicKey)).toEqual([sample.userKey.publicKeyBlob]);
+    const [hop] = await sample.authority.hopAuthorities();
+    expect(sections.map(({ caPublicKey }) => caPublicKey)).toEqual([
+      sample.userKey.publicKeyBlob,
+      parsePublicKeyLine(hop?.publicKeyLine ?? '').blob,
+    ]);
   });
 });
 
@@ -130,11 +135,21 @@ test('a user CA key that is retired keeps its section, or its certificates would
   const newKey = generateEd25519();
   const { id } = await database.db
     .insertInto('ca_keys')
-    .values({ purpose: 'user', generation: 2, public_key: newKey.publicKeyBlob, state: 'active' })
+    .values({
+      purpose: 'user',
+      generation: 2,
+      public_key: newKey.publicKeyBlob,
+      signer: 'memory:next',
+      state: 'active',
+    })
     .returning('id')
     .executeTakeFirstOrThrow();
   await inTransaction(database.db, async (tx) => {
-    await createCanary(tx, { id, generation: 2, signer: memorySigner(newKey) }, startTime);
+    await createCanary(
+      tx,
+      { id, purpose: 'user', generation: 2, publicKey: newKey.publicKeyBlob, signer: memorySigner(newKey) },
+      startTime,
+    );
     await bumpStateVersion(tx, startTime, { krl: true });
   });
   const krl = parseKrl((await sample.authority.currentKrl()).data);

@@ -10,6 +10,7 @@ import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fres
 import {
   certificatesOf,
   domain,
+  heldInMemory,
   memorySigner,
   refusalCode,
   requestFor,
@@ -43,17 +44,21 @@ describe.skipIf(!hasPostgres)('[abuse 133] the database is lost', () => {
       watchStatements(client);
     });
     const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: reportingPool(pool) }) });
-    const { sign, publicKey } = memorySigner(sample.userKey);
+    const { sign, ...named } = memorySigner(sample.userKey);
     faulty = await createCertificateAuthority({
       database: { ...database, db } satisfies DatabaseHandle,
-      userSigner: {
-        publicKey,
-        sign: (bytes) => {
-          signed += 1;
-          return sign(bytes);
+      ...heldInMemory({
+        user: {
+          ...named,
+          sign: (bytes) => {
+            signed += 1;
+            return sign(bytes);
+          },
         },
-      },
-      hostSigner: sample.hostSigner,
+        host: sample.hostSigner,
+      }),
+      // Only what issuing says to the database is looked at.
+      pollMilliseconds: 2 ** 30,
       domain,
       clock: () => startTime,
     });

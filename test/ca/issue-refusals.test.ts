@@ -94,7 +94,13 @@ describe('the public key', () => {
     const retired = generateEd25519();
     await database.db
       .insertInto('ca_keys')
-      .values({ purpose: 'host', generation: 99, public_key: retired.publicKeyBlob, state: 'retired' })
+      .values({
+        purpose: 'host',
+        generation: 99,
+        public_key: retired.publicKeyBlob,
+        signer: 'memory:retired',
+        state: 'retired',
+      })
       .execute();
     await expectRefused(
       alice.sessionId,

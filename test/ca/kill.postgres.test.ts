@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
-import { createKeyFile, openFileSigner } from '../../src/ca/signer.ts';
+import { createKeyFile } from '../../src/ca/signers/key-file.ts';
+import { openSigner } from '../../src/ca/signers/open-signer.ts';
+import { signerSurroundings } from '../../src/ca/signers/surroundings.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
 import { certificatesOf, domain, requestFor, sampleAuthority, startTime } from './sample-authority.ts';
@@ -15,13 +17,10 @@ describe.skipIf(!hasPostgres)('a server killed between commit and signature', ()
   let folder: string;
   let database: FreshDatabase;
   let authority: CertificateAuthority;
-  let keys: { userKeyFile: string; hostKeyFile: string };
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-kill-'));
-    keys = { userKeyFile: join(folder, 'user.pem'), hostKeyFile: join(folder, 'host.pem') };
-    await createKeyFile(keys.userKeyFile);
-    await createKeyFile(keys.hostKeyFile);
+    for (const name of ['user.pem', 'host.pem', 'hop.pem']) await createKeyFile(join(folder, name));
     database = await freshDatabase();
     authority = await restarted();
   });
@@ -31,10 +30,11 @@ describe.skipIf(!hasPostgres)('a server killed between commit and signature', ()
   });
 
   async function restarted(now = startTime): Promise<CertificateAuthority> {
+    const surroundings = signerSurroundings(folder, {});
     return await createCertificateAuthority({
       database,
-      userSigner: await openFileSigner(keys.userKeyFile),
-      hostSigner: await openFileSigner(keys.hostKeyFile),
+      openSigner: (uri) => openSigner(uri, surroundings),
+      firstSigners: { user: 'file:user.pem', host: 'file:host.pem', hop: 'file:hop.pem' },
       domain,
       clock: () => now,
     });
@@ -44,7 +44,7 @@ describe.skipIf(!hasPostgres)('a server killed between commit and signature', ()
     const { person } = await sampleAuthority(database, {}, authority);
     const { sessionId } = await person('alice');
     const request = await requestFor(authority, sessionId);
-    const input = { ...keys, url: database.url, domain, now: startTime, sessionId, request };
+    const input = { keysFolder: folder, url: database.url, domain, now: startTime, sessionId, request };
     const child = spawn(
       process.execPath,
       [fileURLToPath(new URL('./killed-while-signing.ts', import.meta.url)), JSON.stringify(input)],

@@ -3,21 +3,22 @@
  * one argument, JSON as below.
  */
 import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
-import { openFileSigner } from '../../src/ca/signer.ts';
+import { openSigner } from '../../src/ca/signers/open-signer.ts';
+import { signerSurroundings } from '../../src/ca/signers/surroundings.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
 
-const { url, userKeyFile, hostKeyFile, domain, now, sessionId, request } = JSON.parse(process.argv[2] ?? '');
-const { publicKey } = await openFileSigner(userKeyFile);
+const { url, keysFolder, domain, now, sessionId, request } = JSON.parse(process.argv[2] ?? '');
+const surroundings = signerSurroundings(keysFolder, {});
 const authority = await createCertificateAuthority({
   database: await openPostgres({ url }),
-  userSigner: {
-    publicKey,
+  openSigner: async (uri) => ({
+    ...(await openSigner(uri, surroundings)),
     sign: async () => {
       process.kill(process.pid, 'SIGKILL');
       return new Promise<never>(() => {});
     },
-  },
-  hostSigner: await openFileSigner(hostKeyFile),
+  }),
+  firstSigners: { user: 'file:user.pem', host: 'file:host.pem', hop: 'file:hop.pem' },
   domain,
   clock: () => new Date(now),
 });

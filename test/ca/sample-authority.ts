@@ -1,8 +1,9 @@
 /** A certificate authority on a fresh database, with people to certify and a clock that stands still. */
-import { randomUUID, sign } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import type { Purpose } from '../../src/ca/issuing.ts';
 import type { Signer } from '../../src/ca/signer.ts';
 import type { DatabaseHandle } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
@@ -12,6 +13,7 @@ import { createOrganization } from '../../src/inventory/organization.ts';
 import { type NewSession, startSession } from '../../src/sessions/start-session.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
 
 export const domain = 'ca.example.com';
@@ -20,7 +22,22 @@ export const startTime = new Date('2027-01-15T08:00:00.500Z');
 export const startSeconds = Math.floor(startTime.getTime() / 1000);
 
 export function memorySigner(key: GeneratedKey = generateEd25519()): Signer {
-  return { publicKey: key.publicKeyBlob, sign: async (bytes) => sign(null, bytes, key.privateKey) };
+  return {
+    publicKey: key.publicKeyBlob,
+    algorithm: 'ssh-ed25519',
+    sign: async (bytes) => signWithKey(key.privateKey, bytes),
+  };
+}
+
+const hopSigner = memorySigner();
+
+/** What a certificate authority signs with, held in memory and named `memory:user` and so on. */
+export function heldInMemory(signers: { user: Signer; host: Signer; hop?: Signer }) {
+  const known: Record<Purpose, Signer> = { hop: hopSigner, ...signers };
+  return {
+    firstSigners: { user: 'memory:user', host: 'memory:host', hop: 'memory:hop' },
+    openSigner: async (uri: string) => ({ ...known[uri.slice(7) as Purpose], close: async () => {} }),
+  };
 }
 
 export interface Person {
@@ -56,8 +73,7 @@ export async function sampleAuthority(
     existing ??
     (await createCertificateAuthority({
       database,
-      userSigner: memorySigner(userKey),
-      hostSigner,
+      ...heldInMemory({ user: memorySigner(userKey), host: hostSigner }),
       domain,
       clock: () => clock.now,
     }));
@@ -126,7 +142,7 @@ export async function provePossession(
     message: possessionMessage(sessionId, challenge),
     namespace,
     publicKeyBlob: key.publicKeyBlob,
-    sign: (bytes) => sign(null, bytes, key.privateKey),
+    sign: (bytes) => signWithKey(key.privateKey, bytes),
   });
   return { challenge, signature };
 }

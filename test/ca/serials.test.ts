@@ -5,6 +5,7 @@ import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import {
   domain,
+  heldInMemory,
   memorySigner,
   requestFor,
   type SampleAuthority,
@@ -24,8 +25,7 @@ afterAll(() => database.close());
 async function restartAt(now: Date) {
   return await createCertificateAuthority({
     database,
-    userSigner: memorySigner(sample.userKey),
-    hostSigner: sample.hostSigner,
+    ...heldInMemory({ user: memorySigner(sample.userKey), host: sample.hostSigner }),
     domain,
     clock: () => now,
   });

@@ -1,4 +1,4 @@
-import { randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { Signer } from '../../src/ca/signer.ts';
@@ -6,9 +6,11 @@ import { inTransaction } from '../../src/database/transaction.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
+import { encodeSignature, signWithKey } from '../../src/ssh/signature.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import {
   domain,
+  heldInMemory,
   memorySigner,
   refusalCode,
   requestFor,
@@ -27,12 +29,11 @@ afterAll(() => database.close());
 
 /** The same authority with a signer that does this. */
 async function authorityThatSigns(how: Signer['sign']) {
-  const userSigner = { publicKey: sample.userKey.publicKeyBlob, sign: how };
+  const userSigner = { ...memorySigner(sample.userKey), sign: how };
   const { hostSigner } = sample;
   return await createCertificateAuthority({
     database,
-    userSigner,
-    hostSigner,
+    ...heldInMemory({ user: userSigner, host: hostSigner }),
     domain,
     clock: () => startTime,
   });
@@ -48,11 +49,17 @@ async function storedSerial(sessionId: string): Promise<bigint> {
 }
 
 const otherKey = generateEd25519();
+const { privateKey: rsaKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
+const signedAndMore = (bytes: Uint8Array) =>
+  Buffer.concat([signWithKey(sample.userKey.privateKey, bytes), Buffer.alloc(1)]);
 const faults: [string, Signer['sign']][] = [
   ['fails', () => Promise.reject(new Error('hardware is out of order'))],
-  ['signs with another key', async (bytes) => sign(null, bytes, otherKey.privateKey)],
-  ['signs other bytes', async () => sign(null, Buffer.from('other'), sample.userKey.privateKey)],
-  ['returns noise', async () => randomBytes(64)],
+  ['signs with another key', async (bytes) => signWithKey(otherKey.privateKey, bytes)],
+  ['signs with a key of another type', async (bytes) => signWithKey(rsaKey, bytes)],
+  ['signs other bytes', async () => signWithKey(sample.userKey.privateKey, Buffer.from('other'))],
+  ['returns noise', async () => encodeSignature('ssh-ed25519', randomBytes(64))],
+  ['returns the signature without its name', async (bytes) => sign(null, bytes, sample.userKey.privateKey)],
+  ['returns more than a signature', async (bytes) => signedAndMore(bytes)],
   ['returns nothing', async () => Buffer.alloc(0)],
 ];
 
@@ -101,6 +108,6 @@ test('the bytes are committed, linted and complete before the signer sees them',
 });
 
 test('a revocation list that can’t be signed is not handed out', async () => {
-  const authority = await authorityThatSigns(async () => randomBytes(64));
+  const authority = await authorityThatSigns(async () => encodeSignature('ssh-ed25519', randomBytes(64)));
   expect(await refusalCode(authority.currentKrl())).toBe('signer_failed');
 });

@@ -6,7 +6,7 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { inject } from 'vitest';
-import type { DatabaseHandle } from '../../src/database/database.ts';
+import type { DatabaseHandle, Listener } from '../../src/database/database.ts';
 import { migrateToLatest } from '../../src/database/migrate.ts';
 import { openEmbedded } from '../../src/database/open-embedded.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
@@ -29,10 +29,18 @@ export async function freshDatabase(): Promise<FreshDatabase> {
   await maintain(maintenanceUrl, `create database ${name} template ${templateDatabase}`);
   const url = maintenanceUrl.replace('/postgres?', `/${name}?`);
   const handle = await openPostgres({ url });
+  const listeners: Listener[] = [];
   return {
     ...handle,
     url,
+    listen: async (channel, onMessage) => {
+      const listener = await handle.listen(channel, onMessage);
+      listeners.push(listener);
+      return listener;
+    },
     close: async () => {
+      // Whoever listens would try for ever to come back to a database that is no more.
+      for (const listener of listeners) await listener.close();
       await handle.close();
       await maintain(maintenanceUrl, `drop database ${name} with (force)`);
     },

@@ -1,5 +1,5 @@
 /** The HTTP application on a fresh database, with one organization, its people and a gateway. */
-import { randomBytes, sign } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { enrolmentMessage } from '../../src/api/companions.ts';
@@ -18,8 +18,9 @@ import { tokenHash } from '../../src/secrets/token.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
-import { memorySigner } from '../ca/sample-authority.ts';
+import { heldInMemory, memorySigner } from '../ca/sample-authority.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { createShop, issuer, type Shop } from '../inventory/shop.ts';
 import { startedSession } from '../sessions/login.ts';
@@ -81,8 +82,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const [userKey, hostKey] = [generateEd25519(), generateEd25519()];
   const authority = await createCertificateAuthority({
     database,
-    userSigner: memorySigner(userKey),
-    hostSigner: memorySigner(hostKey),
+    ...heldInMemory({ user: memorySigner(userKey), host: memorySigner(hostKey) }),
     domain: publicUrl.hostname,
     clock: now,
   });
@@ -220,7 +220,7 @@ export async function enrolmentBody(token: string, domain: string, key = generat
       message: enrolmentMessage(token),
       namespace: `enrol@${domain}`,
       publicKeyBlob: key.publicKeyBlob,
-      sign: (bytes) => sign(null, bytes, key.privateKey),
+      sign: (bytes) => signWithKey(key.privateKey, bytes),
     }),
   };
 }

@@ -15,7 +15,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createServerKeys, openServerKeys } from '../../src/server/keys-folder.ts';
 
-const names = ['host_ca.pem', 'oauth.json', 'user_ca.pem'];
+const names = ['hop_ca.pem', 'host_ca.pem', 'oauth.json', 'user_ca.pem'];
+const caFiles = names.filter((name) => name.endsWith('.pem'));
 let keys: string;
 let parent: string;
 beforeEach(async () => {
@@ -28,7 +29,7 @@ const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
 const contents = async () => await Promise.all(names.map((name) => readFile(join(keys, name), 'utf8')));
 
 describe('createServerKeys', () => {
-  test('makes three files that only their owner reads, in a folder that only their owner enters, whatever the umask', async () => {
+  test('makes its files that only their owner reads, in a folder that only their owner enters, whatever the umask', async () => {
     const umask = process.umask(0);
     await createServerKeys(keys).finally(() => process.umask(umask));
     expect((await readdir(keys)).sort()).toEqual(names);
@@ -45,12 +46,12 @@ describe('createServerKeys', () => {
 
   test('makes what is missing beside what is there', async () => {
     await createServerKeys(keys);
-    const [host, oauth] = await contents();
+    const before = await contents();
     await rm(join(keys, 'user_ca.pem'));
     await createServerKeys(keys);
     const after = await contents();
-    expect(after.slice(0, 2)).toEqual([host, oauth]);
-    expect(after[2]).toContain('BEGIN PRIVATE KEY');
+    expect(after.slice(0, 3)).toEqual(before.slice(0, 3));
+    expect(after[3]).toContain('BEGIN PRIVATE KEY');
   });
 
   test('makes other keys in another folder', async () => {
@@ -78,9 +79,15 @@ describe('createServerKeys', () => {
 describe('openServerKeys', () => {
   beforeEach(() => createServerKeys(keys));
 
+  async function openEverything(): Promise<void> {
+    const { openSigner } = await openServerKeys(keys);
+    for (const name of caFiles) await (await openSigner(`file:${name}`)).close();
+  }
+
   test('finds what was made', async () => {
     const opened = await openServerKeys(keys);
-    expect(opened.userSigner.publicKey.equals(opened.hostSigner.publicKey)).toBe(false);
+    const signers = await Promise.all(Object.values(opened.firstSigners).map(opened.openSigner));
+    expect(new Set(signers.map(({ publicKey }) => publicKey.toString('hex'))).size).toBe(3);
     expect(opened.oauth.jwks.keys[0]).toMatchObject({ alg: 'ES256', use: 'sig' });
     expect(opened.oauth.cookieKeys[0]).toMatch(/^[A-Za-z0-9_-]{43}$/);
   });
@@ -95,7 +102,7 @@ describe('openServerKeys', () => {
 
   test.each(names)('names %s where it is missing', async (name) => {
     await rm(join(keys, name));
-    await expect(openServerKeys(keys)).rejects.toMatchObject({
+    await expect(openEverything()).rejects.toMatchObject({
       code: 'settings_invalid',
       message: expect.stringContaining(name === 'oauth.json' ? keys : join(keys, name)),
     });
@@ -103,7 +110,7 @@ describe('openServerKeys', () => {
 
   test.each(names)('refuses %s where others may read it', async (name) => {
     await chmod(join(keys, name), 0o640);
-    await expect(openServerKeys(keys)).rejects.toMatchObject({
+    await expect(openEverything()).rejects.toMatchObject({
       code: 'file_refused',
       message: expect.stringContaining(`chmod 600 ${join(keys, name)}`),
     });
@@ -117,7 +124,7 @@ describe('openServerKeys', () => {
     ['host_ca.pem', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
   ])('names %s where it is damaged, and quotes nothing of it', async (name, damage) => {
     await writeFile(join(keys, name), damage);
-    const error = await openServerKeys(keys).catch((caught) => caught);
+    const error = await openEverything().catch((caught) => caught);
     expect(error).toMatchObject({ code: 'settings_invalid' });
     expect(error.message).toContain(join(keys, name));
     expect(error.message).not.toContain('AAAA');
@@ -127,7 +134,7 @@ describe('openServerKeys', () => {
     await copyFile(join(keys, 'user_ca.pem'), join(parent, 'elsewhere.pem'));
     await rm(join(keys, 'user_ca.pem'));
     await symlink(join(parent, 'elsewhere.pem'), join(keys, 'user_ca.pem'));
-    await expect(openServerKeys(keys)).rejects.toMatchObject({ code: 'file_refused' });
+    await expect(openEverything()).rejects.toMatchObject({ code: 'file_refused' });
   });
 
   test('names a path that can not be a folder', async () => {

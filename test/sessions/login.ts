@@ -31,7 +31,13 @@ export async function startedSession(
 export async function createCaKey(tx: Tx): Promise<string> {
   const { id } = await tx
     .insertInto('ca_keys')
-    .values({ purpose: 'user', generation: 1, public_key: randomBytes(51), state: 'active' })
+    .values({
+      purpose: 'user',
+      generation: 1,
+      public_key: randomBytes(51),
+      signer: 'memory:user',
+      state: 'active',
+    })
     .returning('id')
     .executeTakeFirstOrThrow();
   return id;
