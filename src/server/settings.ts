@@ -97,7 +97,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
 
   const databaseUrl = given['DATABASE_URL'] ?? (await tryTo('DATABASE_URL_FILE', secretFrom));
   const clientSecret = await tryTo('SALLYPORT_OIDC_CLIENT_SECRET_FILE', secretFrom);
-  const keys = await tryTo('SALLYPORT_KEYS', openServerKeys);
+  const keys = await tryTo('SALLYPORT_KEYS', (folder) => openServerKeys(folder, environment));
   const { success, data, error } = settingsSchema.safeParse({ ...given, DATABASE_URL: databaseUrl });
   for (const { path, message } of error?.issues ?? []) {
     const setting = path.join('.');
