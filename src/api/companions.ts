@@ -116,6 +116,12 @@ export const companionState = z.strictObject({
   public_url: z.url(),
 });
 
+/** What a companion has, in the query of its feed and of its state: decimal text, both or neither. */
+export const installedVersions = z.union([
+  z.strictObject({ version: uint64, krl_version: uint64 }),
+  z.strictObject({}),
+]);
+
 export const connectionReport = z.strictObject({
   connections: z.array(
     z.strictObject({

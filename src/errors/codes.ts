@@ -18,6 +18,7 @@ export const errorTable = {
   cross_site_request: { status: 403, title: 'The request came from another site' },
   internal: { status: 500, title: 'Internal error', oauth: 'server_error' },
   unavailable: { status: 503, title: 'Not available right now', oauth: 'server_error' },
+  recovery_needed: { status: 503, title: 'The database was restored or replaced', oauth: 'server_error' },
   database_unavailable: { status: 503, title: 'The database is not available', oauth: 'server_error' },
 
   // Authentication and sessions

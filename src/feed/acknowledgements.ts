@@ -2,11 +2,13 @@
 import { z } from 'zod';
 import { uint64 } from '../api/common.ts';
 import type { Acknowledgement } from '../api/companions.ts';
+import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import type { DatabaseHandle, Listener } from '../database/database.ts';
 import { notify } from '../database/notify.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { type Companion, companionsOfOrganization } from '../inventory/companion.ts';
-import { recordAcknowledgement } from '../inventory/companion-contact.ts';
+import { noteInstalled, recordAcknowledgement } from '../inventory/companion-contact.ts';
+import type { StateVersion } from '../revocation/state-version.ts';
 
 export const acknowledgementChannel = 'sallyport_acknowledgement';
 
@@ -59,9 +61,22 @@ export class Acknowledgements {
     await this.#listener?.close();
   }
 
-  /** @throws request_malformed for a version that was never given out */
+  /**
+   * A machine says what it has, before it is sent anything. One that has what this database never gave has it from a
+   * history that the database has forgotten: nobody is sent the forgetful state.
+   * @throws recovery_needed, request_malformed
+   */
+  async requireKnown(companionId: string, installed: StateVersion): Promise<void> {
+    const standing = await inTransaction(this.#database.db, (tx) =>
+      noteInstalled(tx, companionId, installed, this.#clock()),
+    );
+    if (standing === 'unknown') await requireIssuingAllowed(this.#database.db);
+  }
+
+  /** @throws recovery_needed or request_malformed for a version that was never given out */
   async record(companionId: string, acknowledgement: Acknowledgement): Promise<void> {
     const { version, krl_version, connections_ended, problem } = acknowledgement;
+    await this.requireKnown(companionId, { version: BigInt(version), krlVersion: BigInt(krl_version) });
     await inTransaction(this.#database.db, async (tx) => {
       await recordAcknowledgement(
         tx,

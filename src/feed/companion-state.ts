@@ -6,6 +6,7 @@ import { accountsOfOrganization } from '../accounts/account.ts';
 import type { CompanionState } from '../api/companions.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { CurrentKrl } from '../ca/current-krl.ts';
+import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import type { DatabaseHandle, Tx } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -38,7 +39,10 @@ export interface StateOfEnrolment {
   readonly enrolledAt: Date;
 }
 
-/** @throws token_invalid or enrolment_refused if the companion is revoked or not enrolled */
+/**
+ * @throws token_invalid or enrolment_refused if the companion is revoked or not enrolled; recovery_needed if the database
+ *   may have forgotten revocations: what the companion has is better than that
+ */
 export async function companionState(parts: StateParts, companionId: string): Promise<StateOfEnrolment> {
   const { database, authority, publicUrl, clock } = parts;
   const now = clock();
@@ -74,6 +78,7 @@ export async function companionState(parts: StateParts, companionId: string): Pr
 }
 
 async function readSnapshot(tx: Tx, companionId: string, now: Date): Promise<Snapshot> {
+  await requireIssuingAllowed(tx);
   const { version, krlVersion } = await readStateVersion(tx);
   const companion = await companionById(tx, companionId);
   const { organizationId, enrolledAt } = companion;

@@ -9,7 +9,7 @@ import type { DatabaseHandle } from '../database/database.ts';
 import { stateChannel } from '../database/notify.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { notEnrolled } from '../inventory/companion.ts';
-import { readStateVersion } from '../revocation/state-version.ts';
+import { readStateVersion, type StateVersion } from '../revocation/state-version.ts';
 import { Acknowledgements, type CompanionProgress } from './acknowledgements.ts';
 import { companionState } from './companion-state.ts';
 import { Publisher } from './publisher.ts';
@@ -30,13 +30,15 @@ export interface FeedParts {
 }
 
 export interface Feed {
-  /** @throws token_invalid if the companion is not enrolled any more */
+  /** @throws token_invalid if the companion is not enrolled any more; recovery_needed */
   stateFor(companionId: string): Promise<CompanionState>;
   /**
    * Sends the present state, then every newer one.
-   * @throws token_invalid if the companion is not enrolled any more, or another machine in its place
+   * @throws token_invalid if the companion is not enrolled any more, or another machine in its place; recovery_needed
    */
   subscribe(machine: Enrolled, subscriber: Subscriber): Promise<Subscription>;
+  /** Whether what a machine has installed is of this database's history. @throws recovery_needed */
+  requireKnown(companionId: string, installed: StateVersion): Promise<void>;
   acknowledge(companionId: string, acknowledgement: Acknowledgement): Promise<void>;
   /** How far the organization's enrolled companions are, once all have `version` or the time is over. */
   waitForAcknowledgements(
@@ -116,6 +118,7 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
       }
       return subscription;
     },
+    requireKnown: (companionId, installed) => acknowledgements.requireKnown(companionId, installed),
     acknowledge: (companionId, acknowledgement) => acknowledgements.record(companionId, acknowledgement),
     waitForAcknowledgements: (organizationId, version, timeoutMilliseconds) =>
       acknowledgements.wait(organizationId, version, timeoutMilliseconds),

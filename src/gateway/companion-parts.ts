@@ -98,6 +98,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     startFeed() {
       feed = startFeedClient({
         server: { url: enrolment.serverUrl, credential: enrolment.credential },
+        installed: () => installer.versions,
         onState: (state) => receiveState(receiving, state),
         onConnected: report,
         onContact: () => {

@@ -18,6 +18,8 @@ import { openResponse, requestJson, type Server } from './server-request.ts';
 
 export interface FeedClientOptions {
   readonly server: Server;
+  /** The highest versions that were ever installed; the CA sends nothing if it never gave them. */
+  readonly installed: () => { readonly state: bigint; readonly krl: bigint };
   /** In the order of arrival, one at a time. Must not throw. */
   readonly onState: (state: CompanionState) => Promise<void>;
   /** A stream was opened: now is the time to report. Must not throw. */
@@ -90,7 +92,7 @@ async function stream(options: FeedClientOptions, stopped: AbortSignal, onOpen: 
   const timer = setTimeout(() => silence.abort(new Error('nothing was heard for too long')), limit);
   timer.unref();
   try {
-    const response = await openResponse(options.server, '/v1/companions/feed', {
+    const response = await openResponse(options.server, `/v1/companions/feed${queryOf(options)}`, {
       signal: AbortSignal.any([stopped, silence.signal]),
       accept: 'text/event-stream',
     });
@@ -124,12 +126,16 @@ async function handOver({ onState, log }: FeedClientOptions, data: string): Prom
 
 async function poll(options: FeedClientOptions, stopped: AbortSignal): Promise<void> {
   try {
-    const state = await requestJson(options.server, '/v1/companions/state', companionState, {
-      signal: stopped,
-    });
+    const path = `/v1/companions/state${queryOf(options)}`;
+    const state = await requestJson(options.server, path, companionState, { signal: stopped });
     options.onContact();
     await options.onState(state);
   } catch (error) {
     if (!stopped.aborted) logFailure(options.log, 'warning', 'feed.unreachable', error);
   }
+}
+
+function queryOf({ installed }: FeedClientOptions): string {
+  const { state, krl } = installed();
+  return state === 0n ? '' : `?version=${state}&krl_version=${krl}`;
 }

@@ -60,6 +60,11 @@ export class StateInstaller {
     return this.#installed;
   }
 
+  /** The highest that were ever installed; zero before the first. */
+  get versions(): Versions {
+    return this.#versions;
+  }
+
   /** The state that an earlier companion installed, if there is one. */
   async installSaved(): Promise<void> {
     const saved = await readSavedState(this.#options.paths.state);

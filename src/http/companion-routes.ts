@@ -1,11 +1,12 @@
 /** What gateways and hosts ask and tell. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
   acknowledgement,
   type CompanionState,
   connectionReport,
   type EnrolmentReply,
   enrolmentRequest,
+  installedVersions,
 } from '../api/companions.ts';
 import { replaceConnections } from '../connections/replace-connections.ts';
 import { inTransaction } from '../database/transaction.ts';
@@ -24,6 +25,17 @@ export function companionRoutes(
 ): void {
   const { database, feed, clock } = parts;
 
+  /** Before it is sent anything: it may have more than this database remembers. */
+  async function requireKnown(request: FastifyRequest): Promise<void> {
+    const installed = parseInput(installedVersions, request.query, 'query');
+    if (!('version' in installed)) return;
+    const { version, krl_version } = installed;
+    await feed.requireKnown(companionOf(request).companionId, {
+      version: BigInt(version),
+      krlVersion: BigInt(krl_version),
+    });
+  }
+
   app.post(
     '/v1/companions/enrol',
     {
@@ -39,13 +51,19 @@ export function companionRoutes(
   app.get(
     '/v1/companions/feed',
     { config: { auth: 'companion', purpose: 'states as server-sent events, each when anything changed' } },
-    (request, reply) => streamStates(parts, companionOf(request), reply),
+    async (request, reply) => {
+      await requireKnown(request);
+      return await streamStates(parts, companionOf(request), reply);
+    },
   );
 
   app.get(
     '/v1/companions/state',
     { config: { auth: 'companion', purpose: 'the present state, where events do not get through' } },
-    async (request): Promise<CompanionState> => await feed.stateFor(companionOf(request).companionId),
+    async (request): Promise<CompanionState> => {
+      await requireKnown(request);
+      return await feed.stateFor(companionOf(request).companionId);
+    },
   );
 
   app.post(

@@ -1,7 +1,7 @@
 /** What companions tell of themselves. None of it is in any companion's state, so nothing here makes a new version. */
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { readStateVersion } from '../revocation/state-version.ts';
+import { isUnknownVersion, readStateVersion, type StateVersion } from '../revocation/state-version.ts';
 import { noCompanion } from './companion.ts';
 
 export async function touchCompanion(tx: Tx, companionId: string, now: Date): Promise<void> {
@@ -19,10 +19,43 @@ export interface ReportedAcknowledgement {
 /** What the column holds, a 32-bit integer. */
 const mostConnections = 2 ** 31 - 1;
 
+/** Versions are unix milliseconds: more than a day ahead of the clock none can be, in no history of this database. */
+const believableMilliseconds = 86_400_000n;
+
 /**
- * Notes what a companion has installed. A problem is noted without counting as installed, and a report that arrives
- * late never takes back a newer one.
- * @throws request_malformed for a version that was never given out, or too many connections; not_found
+ * Whether a machine has a state that this database never gave. It is noted in the machine's row then, and no certificate
+ * is issued until `sallyport recover`, or until the machine is revoked: one that lies can do no more than that.
+ * @throws request_malformed for a version that can't be; not_found
+ */
+export async function noteInstalled(
+  tx: Tx,
+  companionId: string,
+  installed: StateVersion,
+  now: Date,
+): Promise<'known' | 'unknown'> {
+  const { version, krlVersion } = installed;
+  const highest = version > krlVersion ? version : krlVersion;
+  const { version: current } = await readStateVersion(tx);
+  const clock = BigInt(now.getTime());
+  if (highest > (current > clock ? current : clock) + believableMilliseconds) {
+    throw new SallyportError('request_malformed', 'Such a version was never given out by any server.', {
+      detail: `installed ${version}/${krlVersion}, current ${current}`,
+    });
+  }
+  if (!(await isUnknownVersion(tx, installed))) return 'known';
+  const { numUpdatedRows } = await tx
+    .updateTable('companions')
+    .set({ last_seen_at: now, ahead_version: highest })
+    .where('id', '=', companionId)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw noCompanion();
+  return 'unknown';
+}
+
+/**
+ * Notes what a companion has installed, a version that noteInstalled() knows. A problem is noted without counting as
+ * installed, and a report that arrives late never takes back a newer one.
+ * @throws request_malformed for too many connections; not_found
  */
 export async function recordAcknowledgement(
   tx: Tx,
@@ -34,16 +67,6 @@ export async function recordAcknowledgement(
     throw new SallyportError(
       'request_malformed',
       `No machine ends more than ${mostConnections} connections.`,
-    );
-  }
-  const current = await readStateVersion(tx);
-  if (version > current.version || krlVersion > current.krlVersion) {
-    throw new SallyportError(
-      'request_malformed',
-      'The acknowledged version was never given out by this server.',
-      {
-        detail: `acknowledged ${version}/${krlVersion}, current ${current.version}/${current.krlVersion}`,
-      },
     );
   }
   const row = await tx

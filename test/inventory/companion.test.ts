@@ -2,7 +2,11 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { companionsOfOrganization, updateCompanionAddress } from '../../src/inventory/companion.ts';
-import { recordAcknowledgement, touchCompanion } from '../../src/inventory/companion-contact.ts';
+import {
+  noteInstalled,
+  recordAcknowledgement,
+  touchCompanion,
+} from '../../src/inventory/companion-contact.ts';
 import { companionByCredential } from '../../src/inventory/companion-credentials.ts';
 import {
   completeEnrolment,
@@ -11,7 +15,7 @@ import {
 } from '../../src/inventory/enrolment.ts';
 import { gatewaysOfOrganization } from '../../src/inventory/gateway.ts';
 import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
-import { bumpStateVersion, readStateVersion } from '../../src/revocation/state-version.ts';
+import { bumpStateVersion, readStateVersion, type StateVersion } from '../../src/revocation/state-version.ts';
 import { newToken, tokenHash } from '../../src/secrets/token.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { createShop, type Shop } from './shop.ts';
@@ -193,16 +197,25 @@ describe('an acknowledgement', () => {
     expect(await state()).toMatchObject({ acknowledged: { version }, problem: null });
   });
 
-  test.each([1n, 2n ** 64n - 1n])(
-    'of a version that was never given out is refused (%d ahead)',
-    async (ahead) => {
-      const { version, krlVersion } = await readStateVersion(database.db);
-      await expect(acknowledge(version + ahead, krlVersion)).rejects.toMatchObject({
-        code: 'request_malformed',
-      });
-      expect(await state()).toMatchObject({ acknowledged: null });
-    },
-  );
+  test('of a version that this database never gave is noted, as it may have been forgotten', async () => {
+    const { version, krlVersion } = await readStateVersion(database.db);
+    const note = (installed: StateVersion) =>
+      write((tx) => noteInstalled(tx, shop.gatewayId, installed, now));
+    expect(await note({ version, krlVersion })).toBe('known');
+    expect(await note({ version: version + 1n, krlVersion })).toBe('unknown');
+    expect(await note({ version, krlVersion: krlVersion + 1n })).toBe('unknown');
+    expect(await state()).toMatchObject({ acknowledged: null });
+  });
+
+  test.each([
+    { version: 2n ** 64n - 1n, krlVersion: 1n },
+    { version: 1n, krlVersion: 2n ** 64n - 1n },
+    { version: BigInt(now.getTime()) * 2n, krlVersion: 1n },
+  ])('of a version that no database ever gave is refused ($version, $krlVersion)', async (installed) => {
+    await expect(write((tx) => noteInstalled(tx, shop.gatewayId, installed, now))).rejects.toMatchObject({
+      code: 'request_malformed',
+    });
+  });
 
   test('of more connections than can be counted is refused', async () => {
     const { version, krlVersion } = await readStateVersion(database.db);

@@ -127,6 +127,7 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
     const revoked = Promise.withResolvers<CompanionState>();
     const feed = startFeedClient({
       server: { url: enrolment.serverUrl, credential: enrolment.credential },
+      installed: () => ({ state: 0n, krl: 0n }),
       onState: async (state) => {
         connected.resolve(state);
         if (state.ended_sessions.includes(sessionId)) revoked.resolve(state);
