@@ -1,14 +1,14 @@
 /** `sallyport setup FILE` and `sallyport enrolment-token NAME`: what an operator does before and between logins. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { DatabaseHandle, Tx } from '../database/database.ts';
+import type { Tx } from '../database/database.ts';
 import { migrateToLatest } from '../database/migrate.ts';
-import { openPostgres } from '../database/open-postgres.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { createEnrolmentToken } from '../inventory/enrolment.ts';
 import { applySetup } from './apply-setup.ts';
 import { type SetupDocument, setupDocument } from './setup-document.ts';
+import { withDatabase } from './with-database.ts';
 
 interface Surroundings {
   readonly environment: NodeJS.ProcessEnv;
@@ -90,31 +90,4 @@ async function tokensForNewCompanions(tx: Tx, companions: ReadonlyMap<string, st
     lines.push(`${row.kind} ${name}: one-time enrolment token, good for a day: ${token}`);
   }
   return lines;
-}
-
-async function withDatabase(
-  environment: NodeJS.ProcessEnv,
-  work: (database: DatabaseHandle) => Promise<void>,
-): Promise<void> {
-  const url = environment['DATABASE_URL'] || (await urlFromFile(environment['DATABASE_URL_FILE']));
-  if (!url) {
-    throw new SallyportError(
-      'settings_invalid',
-      'No database. Set DATABASE_URL, such as postgres://sallyport@localhost/sallyport (or DATABASE_URL_FILE).',
-    );
-  }
-  const database = await openPostgres({ url });
-  try {
-    await work(database);
-  } finally {
-    await database.close();
-  }
-}
-
-async function urlFromFile(file: string | undefined): Promise<string | undefined> {
-  if (!file) return undefined;
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new SallyportError('settings_invalid', `DATABASE_URL_FILE: ${file} can't be read (${error.code})`);
-  });
-  return text.trim();
 }
