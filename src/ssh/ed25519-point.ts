@@ -28,8 +28,7 @@ export function ed25519PointFault(key: Uint8Array): PointFault | undefined {
   // double is (x^2 + y^2) / (2 + x^2 - y^2), so there x^2 + y^2 = 0. With x = 0 gone, both signs of x are canonical.
   if (y === 0n || y === 1n || y === p - 1n || modulo(u + ySquared * v) === 0n) return 'low-order';
 
-  // u / v is a square exactly if u * v is one (Euler's criterion).
-  return power(modulo(u * v), (p - 1n) / 2n) === 1n ? undefined : 'not-on-curve';
+  return isSquare(modulo(u * v)) ? undefined : 'not-on-curve'; // u / v is one exactly if u * v is.
 }
 
 function littleEndian(bytes: Uint8Array): bigint {
@@ -41,11 +40,25 @@ function modulo(value: bigint): bigint {
   return remainder < 0n ? remainder + p : remainder;
 }
 
-function power(base: bigint, exponent: bigint): bigint {
-  let result = 1n;
-  for (let square = base, rest = exponent; rest > 0n; rest >>= 1n) {
-    if (rest & 1n) result = (result * square) % p;
-    square = (square * square) % p;
-  }
+/** Euler's criterion: x^((p - 1) / 2) = 1. The exponent is 2^254 - 10 = 16 * (2^250 - 1) + 6. */
+function isSquare(x: bigint): boolean {
+  // ones(n) is x^(2^n - 1); two of them side by side make a longer one.
+  const join = (head: bigint, tail: bigint, tailLength: number) => (squared(head, tailLength) * tail) % p;
+  const ones2 = join(x, x, 1);
+  const ones4 = join(ones2, ones2, 2);
+  const ones5 = join(ones4, x, 1);
+  const ones10 = join(ones5, ones5, 5);
+  const ones20 = join(ones10, ones10, 10);
+  const ones40 = join(ones20, ones20, 20);
+  const ones50 = join(ones40, ones10, 10);
+  const ones100 = join(ones50, ones50, 50);
+  const ones200 = join(ones100, ones100, 100);
+  const ones250 = join(ones200, ones50, 50);
+  return join(ones250, squared(ones2, 1), 4) === 1n;
+}
+
+function squared(value: bigint, times: number): bigint {
+  let result = value;
+  for (let round = 0; round < times; round++) result = (result * result) % p;
   return result;
 }

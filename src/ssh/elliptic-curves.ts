@@ -6,13 +6,12 @@ interface CurveRow {
   readonly crv: string;
   /** Bytes of a coordinate, and of each half of a signature. */
   readonly fieldBytes: number;
-  readonly bits: number;
   /** RFC 5656 section 6.2.1: the hash that signatures on it use. */
   readonly hash: string;
 }
 
 export const ellipticCurves: Readonly<Record<EllipticCurve, CurveRow>> = {
-  nistp256: { crv: 'P-256', fieldBytes: 32, bits: 256, hash: 'sha256' },
-  nistp384: { crv: 'P-384', fieldBytes: 48, bits: 384, hash: 'sha384' },
-  nistp521: { crv: 'P-521', fieldBytes: 66, bits: 521, hash: 'sha512' },
+  nistp256: { crv: 'P-256', fieldBytes: 32, hash: 'sha256' },
+  nistp384: { crv: 'P-384', fieldBytes: 48, hash: 'sha384' },
+  nistp521: { crv: 'P-521', fieldBytes: 66, hash: 'sha512' },
 };

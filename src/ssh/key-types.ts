@@ -17,19 +17,19 @@ interface KeyTypeRow {
   readonly parts: number;
   /** What `ssh-keygen -l` calls it. */
   readonly label: string;
+  /** Its size there; an RSA key's is its modulus'. */
+  readonly bits?: number;
 }
 
 export const keyTypes: Readonly<Record<PublicKeyType, KeyTypeRow>> = {
-  'ssh-ed25519': { parts: 1, label: 'ED25519' },
-  'ecdsa-sha2-nistp256': { parts: 2, label: 'ECDSA' },
-  'ecdsa-sha2-nistp384': { parts: 2, label: 'ECDSA' },
-  'ecdsa-sha2-nistp521': { parts: 2, label: 'ECDSA' },
+  'ssh-ed25519': { parts: 1, label: 'ED25519', bits: 256 },
+  'ecdsa-sha2-nistp256': { parts: 2, label: 'ECDSA', bits: 256 },
+  'ecdsa-sha2-nistp384': { parts: 2, label: 'ECDSA', bits: 384 },
+  'ecdsa-sha2-nistp521': { parts: 2, label: 'ECDSA', bits: 521 },
   'ssh-rsa': { parts: 2, label: 'RSA' },
-  'sk-ssh-ed25519@openssh.com': { parts: 2, label: 'ED25519-SK' },
-  'sk-ecdsa-sha2-nistp256@openssh.com': { parts: 3, label: 'ECDSA-SK' },
+  'sk-ssh-ed25519@openssh.com': { parts: 2, label: 'ED25519-SK', bits: 256 },
+  'sk-ecdsa-sha2-nistp256@openssh.com': { parts: 3, label: 'ECDSA-SK', bits: 256 },
 };
-
-export const publicKeyTypes = Object.keys(keyTypes) as readonly PublicKeyType[];
 
 export function isPublicKeyType(name: string): name is PublicKeyType {
   return Object.hasOwn(keyTypes, name);

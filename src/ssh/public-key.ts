@@ -86,6 +86,26 @@ export function publicKeyLine(key: { type?: string; blob: Uint8Array; comment?: 
  * @throws key_malformed, key_weak, key_type_refused, key_is_certificate
  */
 export function checkPublicKeyBlob(blob: Uint8Array): PublicKeyType {
+  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).toString('latin1');
+  const found = checkedBlobs.get(bytes);
+  if (found !== undefined) return found;
+  const type = inspectBlob(blob);
+  if (checkedBlobs.size === mostCheckedBlobs) {
+    const [oldest = ''] = checkedBlobs.keys();
+    checkedBlobs.delete(oldest);
+  }
+  checkedBlobs.set(bytes, type);
+  return type;
+}
+
+/**
+ * The last blobs that were found good. The check costs more than a signature, and encoder, linter, parser and verifier
+ * each look at both keys of a certificate.
+ */
+const checkedBlobs = new Map<string, PublicKeyType>();
+const mostCheckedBlobs = 64;
+
+function inspectBlob(blob: Uint8Array): PublicKeyType {
   const reader = readerOf(blob);
   const type = reader.text();
   if (isCertificateType(type)) {

@@ -1,5 +1,6 @@
 /** What an RSA public key must be before a certificate names it, or a signature by it counts. */
 import type { ErrorCode } from '../errors/codes.ts';
+import { type RsaWeakness, rsaWeakness } from './rsa-weakness.ts';
 
 /** RSA below this is refused by current guidance (NIST SP 800-57: 3072 bits for 128-bit security). */
 const smallestModulus = 3072;
@@ -33,10 +34,17 @@ export function rsaKeyFault({ exponent, modulus }: RsaKey): RsaFault | undefined
   if (exponent < 3n || exponent % 2n === 0n || exponent >= largestExponent) {
     return weak('The public exponent of the RSA key must be odd, at least 3 and below 2^64.');
   }
-  return undefined;
+  const weakness = rsaWeakness(modulus);
+  return weakness && weak(`The RSA key ${weaknesses[weakness]}.`);
 }
 
-export function bitLength(value: bigint): number {
+const weaknesses: Readonly<Record<RsaWeakness, string>> = {
+  'small-factor': 'has a small prime factor',
+  'close-primes': 'is made of two primes that are close to each other (CVE-2022-26320)',
+  roca: 'was made by a security chip whose keys can be broken (ROCA, CVE-2017-15361)',
+};
+
+function bitLength(value: bigint): number {
   const hex = value.toString(16);
   return hex.length * 4 - Math.clz32(Number.parseInt(hex.charAt(0), 16)) + 28;
 }
