@@ -36,7 +36,7 @@ program
   .description('make the keys that are missing in a folder; never overwrites one')
   .action(async (folder: string) => {
     const { createServerKeys } = await import('./server/keys-folder.ts');
-    await createServerKeys(folder);
+    await createServerKeys(folder, process.env);
     process.stdout.write(`The keys are in ${folder}. Back them up where only you can read them.\n`);
   });
 
@@ -54,6 +54,18 @@ program
   .action(async (name: string) => {
     const { runEnrolmentToken } = await import('./operator/run-setup.ts');
     await runEnrolmentToken({ name, environment: process.env, stdout: process.stdout });
+  });
+
+program
+  .command('recover')
+  .description('after a restored backup or a failover: revoke what the database may have forgotten')
+  .option('--yes', 'do not ask')
+  .option('--anyway', 'also where nothing tells that anything was forgotten')
+  .option('--json', 'print one JSON document; changes nothing without --yes')
+  .action(async (options) => {
+    const { runRecover } = await import('./operator/run-recover.ts');
+    const { env: environment, stdin, stdout } = process;
+    await runRecover(options, { environment, stdin, stdout, clock: () => new Date() });
   });
 
 const { registerCompanionCommands } = await import('./gateway/commands.ts');

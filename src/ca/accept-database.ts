@@ -16,6 +16,11 @@ export async function acceptDatabase(tx: Tx, now: Date): Promise<void> {
   else if (changes.length === 0) await acceptRestart(tx, now);
 }
 
+/** Holds the row that whoever accepts a start or a recovery writes. */
+export async function lockIdentity(tx: Tx): Promise<void> {
+  await tx.selectFrom('database_identity').select('id').forUpdate().execute();
+}
+
 /** From the commit on, this is the database that Sallyport works with. */
 export async function writeIdentity(
   tx: Tx,

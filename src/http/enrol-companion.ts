@@ -2,6 +2,7 @@
 
 import { type EnrolmentReply, type EnrolmentRequest, enrolmentMessage } from '../api/companions.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { companionOfToken, completeEnrolment, consumeEnrolmentToken } from '../inventory/enrolment.ts';
@@ -12,7 +13,7 @@ import type { AppParts } from './app-parts.ts';
 
 type Enrolling = Pick<AppParts, 'database' | 'authority' | 'clock'>;
 
-/** @throws the key's faults, key_reserved, signature_invalid, enrolment_refused; then the token is still good */
+/** @throws the key's faults, key_reserved, signature_invalid, enrolment_refused, recovery_needed; then the token is still good */
 export async function enrolCompanion(parts: Enrolling, request: EnrolmentRequest): Promise<EnrolmentReply> {
   try {
     return await enrol(parts, request);
@@ -40,6 +41,8 @@ async function enrol(
   const credential = newToken('companion');
   const companion = await inTransaction(database.db, async (tx) => {
     const now = clock();
+    // A database that was restored may have forgotten that the token was spent.
+    await requireIssuingAllowed(tx);
     const found = await consumeEnrolmentToken(tx, token, now);
     await completeEnrolment(tx, found.id, { hostKey, credentialHash: tokenHash(credential) }, now);
     return found;

@@ -1,5 +1,5 @@
 /** What companions tell of themselves. None of it is in any companion's state, so nothing here makes a new version. */
-import type { Tx } from '../database/database.ts';
+import type { Database, Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { isUnknownVersion, readStateVersion, type StateVersion } from '../revocation/state-version.ts';
 import { noCompanion } from './companion.ts';
@@ -50,6 +50,24 @@ export async function noteInstalled(
     .executeTakeFirstOrThrow();
   if (numUpdatedRows === 0n) throw noCompanion();
   return 'unknown';
+}
+
+/** The highest version that any machine has and this database never gave; zero if there is none. */
+export async function highestAhead(db: Database): Promise<bigint> {
+  const { highest } = await db
+    .selectFrom('companions')
+    .select((row) => row.fn.max('ahead_version').as('highest'))
+    .executeTakeFirstOrThrow();
+  return BigInt(highest ?? 0);
+}
+
+/** What the machines have is known now, and the next version is higher. */
+export async function forgetAhead(tx: Tx): Promise<void> {
+  await tx
+    .updateTable('companions')
+    .set({ ahead_version: null })
+    .where('ahead_version', 'is not', null)
+    .execute();
 }
 
 /**

@@ -57,6 +57,17 @@ export async function consumeEnrolmentToken(tx: Tx, token: string, now: Date): P
   );
 }
 
+/** No token that is still unused can be spent any more: who has one may have spent it before. Returns how many. */
+export async function expireEnrolmentTokens(tx: Tx, now: Date): Promise<number> {
+  const { numUpdatedRows } = await tx
+    .updateTable('enrolment_tokens')
+    .set({ expires_at: now })
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirstOrThrow();
+  return Number(numUpdatedRows);
+}
+
 /** Whom the token is or was for, spent and expired ones included; undefined if it was never given out. */
 export async function companionOfToken(db: Database, token: string): Promise<Companion | undefined> {
   const row = await db

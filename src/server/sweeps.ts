@@ -2,6 +2,7 @@
 import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { sweepExpired } from '../oauth/sweep-expired.ts';
+import { pruneRevokedRanges } from '../revocation/revoked-ranges.ts';
 import { pruneRevokedSerials } from '../revocation/revoked-serials.ts';
 
 const sweepMilliseconds = 60_000;
@@ -19,6 +20,7 @@ export function startSweeps(database: DatabaseHandle, clock: () => Date): { clos
     const now = clock();
     await sweepExpired(database.db, now);
     await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));
+    await inTransaction(database.db, (tx) => pruneRevokedRanges(tx, now));
   }
   return {
     close: async () => {
