@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { keyTypes } from './key-types.ts';
 import { checkPublicKeyBlob, fingerprint, partsOf } from './public-key.ts';
+import { bitLength } from './rsa-key.ts';
 
 export type FingerprintHash = 'sha256' | 'md5';
 
@@ -76,10 +77,7 @@ function keyBits(blob: Uint8Array): number {
   const { bits } = keyTypes[checkPublicKeyBlob(blob)];
   if (bits !== undefined) return bits;
   const [, modulus = Buffer.alloc(0)] = partsOf(blob);
-  const [first = 0, second = 0] = modulus;
-  return first === 0
-    ? 8 * (modulus.length - 1) - Math.clz32(second) + 24
-    : 8 * modulus.length - Math.clz32(first) + 24;
+  return bitLength(BigInt(`0x${modulus.toString('hex')}`));
 }
 
 function digestOf(blob: Uint8Array, hash: FingerprintHash): Buffer {

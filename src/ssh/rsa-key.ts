@@ -44,7 +44,8 @@ const weaknesses: Readonly<Record<RsaWeakness, string>> = {
   roca: 'was made by a security chip whose keys can be broken (ROCA, CVE-2017-15361)',
 };
 
-function bitLength(value: bigint): number {
+/** Of a positive number. */
+export function bitLength(value: bigint): number {
   const hex = value.toString(16);
   return hex.length * 4 - Math.clz32(Number.parseInt(hex.charAt(0), 16)) + 28;
 }
