@@ -1,5 +1,5 @@
 /** Which live connections must end, pure: asked after every change of state. */
-import { isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
+import { isKeyRevoked, isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import type { Connection } from './connection-file.ts';
 import { accountOf, type Facts, mayGoOn } from './decide-offer.ts';
 
@@ -43,5 +43,6 @@ function keepsItsWay({ offer, permitted }: Connection, facts: Facts): boolean {
 }
 
 function isOfferRevoked({ authority, serial }: Connection['offer'], krl: ParsedKrl): boolean {
-  return isRevoked(krl, Buffer.from(authority, 'base64'), BigInt(serial));
+  const caPublicKey = Buffer.from(authority, 'base64');
+  return isKeyRevoked(krl, caPublicKey) || isRevoked(krl, caPublicKey, BigInt(serial));
 }

@@ -12,7 +12,7 @@ import { decodeBase64 } from '../ssh/base64.ts';
 import type { Certificate } from '../ssh/certificate.ts';
 import { splitKeyId } from '../ssh/names.ts';
 import { parseCertificate } from '../ssh/parse-certificate.ts';
-import { isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
+import { isCertificateRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import { verifyCertificateBy } from '../ssh/verify-certificate.ts';
 
 /** What is kept of an offer for as long as its connection lives; also on disk, hence a schema. */
@@ -54,7 +54,7 @@ export function readOffer(base64: string, { authorities, krl, domain, nowSeconds
   if (kind !== 'user') throw refused('is not for a user');
   if (BigInt(nowSeconds) < validAfter) throw refused('is not valid yet');
   if (BigInt(nowSeconds) >= validBefore) throw refused('has expired');
-  if (isRevoked(krl, caPublicKey, serial)) throw refused('is revoked');
+  if (isCertificateRevoked(krl, certificate)) throw refused('is revoked');
 
   const claims = readJson(certificate, claimsExtensionName(domain), certificateClaims);
   if (claims === undefined) throw refused('holds no claims of this domain');

@@ -1,27 +1,14 @@
 /**
- * Writes revocation lists. sshd reads the file several times per login, so it is kept small: ranges where they are
- * shorter, a list for the rest, and never a bitmap, because sshd locks everybody out over one of more than 16,384 bits.
+ * Writes revocation lists. sshd takes a file that revokes nothing in silence and locks everybody out over one that it
+ * can't read, so what is not certain to be read as it is meant is not written.
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
-import {
-  type CertificatesSection,
-  type Krl,
-  type KrlSection,
-  keyIdList,
-  krlFormatVersion,
-  krlMagic,
-  sectionNumbers,
-  serialList,
-  serialRange,
-} from './krl.ts';
+import type { CertificatesSection, Krl, KrlSection } from './krl.ts';
+import { digestBytes, keyIdList, krlFormatVersion, krlMagic, sectionNumbers } from './krl-format.ts';
 import { checkPublicKeyBlob } from './public-key.ts';
-import { isRevocable, mergeRanges, type SerialRange } from './serial-ranges.ts';
+import { SerialSet } from './serial-set.ts';
 import { WireWriter } from './wire.ts';
 
-/** A range costs 21 bytes with its header, a serial in the list 8: three in a row are shorter as a range. */
-const shortestRun = 3n;
-
-const digestBytes = { sha1: 20, sha256: 32 } as const;
 /** Also what is no character at all, such as half a surrogate pair. */
 const controlCharacter = /\p{C}/u;
 
@@ -46,6 +33,7 @@ export function encodeKrl(krl: Krl): Buffer {
   return writer.bytes();
 }
 
+/** What no other section of the list may be about. */
 function subjectOf(section: KrlSection): string {
   return section.kind === 'certificates' ? `CA ${section.caPublicKey?.toString('hex')}` : section.kind;
 }
@@ -53,6 +41,7 @@ function subjectOf(section: KrlSection): string {
 function encodeSection(section: KrlSection): Buffer {
   if (section.kind === 'certificates') return encodeCertificates(section);
   const blobs = section.kind === 'keys' ? section.blobs : section.digests;
+  if (blobs.length === 0) throw refused('a section revokes nothing');
   for (const blob of blobs) {
     if (section.kind === 'keys') checkPublicKeyBlob(blob);
     else if (blob.length !== digestBytes[section.kind]) throw refused('a hash is of another length');
@@ -60,45 +49,31 @@ function encodeSection(section: KrlSection): Buffer {
   return encodeStrings(blobs);
 }
 
-/** Each once and in the order of a big-endian number, as the format demands of hashes. */
+function encodeCertificates(section: CertificatesSection): Buffer {
+  const { caPublicKey, serials, keyIds = [] } = section;
+  if (caPublicKey) checkPublicKeyBlob(caPublicKey);
+  const set = serials instanceof SerialSet ? serials : SerialSet.of(serials, section.ranges);
+  if (set.isEmpty && keyIds.length === 0) throw refused('a section revokes nothing');
+  if (keyIds.some((keyId) => keyId === '' || controlCharacter.test(keyId))) {
+    throw refused('a key ID is empty or holds control characters');
+  }
+  const writer = new WireWriter()
+    .string(caPublicKey ?? '')
+    .string('') // reserved
+    .raw(set.encode());
+  if (keyIds.length > 0)
+    writer.u8(keyIdList).string(encodeStrings(keyIds.map((keyId) => Buffer.from(keyId))));
+  return writer.bytes();
+}
+
+/** Each once and in the order of big-endian numbers, which the format demands of hashes. */
 function encodeStrings(values: readonly Buffer[]): Buffer {
-  if (values.length === 0) throw refused('a section revokes nothing');
   const writer = new WireWriter();
   const sorted = values.toSorted(Buffer.compare);
   for (const [index, value] of sorted.entries()) {
     if (!sorted[index - 1]?.equals(value)) writer.string(value);
   }
   return writer.bytes();
-}
-
-function encodeCertificates({ caPublicKey, serials, ranges = [], keyIds = [] }: CertificatesSection): Buffer {
-  if (caPublicKey) checkPublicKeyBlob(caPublicKey);
-  const revoked = [...serials.map((serial) => ({ from: serial, to: serial })), ...ranges];
-  if (revoked.length + keyIds.length === 0) throw refused('a section revokes nothing');
-  if (keyIds.some((keyId) => keyId === '' || controlCharacter.test(keyId))) {
-    throw refused('a key ID is empty or holds control characters');
-  }
-  if (!revoked.every(isRevocable)) throw refused('a serial is 0, which cannot be revoked, or not below 2^64');
-
-  const writer = new WireWriter().string(caPublicKey ?? '').string(''); // reserved
-  const runs = mergeRanges(revoked);
-  const singles = new WireWriter();
-  for (const run of runs.filter(isShort)) {
-    for (let serial = run.from; serial <= run.to; serial++) singles.u64(serial);
-  }
-  const list = singles.bytes();
-  if (list.length > 0) writer.u8(serialList).string(list);
-  for (const { from, to } of runs.filter((run) => !isShort(run))) {
-    writer.u8(serialRange).string(new WireWriter().u64(from).u64(to).bytes());
-  }
-  if (keyIds.length > 0) {
-    writer.u8(keyIdList).string(encodeStrings(keyIds.map((keyId) => Buffer.from(keyId))));
-  }
-  return writer.bytes();
-}
-
-function isShort({ from, to }: SerialRange): boolean {
-  return to - from + 1n < shortestRun;
 }
 
 function refused(problem: string): SallyportError {

@@ -3,18 +3,24 @@
  * keys revoked as they are or by their hash. A serial under the wrong CA's section is not revoked.
  */
 import type { SerialRange } from './serial-ranges.ts';
+import type { SerialSet } from './serial-set.ts';
 
-export interface CertificatesSection {
+export type CertificatesSection = {
   readonly kind: 'certificates';
   /** Null: of whatever CA. */
   readonly caPublicKey: Buffer | null;
-  /** In any order. */
-  readonly serials: readonly bigint[];
-  /** Whole ranges, such as everything before a restore. */
-  readonly ranges?: readonly SerialRange[];
   /** sshd compares them exactly: another case or a trailing blank is another key ID. Serials are the safe way. */
   readonly keyIds?: readonly string[];
-}
+} & (
+  | {
+      /** In any order. */
+      readonly serials: readonly bigint[] | BigUint64Array;
+      /** Whole ranges, such as everything before a restore. */
+      readonly ranges?: readonly SerialRange[];
+    }
+  /** Encoded again only where it changed. Its ranges are in it. */
+  | { readonly serials: SerialSet; readonly ranges?: undefined }
+);
 
 export type KrlSection =
   | CertificatesSection
@@ -30,16 +36,3 @@ export interface Krl {
   readonly comment: string;
   readonly sections: readonly KrlSection[];
 }
-
-/** "SSHKRL\n\0" */
-export const krlMagic = 0x5353484b524c0a00n;
-export const krlFormatVersion = 1;
-
-/** KRL_SECTION_*. Signatures (4) and extensions (255) are neither written nor read: versions of sshd differ about them. */
-export const sectionNumbers = { certificates: 1, keys: 2, sha1: 3, sha256: 5 } as const;
-
-/** KRL_SECTION_CERT_*: the ways to name certificates inside a section. Extensions (0x39) are not used either. */
-export const serialList = 0x20;
-export const serialRange = 0x21;
-export const serialBitmap = 0x22;
-export const keyIdList = 0x23;
