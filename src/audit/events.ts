@@ -39,11 +39,11 @@ export interface EventFacts {
   'refresh.reused': { readonly client: string };
   'token.refused': Refusal;
 
-  'ca_key.created': {
-    readonly purpose: 'user' | 'host' | 'hop';
-    readonly generation: number;
-    readonly fingerprint: string;
-  };
+  'ca_key.created': CaKeyFacts;
+  'ca_key.activated': CaKeyFacts;
+  'ca_key.retiring': CaKeyFacts;
+  'ca_key.retired': CaKeyFacts;
+  'ca_key.compromised': CaKeyFacts;
   'certificate.issued': {
     readonly kind: 'user' | 'host' | 'hop' | 'canary';
     readonly serial: string;
@@ -72,6 +72,13 @@ export interface EventFacts {
 
   'connection.started': ConnectionFacts;
   'connection.ended': ConnectionFacts & { readonly reason: string };
+}
+
+interface CaKeyFacts {
+  readonly purpose: 'user' | 'host' | 'hop';
+  readonly generation: number;
+  readonly fingerprint: string;
+  readonly by: string;
 }
 
 interface ConnectionFacts {

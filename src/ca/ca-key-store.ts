@@ -1,6 +1,14 @@
 /** CA keys as the database knows them: public halves, where each generation stands, and what holds the private half. */
+import { sql } from 'kysely';
 import type { Database, Tx } from '../database/database.ts';
+import { notify } from '../database/notify.ts';
 import type { Purpose } from './issuing.ts';
+
+/** Says that a CA key is new or stands otherwise. */
+export const caKeysChannel = 'sallyport_ca_keys';
+
+/** Only one process at a time changes CA keys; the number means nothing but must stay the same. */
+const changeLock = 0x5a11_7001;
 
 /** next: trusted, signs nothing but its canary; active: signs; retiring: trusted until its last certificate is over. */
 export type CaKeyState = 'next' | 'active' | 'retiring' | 'retired';
@@ -45,6 +53,22 @@ export async function readCaKeys(db: Database): Promise<CaKeyRecord[]> {
   }));
 }
 
+/** Whoever changes CA keys holds this until the end of the transaction, so that what was read stays true. */
+export async function lockCaKeys(tx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${changeLock})`.execute(tx);
+}
+
+/** When the last certificate that a key has signed is over; null if there is none. Canaries were over before. */
+export async function lastExpiry(db: Database, caKeyId: string): Promise<Date | null> {
+  const { last } = await db
+    .selectFrom('certificates')
+    .select(({ fn }) => fn.max('valid_before').as('last'))
+    .where('ca_key_id', '=', caKeyId)
+    .where('kind', '<>', 'canary')
+    .executeTakeFirstOrThrow();
+  return last;
+}
+
 export interface NewCaKey {
   readonly purpose: Purpose;
   readonly generation: number;
@@ -71,4 +95,35 @@ export async function insertCaKey(tx: Tx, key: NewCaKey, now: Date): Promise<str
     .returning('id')
     .executeTakeFirst();
   return row?.id;
+}
+
+/** What changes when a key comes to stand otherwise. */
+export interface CaKeyMove {
+  readonly state?: CaKeyState;
+  readonly activatedAt?: Date;
+  readonly retiringAt?: Date;
+  readonly retiredAt?: Date;
+  readonly compromisedAt?: Date;
+  /** The version of companions' state that tells of it. */
+  readonly stateVersion: bigint;
+}
+
+export async function moveCaKey(tx: Tx, id: string, move: CaKeyMove): Promise<void> {
+  await tx
+    .updateTable('ca_keys')
+    .set({
+      state_version: move.stateVersion,
+      ...(move.state && { state: move.state }),
+      ...(move.activatedAt && { activated_at: move.activatedAt }),
+      ...(move.retiringAt && { retiring_at: move.retiringAt }),
+      ...(move.retiredAt && { retired_at: move.retiredAt }),
+      ...(move.compromisedAt && { compromised_at: move.compromisedAt }),
+    })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** Tells every server process, when the transaction commits, to read the keys again. */
+export async function announceCaKeys(tx: Tx): Promise<void> {
+  await notify(tx, caKeysChannel, '');
 }

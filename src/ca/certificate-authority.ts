@@ -1,14 +1,16 @@
 /** The certificate authority's public face: what the rest of Sallyport asks of it. */
-import type { CertificateReply, PossessionChallenge } from '../api/certificates.ts';
+import type { PossessionChallenge } from '../api/certificates.ts';
 import type { Database, DatabaseHandle } from '../database/database.ts';
 import { type Authority, trustedAuthorities } from './authorities.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
-import { type FirstSigners, registerFirstGenerations, type SignerOpener } from './first-generations.ts';
+import { registerFirstGenerations } from './first-generations.ts';
 import { hostCertificateFor, issueHostCertificate } from './issue-host-certificate.ts';
-import { issueUserCertificate, type UserCertificateRequest } from './issue-user-certificate.ts';
+import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
 import type { Issuing } from './issuing.ts';
+import type { FirstSigners } from './key-files.ts';
 import { OpenCaKeys } from './open-ca-keys.ts';
 import { createChallenge } from './possession.ts';
+import type { SignerOpener } from './register-ca-key.ts';
 
 export interface CertificateAuthorityOptions {
   readonly database: DatabaseHandle;
@@ -27,7 +29,7 @@ export interface CertificateAuthorityOptions {
 export interface CertificateAuthority {
   readonly domain: string;
   createChallenge(sessionId: string): Promise<PossessionChallenge>;
-  issueUserCertificate(request: UserCertificateRequest): Promise<CertificateReply>;
+  readonly issueUserCertificate: UserCertificateIssuer;
   /** A new host certificate's line. */
   issueHostCertificate(companionId: string): Promise<string>;
   /** The line of the host certificate that the machine should have now; a new one only if it needs one. */
@@ -59,7 +61,7 @@ export async function createCertificateAuthority(
   return {
     domain,
     createChallenge: (sessionId) => createChallenge(issuing, sessionId),
-    issueUserCertificate: (request) => issueUserCertificate(issuing, request),
+    issueUserCertificate: createUserCertificateIssuer(issuing),
     issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
     hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId),
     currentKrl: createKrlSource(issuing),

@@ -1,22 +1,20 @@
 /** The key revocation list that companions install: revoked serials and every canary, signed, with its version. */
-import { krlMessage } from '../api/companions.ts';
-import type { Database, Tx } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';
 import { revokedSerials } from '../revocation/revoked-serials.ts';
 import { readStateVersion } from '../revocation/state-version.ts';
 import { encodeKrl } from '../ssh/encode-krl.ts';
 import type { KrlSection } from '../ssh/krl.ts';
-import { signSshsig } from '../ssh/sshsig.ts';
+import { readCaKeys } from './ca-key-store.ts';
 import { canarySerials } from './certificate-store.ts';
 import type { Issuing } from './issuing.ts';
-import { signerFailed } from './sign-certificate.ts';
+import { krlKeys } from './krl-keys.ts';
+import { type KrlSignatures, signKrl } from './sign-krl.ts';
 
-export interface CurrentKrl {
+export interface CurrentKrl extends KrlSignatures {
   /** Decimal text; it only grows. */
   readonly version: string;
   readonly data: Buffer;
-  /** Armored SSHSIG by the active user CA over krlMessage(version, data), namespace `krl@DOMAIN`. */
-  readonly signature: string;
 }
 
 /** Reads the list, and makes it again only when its version has changed. */
@@ -29,7 +27,8 @@ export function createKrlSource(issuing: Issuing): () => Promise<CurrentKrl> {
   };
 }
 
-async function makeKrl({ db, domain, keys }: Issuing): Promise<CurrentKrl> {
+async function makeKrl(issuing: Issuing): Promise<CurrentKrl> {
+  const { db, domain, keys } = issuing;
   const { krlVersion, sections } = await readRevoked(db);
   const version = `${krlVersion}`;
   const data = encodeKrl({
@@ -39,39 +38,25 @@ async function makeKrl({ db, domain, keys }: Issuing): Promise<CurrentKrl> {
     comment: `sallyport ${domain}`,
     sections,
   });
-  const { publicKey, signer } = keys.active('user');
-  const signature = await signSshsig({
-    message: krlMessage(version, data),
-    namespace: `krl@${domain}`,
-    publicKeyBlob: publicKey,
-    sign: (bytes) => signer.sign(bytes),
-  }).catch((error) => {
-    throw signerFailed(error);
-  });
-  return { version, data, signature };
+  // The list may be about the keys themselves; who signs it must be as new as the list.
+  await keys.refresh();
+  return { version, data, ...(await signKrl(issuing, version, data)) };
 }
 
 /** Version and serials as of one moment. */
 async function readRevoked(db: Database): Promise<{ krlVersion: bigint; sections: KrlSection[] }> {
   return await inSnapshot(db, async (tx) => {
     const { krlVersion } = await readStateVersion(tx);
-    const revoked = [...(await canarySerials(tx)), ...(await revokedSerials(tx))];
-    const sections = (await keysOfUserCertificates(tx)).map(({ id, public_key }) => ({
+    const entries = await revokedSerials(tx);
+    const hasRevoked = (id: string) => entries.some(({ caKeyId }) => caKeyId === id);
+    const { listed, compromised } = krlKeys(await readCaKeys(tx), hasRevoked);
+    const revoked = [...(await canarySerials(tx)), ...entries];
+    const sections: KrlSection[] = listed.map(({ id, publicKey }) => ({
       kind: 'certificates' as const,
-      caPublicKey: public_key,
+      caPublicKey: publicKey,
       serials: revoked.filter(({ caKeyId }) => caKeyId === id).map(({ serial }) => serial),
     }));
+    if (compromised.length > 0) sections.push({ kind: 'keys', blobs: compromised });
     return { krlVersion, sections };
   });
-}
-
-/** Every generation of the CAs whose certificates sshd checks: a serial counts as revoked only in the section of the key that signed it. */
-async function keysOfUserCertificates(tx: Tx): Promise<{ id: string; public_key: Buffer }[]> {
-  return await tx
-    .selectFrom('ca_keys')
-    .select(['id', 'public_key'])
-    .where('purpose', 'in', ['user', 'hop'])
-    .orderBy('purpose', 'desc')
-    .orderBy('generation')
-    .execute();
 }

@@ -24,6 +24,10 @@ export interface CaKeys {
   active(purpose: Purpose): CaKey;
   /** A key that may still sign what was stored for it: active or retiring. */
   byId(id: string): CaKey | undefined;
+  /** User CA keys that sign KRLs besides the active one, for companions that know no newer one. */
+  vouching(): readonly CaKey[];
+  /** Reads the keys again: what is asked afterwards is not older than what the database told before. */
+  refresh(): Promise<void>;
 }
 
 /** What issuing needs, whatever it issues. */

@@ -7,14 +7,12 @@ import { randomUUID } from 'node:crypto';
 import type { DatabaseHandle } from '../database/database.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { fingerprint } from '../ssh/public-key.ts';
-import { type CaKeyRecord, readCaKeys } from './ca-key-store.ts';
-import type { SignerOpener } from './first-generations.ts';
+import { type CaKeyRecord, caKeysChannel, readCaKeys } from './ca-key-store.ts';
+import { companionPatienceMilliseconds } from './decide-rotation.ts';
 import type { CaKey, CaKeys, Purpose } from './issuing.ts';
 import { forgetReadiness, reportReadiness } from './readiness.ts';
+import { proveSigner, type SignerOpener } from './register-ca-key.ts';
 import type { OpenSigner } from './signer.ts';
-
-/** Says that a CA key is new or stands otherwise. */
-export const caKeysChannel = 'sallyport_ca_keys';
 
 /** Notifications may be lost. */
 const pollMilliseconds = 5_000;
@@ -86,6 +84,12 @@ export class OpenCaKeys implements CaKeys {
     return maySign ? this.#opened.get(id)?.key : undefined;
   }
 
+  vouching(): readonly CaKey[] {
+    return this.#records
+      .filter(({ purpose, state }) => purpose === 'user' && (state === 'retiring' || state === 'retired'))
+      .flatMap(({ id }) => this.#opened.get(id)?.key ?? []);
+  }
+
   /** Reads the keys again; what fails is told to `onProblem`, and what was known stays. */
   refresh(): Promise<void> {
     this.#reading = this.#reading.then(() => this.#read()).catch((error) => this.#options.onProblem(error));
@@ -105,7 +109,8 @@ export class OpenCaKeys implements CaKeys {
 
   async #read(): Promise<void> {
     const { database, clock } = this.#options;
-    const records = (await readCaKeys(database.db)).filter(({ state }) => state !== 'retired');
+    const now = clock();
+    const records = (await readCaKeys(database.db)).filter((key) => isNeeded(key, now));
     await Promise.all(records.map((record) => this.#ensureOpen(record)));
     this.#records = records;
     await this.#closeAllBut(new Set(records.map(({ id }) => id)));
@@ -113,7 +118,7 @@ export class OpenCaKeys implements CaKeys {
       caKeyId: id,
       problem: this.#problems.get(id)?.message ?? null,
     }));
-    await reportReadiness(database.db, this.#replica, reports, clock());
+    await reportReadiness(database.db, this.#replica, reports, now);
   }
 
   async #ensureOpen(record: CaKeyRecord): Promise<void> {
@@ -131,9 +136,19 @@ export class OpenCaKeys implements CaKeys {
     }
   }
 
-  async #openChecked({ purpose, generation, publicKey, signer: uri }: CaKeyRecord): Promise<OpenSigner> {
+  async #openChecked({
+    purpose,
+    generation,
+    state,
+    publicKey,
+    signer: uri,
+  }: CaKeyRecord): Promise<OpenSigner> {
     const signer = await this.#options.openSigner(uri);
-    if (signer.publicKey.equals(publicKey)) return signer;
+    if (signer.publicKey.equals(publicKey)) {
+      // A key that signs is tried with every certificate; whether the next one can is what a rotation waits for.
+      if (state === 'next') await proveSigner(signer);
+      return signer;
+    }
     await signer.close();
     throw new SallyportError(
       'settings_invalid',
@@ -151,6 +166,13 @@ export class OpenCaKeys implements CaKeys {
       await signer.close();
     }
   }
+}
+
+/** Retired keys sign nothing; only a compromised one, for companions that know no other, signs the list that ends it. */
+function isNeeded({ purpose, state, compromisedAt }: CaKeyRecord, now: Date): boolean {
+  if (state !== 'retired') return true;
+  if (purpose !== 'user' || compromisedAt === null) return false;
+  return now.getTime() - compromisedAt.getTime() <= companionPatienceMilliseconds;
 }
 
 function cannotOpen({ purpose, generation, signer }: CaKeyRecord, error: unknown): SallyportError {

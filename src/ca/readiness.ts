@@ -29,6 +29,27 @@ export async function reportReadiness(
     .execute();
 }
 
+export interface Readiness extends ReadinessReport {
+  readonly replica: string;
+  readonly reportedAt: Date;
+}
+
+/** The last report of every process on every key. */
+export async function readReadiness(db: Database): Promise<Readiness[]> {
+  const rows = await db.selectFrom('ca_key_readiness').selectAll().orderBy('replica').execute();
+  return rows.map((row) => ({
+    replica: row.replica,
+    caKeyId: row.ca_key_id,
+    reportedAt: row.reported_at,
+    problem: row.problem,
+  }));
+}
+
+/** Forgets processes that have not reported since `before`. */
+export async function pruneReadiness(db: Database, before: Date): Promise<void> {
+  await db.deleteFrom('ca_key_readiness').where('reported_at', '<', before).execute();
+}
+
 /** A process that stops is waited for by nobody. */
 export async function forgetReadiness(db: Database, replica: string): Promise<void> {
   await db.deleteFrom('ca_key_readiness').where('replica', '=', replica).execute();

@@ -72,6 +72,7 @@ export const errorTable = {
   program_missing: { status: 500, title: 'A program is missing' },
   in_use: { status: 500, title: 'Already in use' },
   file_refused: { status: 500, title: 'A file is not as it must be' },
+  ca_key_refused: { status: 409, title: 'The CA key may not change so' },
   signer_failed: { status: 503, title: 'The CA key could not sign' },
 } as const satisfies Record<string, ErrorRow>;
 

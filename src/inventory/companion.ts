@@ -115,6 +115,18 @@ export async function companionsOfOrganization(db: Database, organizationId: str
   return rows.map(companionOf);
 }
 
+/** Every organization's machines that are in use, by name. */
+export async function enrolledCompanions(db: Database): Promise<Companion[]> {
+  const rows = await db
+    .selectFrom('companions')
+    .selectAll()
+    .where('enrolled_at', 'is not', null)
+    .where('revoked_at', 'is', null)
+    .orderBy('name')
+    .execute();
+  return rows.map(companionOf);
+}
+
 export function companionOf(row: Selectable<CompanionRow>): Companion {
   return {
     id: row.id,

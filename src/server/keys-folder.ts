@@ -5,44 +5,31 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { FirstSigners, SignerOpener } from '../ca/first-generations.ts';
 import { purposes } from '../ca/issuing.ts';
-import { createKeyFile } from '../ca/signers/key-file.ts';
-import { openSigner } from '../ca/signers/open-signer.ts';
-import { signerSurroundings } from '../ca/signers/surroundings.ts';
+import { type KeyFiles, keyFiles } from '../ca/key-files.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { type AuthorizationServerKeys, createAuthorizationServerKeys } from '../oauth/keys.ts';
 
-export interface ServerKeys {
-  readonly openSigner: SignerOpener;
-  readonly firstSigners: FirstSigners;
+export interface ServerKeys extends KeyFiles {
   readonly oauth: AuthorizationServerKeys;
 }
 
-/** The key files of the first generations. */
-const files = { user: 'user_ca.pem', host: 'host_ca.pem', hop: 'hop_ca.pem' } as const;
 const oauthFile = 'oauth.json';
-
-/** Where a CA's first key is unless the operator says otherwise. */
-export const firstSigners: FirstSigners = {
-  user: `file:${files.user}`,
-  host: `file:${files.host}`,
-  hop: `file:${files.hop}`,
-};
 
 const oauthKeysFile = z.object({
   jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1) }),
   cookieKeys: z.array(z.string().min(32)).min(1),
 });
 
-/** Makes the keys that are not there yet; never overwrites one. */
-export async function createServerKeys(folder: string): Promise<void> {
+/**
+ * Makes the keys that are not there yet; never overwrites one.
+ * @param environment names the passphrase, where the CA keys shall be encrypted
+ */
+export async function createServerKeys(folder: string, environment: NodeJS.ProcessEnv = {}): Promise<void> {
   await ensurePrivateFolder(folder);
-  for (const purpose of purposes) {
-    const path = join(folder, files[purpose]);
-    if (!(await exists(path))) await createKeyFile(path);
-  }
+  const { createKey } = keyFiles(folder, environment);
+  for (const purpose of purposes) await createKey(purpose, 1);
   if (!(await exists(join(folder, oauthFile)))) {
     const keys = JSON.stringify(await createAuthorizationServerKeys());
     await writeFileAtomically(join(folder, oauthFile), keys, { mode: 0o600 });
@@ -78,12 +65,7 @@ async function openFiles(folder: string, environment: NodeJS.ProcessEnv): Promis
       `${join(folder, oauthFile)} is damaged. Restore it from a backup.`,
     );
   }
-  const surroundings = signerSurroundings(folder, environment);
-  return {
-    openSigner: (uri) => openSigner(uri, surroundings),
-    firstSigners,
-    oauth: parsed.data as AuthorizationServerKeys,
-  };
+  return { ...keyFiles(folder, environment), oauth: parsed.data as AuthorizationServerKeys };
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { createCertificateAuthority } from '../ca/certificate-authority.ts';
+import { firstSigners } from '../ca/key-files.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
 import { signInBrowser } from '../console/sign-in-browser.ts';
 import type { DatabaseHandle } from '../database/database.ts';
@@ -48,7 +49,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const authority = await createCertificateAuthority({
     database,
     openSigner: keys.openSigner,
-    firstSigners: keys.firstSigners,
+    firstSigners,
     domain: publicUrl.hostname,
     clock,
     onProblem: (error) => logError(error, 'a CA key can not be used'),
@@ -109,6 +110,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     await closeAlso();
     await feed.close();
     await app.close();
+    await authority.close();
     throw addressError(error, parts.listen);
   }
   const sweeps = startSweeps(database, clock);
@@ -118,6 +120,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       await feed.close();
       await closeAlso();
       await app.close();
+      await authority.close();
     },
   };
 }

@@ -4,11 +4,12 @@ import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { Purpose } from '../../src/ca/issuing.ts';
-import type { Signer } from '../../src/ca/signer.ts';
+import type { KeyFiles } from '../../src/ca/key-files.ts';
+import type { OpenSigner, Signer } from '../../src/ca/signer.ts';
 import type { DatabaseHandle } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import type { ErrorCode } from '../../src/errors/codes.ts';
-import { isSallyportError } from '../../src/errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../../src/errors/sallyport-error.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
 import { type NewSession, startSession } from '../../src/sessions/start-session.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
@@ -30,13 +31,26 @@ export function memorySigner(key: GeneratedKey = generateEd25519()): Signer {
 }
 
 const hopSigner = memorySigner();
+/** Keys of later generations, by their URI: every authority of a test file can open them. */
+const madeLater = new Map<string, Signer>();
 
 /** What a certificate authority signs with, held in memory and named `memory:user` and so on. */
 export function heldInMemory(signers: { user: Signer; host: Signer; hop?: Signer }) {
-  const known: Record<Purpose, Signer> = { hop: hopSigner, ...signers };
+  const known = new Map<string, Signer>(
+    Object.entries({ hop: hopSigner, ...signers }).map(([name, signer]) => [`memory:${name}`, signer]),
+  );
   return {
     firstSigners: { user: 'memory:user', host: 'memory:host', hop: 'memory:hop' },
-    openSigner: async (uri: string) => ({ ...known[uri.slice(7) as Purpose], close: async () => {} }),
+    openSigner: async (uri: string): Promise<OpenSigner> => {
+      const signer = known.get(uri) ?? madeLater.get(uri);
+      if (signer === undefined) throw new SallyportError('settings_invalid', `There is no ${uri}.`);
+      return { ...signer, close: async () => {} };
+    },
+    createKey: async (purpose: Purpose, generation: number): Promise<string> => {
+      const uri = `memory:${purpose}-${generation}-${randomUUID()}`;
+      madeLater.set(uri, memorySigner());
+      return uri;
+    },
   };
 }
 
@@ -51,6 +65,8 @@ export interface SampleAuthority {
   readonly clock: { now: Date };
   readonly userKey: GeneratedKey;
   readonly hostSigner: Signer;
+  /** For changing CA keys. */
+  readonly held: KeyFiles;
   readonly organizationId: string;
   /** A new account `<name>@example.com` with a login session. */
   person(name: string, session?: Partial<NewSession>): Promise<Person>;
@@ -69,11 +85,12 @@ export async function sampleAuthority(
   const organizationId = await inTransaction(database.db, (tx) =>
     createOrganization(tx, { slug: 'example', name: 'Example', domains: ['example.com'], ...organization }),
   );
+  const held = heldInMemory({ user: memorySigner(userKey), host: hostSigner });
   const authority =
     existing ??
     (await createCertificateAuthority({
       database,
-      ...heldInMemory({ user: memorySigner(userKey), host: hostSigner }),
+      ...held,
       domain,
       clock: () => clock.now,
     }));
@@ -116,7 +133,7 @@ export async function sampleAuthority(
     return await login(accountId, session);
   }
 
-  return { authority, database, clock, userKey, hostSigner, organizationId, person, login };
+  return { authority, database, clock, userKey, hostSigner, held, organizationId, person, login };
 }
 
 /** What `sally` sends: a key, and its proof over a fresh challenge. */

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { firstSigners } from '../../src/ca/key-files.ts';
 import { createServerKeys, openServerKeys } from '../../src/server/keys-folder.ts';
 
 const names = ['hop_ca.pem', 'host_ca.pem', 'oauth.json', 'user_ca.pem'];
@@ -86,7 +87,7 @@ describe('openServerKeys', () => {
 
   test('finds what was made', async () => {
     const opened = await openServerKeys(keys);
-    const signers = await Promise.all(Object.values(opened.firstSigners).map(opened.openSigner));
+    const signers = await Promise.all(Object.values(firstSigners).map(opened.openSigner));
     expect(new Set(signers.map(({ publicKey }) => publicKey.toString('hex'))).size).toBe(3);
     expect(opened.oauth.jwks.keys[0]).toMatchObject({ alg: 'ES256', use: 'sig' });
     expect(opened.oauth.cookieKeys[0]).toMatch(/^[A-Za-z0-9_-]{43}$/);
