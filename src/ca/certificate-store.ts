@@ -1,11 +1,13 @@
 /** Certificates as they are stored: the bytes to be signed, before any signer sees them, with what was decided. */
-import { recordEvent } from '../audit/record-event.ts';
+import { sql } from 'kysely';
+import type { AuditEvent } from '../audit/events.ts';
+import { recordEvents } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import type { CertificateFields } from '../ssh/certificate.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 
 export interface NewCertificate {
-  readonly kind: 'user' | 'host' | 'canary';
+  readonly kind: 'user' | 'host' | 'hop' | 'canary';
   readonly caKeyId: string;
   readonly fields: CertificateFields;
   /** Linted. */
@@ -32,27 +34,37 @@ export interface StoredCertificate {
 
 /** Stores a certificate and its audit event: from the commit on it can be signed, found and revoked. */
 export async function storeCertificate(tx: Tx, certificate: NewCertificate): Promise<void> {
-  const { kind, fields, login, companionId, organizationId } = certificate;
-  await tx
-    .insertInto('certificates')
-    .values({
-      serial: fields.serial,
-      kind,
-      ca_key_id: certificate.caKeyId,
-      account_id: login?.accountId ?? null,
-      session_id: login?.sessionId ?? null,
-      companion_id: companionId ?? null,
-      request_id: login?.requestId ?? null,
-      key_id: fields.keyId,
-      public_key: fields.publicKey,
-      principals: [...fields.principals],
-      valid_after: asDate(fields.validAfter),
-      valid_before: asDate(fields.validBefore),
-      to_be_signed: certificate.toBeSigned,
-      decision: JSON.stringify(certificate.decision),
-    })
-    .execute();
-  await recordEvent(tx, {
+  await storeCertificates(tx, [certificate]);
+}
+
+/** Stores certificates and their audit events, with one statement each. */
+export async function storeCertificates(tx: Tx, certificates: readonly NewCertificate[]): Promise<void> {
+  if (certificates.length === 0) return;
+  await tx.insertInto('certificates').values(certificates.map(asRow)).execute();
+  await recordEvents(tx, certificates.map(asEvent));
+}
+
+function asRow({ kind, caKeyId, fields, toBeSigned, decision, login, companionId }: NewCertificate) {
+  return {
+    serial: fields.serial,
+    kind,
+    ca_key_id: caKeyId,
+    account_id: login?.accountId ?? null,
+    session_id: login?.sessionId ?? null,
+    companion_id: companionId ?? null,
+    request_id: login?.requestId ?? null,
+    key_id: fields.keyId,
+    public_key: fields.publicKey,
+    principals: [...fields.principals],
+    valid_after: asDate(fields.validAfter),
+    valid_before: asDate(fields.validBefore),
+    to_be_signed: toBeSigned,
+    decision: JSON.stringify(decision),
+  };
+}
+
+function asEvent({ kind, fields, login, organizationId }: NewCertificate): AuditEvent {
+  return {
     event: 'certificate.issued',
     organizationId: organizationId ?? null,
     accountId: login?.accountId ?? null,
@@ -65,20 +77,37 @@ export async function storeCertificate(tx: Tx, certificate: NewCertificate): Pro
       principals: fields.principals,
       valid_before: Number(fields.validBefore),
     },
-  });
+  };
 }
 
-/** The certificate that a session's earlier request of this id was given. */
-export async function certificateOfRequest(
+/** A session's request, by the id that its client gave it. */
+export interface RequestOfSession {
+  readonly sessionId: string;
+  readonly requestId: string;
+}
+
+/** The certificates that earlier requests of these ids were given. */
+export async function certificatesOfRequests<Request extends RequestOfSession>(
   tx: Tx,
-  sessionId: string,
-  requestId: string,
-): Promise<StoredCertificate | undefined> {
-  const row = await storedCertificates(tx)
-    .where('session_id', '=', sessionId)
-    .where('request_id', '=', requestId)
-    .executeTakeFirst();
-  return row && fromRow(row);
+  requests: readonly Request[],
+): Promise<ReadonlyMap<Request, StoredCertificate>> {
+  const sessionIds = requests.map(({ sessionId }) => sessionId);
+  const requestIds = requests.map(({ requestId }) => requestId);
+  const rows = await storedCertificates(tx)
+    .select(['certificates.session_id', 'certificates.request_id'])
+    .where(
+      sql<boolean>`(session_id, request_id) in (
+        select * from unnest(${sessionIds}::uuid[], ${requestIds}::uuid[])
+      )`,
+    )
+    .execute();
+  const byRequest = new Map(rows.map((row) => [`${row.session_id} ${row.request_id}`, row]));
+  const found = new Map<Request, StoredCertificate>();
+  for (const request of requests) {
+    const row = byRequest.get(`${request.sessionId} ${request.requestId}`);
+    if (row) found.set(request, fromRow(row));
+  }
+  return found;
 }
 
 /** The companion's certificate that lasts longest. */

@@ -1,31 +1,44 @@
 /**
- * Issues user certificates. One transaction holds the login session, decides and stores the bytes to be signed; only
- * after its commit are they signed. So a crash at any line leaves a certificate that is recorded and can be revoked,
- * or none; and a revocation, which takes the same session's row, misses none that is under way.
+ * Issues user certificates, in the steps of docs/how-a-certificate-is-issued.md. One transaction holds the login session,
+ * decides and stores the bytes to be signed; only after its commit are they signed. So a crash at any line leaves a
+ * certificate that is recorded and can be revoked, or none; and a revocation, which takes the same session's row, misses
+ * none that is under way. Requests that come together share the transaction.
  */
 import { randomBytes } from 'node:crypto';
-import { loadAccount } from '../accounts/account.ts';
+import { type Account, loadAccounts } from '../accounts/account.ts';
 import type { CertificateReply, CertificateRequest } from '../api/certificates.ts';
 import type { Tx } from '../database/database.ts';
-import { inTransaction } from '../database/transaction.ts';
-import { violatedConstraint } from '../database/violated-constraint.ts';
-import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
-import { backdateSeconds, certificateLifeSeconds, decideCertificate } from '../policy/decide-certificate.ts';
+import { createGroupCommit, type GroupWork, type Outcome, Outcomes } from '../database/group-commit.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import {
+  backdateSeconds,
+  type CertificateDecision,
+  certificateLifeSeconds,
+  decideCertificate,
+} from '../policy/decide-certificate.ts';
 import { helpfulCommand, type Reasons } from '../policy/reasons.ts';
-import { lockLiveSession } from '../sessions/lock-live-session.ts';
+import { type LockedSession, lockLiveSessions } from '../sessions/lock-live-session.ts';
+import { type Session, sessionEnded } from '../sessions/session.ts';
 import { type Certificate, type CertificateFields, nonceLength } from '../ssh/certificate.ts';
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintUserCertificate } from '../ssh/lint-certificate.ts';
 import { keyIdFor, parseKeyId } from '../ssh/names.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
 import { certificateExtensions } from './certificate-extensions.ts';
-import { certificateOfRequest, type StoredCertificate, storeCertificate } from './certificate-store.ts';
+import {
+  certificatesOfRequests,
+  type NewCertificate,
+  type StoredCertificate,
+  storeCertificates,
+} from './certificate-store.ts';
+import { compareWithDecision } from './compare-with-decision.ts';
 import type { Issuing } from './issuing.ts';
-import { consumeChallenge, verifyPossession } from './possession.ts';
+import { requireIssuingAllowed } from './issuing-allowed.ts';
+import { challengeRefused, consumeChallenges, verifyPossession } from './possession.ts';
 import { recordRefusal } from './record-refusal.ts';
-import { nextSerial } from './serials.ts';
+import { nextSerials } from './serials.ts';
 import { signCertificate } from './sign-certificate.ts';
-import { checkSubjectKey } from './subject-key.ts';
+import { subjectKeyFaults } from './subject-key.ts';
 
 export interface UserCertificateRequest {
   /** Who asks, as authentication found; everything else is looked up. */
@@ -34,109 +47,165 @@ export interface UserCertificateRequest {
 }
 
 /**
- * A request that is sent again, after a lost reply, gets the same certificate, byte for byte.
+ * Issues one certificate. A request that is sent again, after a lost reply, gets the same bytes signed again.
  * @throws the key's faults, key_reserved, key_revoked, key_possession_unproven, session_ended, access_denied,
  *   request_malformed, signer_failed, database_unavailable; then no certificate leaves
  */
-export async function issueUserCertificate(
-  issuing: Issuing,
-  { sessionId, request }: UserCertificateRequest,
-): Promise<CertificateReply> {
-  const now = issuing.clock();
-  let stored: ToSign;
-  try {
-    const { blob } = parsePublicKeyLine(request.public_key);
-    const { domain } = issuing;
-    verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession: request.possession });
-    stored = await decideAndStoreOnce(issuing, { sessionId, request, publicKey: blob, now });
-  } catch (error) {
-    await recordRefusal(issuing.db, sessionId, error);
-    throw error;
-  }
-  return replyWith(await signCertificate(stored.toBeSigned, issuing.keys.byId(stored.caKeyId)?.signer));
+export type UserCertificateIssuer = (asking: UserCertificateRequest) => Promise<CertificateReply>;
+
+export function createUserCertificateIssuer(issuing: Issuing): UserCertificateIssuer {
+  const commit = createGroupCommit({
+    db: issuing.db,
+    lineOf: ({ sessionId }: Asked) => sessionId,
+    work: (tx, group, how) => decideAndStore(tx, issuing, group, how),
+  });
+  return async (asking) => {
+    let stored: ToSign;
+    try {
+      const asked = readRequest(issuing, asking);
+      stored = await commit(asked);
+    } catch (error) {
+      await recordRefusal(issuing.db, asking.sessionId, error);
+      throw error;
+    }
+    return replyWith(await signStored(issuing, stored));
+  };
+}
+
+/** A request, read and checked as far as it can be without the database. */
+interface Asked {
+  readonly sessionId: string;
+  readonly requestId: string;
+  /** SSH public key blob. */
+  readonly publicKey: Buffer;
+  /** What the key has signed. */
+  readonly challenge: string;
 }
 
 /** What is signed after the commit, and by which key. */
 type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 
-interface Subject {
-  readonly sessionId: string;
-  readonly request: CertificateRequest;
-  readonly publicKey: Buffer;
-  readonly now: Date;
+/** Step 1: the key is one that may be certified, and whoever asks holds its private half. */
+function readRequest({ domain }: Issuing, { sessionId, request }: UserCertificateRequest): Asked {
+  const { public_key, request_id, possession } = request;
+  const { blob } = parsePublicKeyLine(public_key);
+  verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession });
+  return {
+    sessionId,
+    // As the database writes it: the same request, whatever case its client writes letters in.
+    requestId: request_id.toLowerCase(),
+    publicKey: blob,
+    challenge: possession.challenge,
+  };
 }
 
-/** Returns what is to be signed; it is committed when this returns. */
-async function decideAndStoreOnce(issuing: Issuing, subject: Subject): Promise<ToSign> {
-  const attempt = () => inTransaction(issuing.db, (tx) => decideAndStore(tx, issuing, subject));
-  try {
-    return await attempt();
-  } catch (error) {
-    // The same request twice at once: the other has stored its certificate by now, and this one finds it.
-    if (isLostRace(error)) return await attempt();
-    throw error;
-  }
+/** Steps 2 to 9, for a whole group. Nothing is written for one that is refused: the writing comes last. */
+async function decideAndStore(
+  tx: Tx,
+  issuing: Issuing,
+  group: readonly Asked[],
+  how: GroupWork,
+): Promise<ReadonlyMap<Asked, Outcome<ToSign>>> {
+  const now = issuing.clock();
+  const outcomes = new Outcomes<Asked, ToSign>();
+
+  // 2. Each session's row is locked: it can't be ended before this transaction is over.
+  const sessionIds = group.map(({ sessionId }) => sessionId);
+  const sessions = await lockLiveSessions(tx, sessionIds, how, now);
+  const locked = outcomes.step(new Map(group.map((asked) => [asked, asked])), (asked) => {
+    const session = sessions.get(asked.sessionId);
+    if (session === 'held') return outcomes.settle(asked, { retry: 'alone' });
+    return { ...asked, ...ownerOf(session) };
+  });
+
+  // 3. The facts.
+  const accountIds = [...locked.values()].map(({ accountId }) => accountId);
+  const accounts = await loadAccounts(tx, accountIds);
+
+  // 4. The decision, which is made of facts alone.
+  const decided = outcomes.step(locked, (known) => ({
+    ...known,
+    ...decide(known.session, accounts.get(known.accountId), now),
+  }));
+
+  // 5. What this request was given before, it is given again. Only now: what was stored and never signed must not leave
+  // once its account may have none any more.
+  const earlier = await certificatesOfRequests(tx, [...decided.values()]);
+  if (earlier.size > 0) await requireIssuingAllowed(tx);
+  const fresh = outcomes.step(decided, (known, asked) => {
+    const stored = earlier.get(known);
+    if (stored === undefined) return known;
+    return outcomes.settle(asked, { result: repeatable(issuing, stored, asked, now) });
+  });
+
+  // 6. The key is nobody else's.
+  const faults = await subjectKeyFaults(tx, [...fresh.values()]);
+  const holders = new Map<string, string>();
+  const free = outcomes.step(fresh, (known, asked) => {
+    const fault = faults.get(known);
+    if (fault !== undefined) throw fault;
+    // Two of one group, neither stored yet: the second comes again when the first is.
+    const holder = holders.get(asked.publicKey.toString('hex')) ?? known.accountId;
+    if (holder !== known.accountId) return outcomes.settle(asked, { retry: 'alone' });
+    holders.set(asked.publicKey.toString('hex'), holder);
+    return known;
+  });
+
+  // 7. The bytes to be signed, read again and held against the decision.
+  const serials = await nextSerials(tx, free.size, now);
+  const encoded = outcomes.step(free, (known) => ({
+    ...known,
+    certificate: encode(issuing, known, serials.shift() ?? 0n, now),
+  }));
+
+  // 8. The challenge is used up.
+  const used = await consumeChallenges(tx, [...encoded.values()], now);
+  const proven = outcomes.step(encoded, (known) => {
+    if (!used.has(known)) throw challengeRefused();
+    return known.certificate;
+  });
+
+  // 9. Stored, with the decision and the audit event; the commit follows.
+  await storeCertificates(tx, [...proven.values()]);
+  outcomes.step(proven, (certificate, asked) => outcomes.settle(asked, { result: certificate }));
+  return outcomes.settled;
 }
 
-async function decideAndStore(tx: Tx, issuing: Issuing, subject: Subject): Promise<ToSign> {
-  const { sessionId, request, publicKey, now } = subject;
-  const session = await lockLiveSession(tx, sessionId, 'share', now);
+/** Whose session it is. @throws session_ended, forbidden */
+function ownerOf(session: LockedSession | undefined): { session: Session; accountId: string } {
+  if (session === undefined || session === 'ended' || session === 'held') throw sessionEnded();
   if (session.kind !== 'helper') {
     throw new SallyportError('forbidden', 'A browser session gets no SSH certificates. Run: sally login');
   }
-  const { facts: account, organization, organizationId } = await loadAccount(tx, session.accountId);
-  const nowSeconds = Math.floor(now.getTime() / 1000);
-  const decision = decideCertificate({ account, organization, session: session.facts }, nowSeconds);
-  if (!decision.allowed) throw refused(decision.reasons);
-
-  // Only now: what was stored and never signed must not leave once its account may have none any more.
-  const earlier = await certificateOfRequest(tx, sessionId, request.request_id);
-  if (earlier) return repeatable(earlier, subject, issuing);
-
-  await consumeChallenge(tx, { sessionId, challenge: request.possession.challenge }, now);
-  await checkSubjectKey(tx, publicKey, session.accountId);
-
-  const caKey = issuing.keys.active('user');
-  const fields: CertificateFields = {
-    kind: 'user',
-    publicKey,
-    nonce: randomBytes(nonceLength),
-    serial: await nextSerial(tx, now),
-    keyId: keyIdFor(account.name, sessionId),
-    principals: decision.principals,
-    validAfter: BigInt(decision.validAfterSeconds),
-    validBefore: BigInt(decision.validBeforeSeconds),
-    criticalOptions: [],
-    extensions: certificateExtensions({
-      domain: issuing.domain,
-      account,
-      session: session.facts,
-      issuer: session.issuer,
-      permissions: decision.extensions,
-      mfa: decision.mfa,
-    }),
-    caPublicKey: caKey.publicKey,
-  };
-  const toBeSigned = encodeToBeSigned(fields);
-  lintUserCertificate(toBeSigned, {
-    now: BigInt(nowSeconds),
-    maxLifetime: BigInt(certificateLifeSeconds),
-    maxBackdate: BigInt(backdateSeconds),
-  });
-  await storeCertificate(tx, {
-    kind: 'user',
-    caKeyId: caKey.id,
-    fields,
-    toBeSigned,
-    decision: { account, organization, session: session.facts, decision },
-    organizationId,
-    login: { accountId: session.accountId, sessionId, requestId: request.request_id },
-  });
-  return { caKeyId: caKey.id, toBeSigned };
+  return { session, accountId: session.accountId };
 }
 
-/** What was stored for this request before, if it may be handed out again. */
-function repeatable(earlier: StoredCertificate, { publicKey, now }: Subject, { keys }: Issuing): ToSign {
+interface Decided extends Asked {
+  readonly session: Session;
+  readonly account: Account;
+  readonly decision: CertificateDecision & { readonly allowed: true };
+}
+
+/** @throws session_ended, access_denied, not_found */
+function decide(
+  session: Session,
+  account: Account | undefined,
+  now: Date,
+): Pick<Decided, 'account' | 'decision'> {
+  if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
+  const facts = { account: account.facts, organization: account.organization, session: session.facts };
+  const decision = decideCertificate(facts, unixSeconds(now));
+  if (!decision.allowed) throw refused(decision.reasons);
+  return { account, decision };
+}
+
+/** What was stored for this request before, if it may be handed out again. @throws request_malformed */
+function repeatable(
+  { keys }: Issuing,
+  earlier: StoredCertificate,
+  { publicKey }: Asked,
+  now: Date,
+): StoredCertificate {
   const again = 'Use a new request_id for a new certificate.';
   if (!earlier.publicKey.equals(publicKey)) {
     throw new SallyportError('request_malformed', `This request_id was used for another key. ${again}`);
@@ -150,9 +219,60 @@ function repeatable(earlier: StoredCertificate, { publicKey, now }: Subject, { k
   return earlier;
 }
 
-function isLostRace(error: unknown): boolean {
-  if (isSallyportError(error)) return error.code === 'key_possession_unproven';
-  return violatedConstraint(error) === 'certificates_request_key';
+/** @throws certificate_refused if the bytes would not say what was decided, or what no certificate may say */
+function encode(issuing: Issuing, known: Decided, serial: bigint, now: Date): NewCertificate {
+  const { sessionId, requestId, publicKey, session, account, decision } = known;
+  const caKey = issuing.keys.active('user');
+  const fields: CertificateFields = {
+    kind: 'user',
+    publicKey,
+    nonce: randomBytes(nonceLength),
+    serial,
+    keyId: keyIdFor(account.facts.name, sessionId),
+    principals: decision.principals,
+    validAfter: BigInt(decision.validAfterSeconds),
+    validBefore: BigInt(decision.validBeforeSeconds),
+    criticalOptions: [],
+    extensions: certificateExtensions({
+      domain: issuing.domain,
+      account: account.facts,
+      session: session.facts,
+      issuer: session.issuer,
+      permissions: decision.extensions,
+      mfa: decision.mfa,
+    }),
+    caPublicKey: caKey.publicKey,
+  };
+  const toBeSigned = encodeToBeSigned(fields);
+  lintUserCertificate(toBeSigned, {
+    now: BigInt(unixSeconds(now)),
+    maxLifetime: BigInt(certificateLifeSeconds),
+    maxBackdate: BigInt(backdateSeconds),
+  });
+  compareWithDecision(toBeSigned, fields);
+  return {
+    kind: 'user',
+    caKeyId: caKey.id,
+    fields,
+    toBeSigned,
+    decision: {
+      account: account.facts,
+      organization: account.organization,
+      session: session.facts,
+      decision,
+    },
+    organizationId: account.organizationId,
+    login: { accountId: account.id, sessionId, requestId },
+  };
+}
+
+/** Step 10: signed, verified, and read once more. @throws signer_failed */
+async function signStored({ keys }: Issuing, { caKeyId, toBeSigned }: ToSign): Promise<Certificate> {
+  return await signCertificate(toBeSigned, keys.byId(caKeyId)?.signer);
+}
+
+function unixSeconds(time: Date): number {
+  return Math.floor(time.getTime() / 1000);
 }
 
 /** Where logging in again helps, the session is what is wrong. */

@@ -3,6 +3,7 @@
  * Without it one person could have another's public key certified under their own name.
  */
 import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
 import { type CertificateRequest, type PossessionChallenge, possessionMessage } from '../api/certificates.ts';
 import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
@@ -36,7 +37,7 @@ export async function createChallenge(
   return { challenge, namespace: namespaceOf(domain), expires_in_seconds: challengeLifeSeconds };
 }
 
-/** Throws unless the key signed this session's challenge. Pure: whether the challenge is good is consumeChallenge's. */
+/** Throws unless the key signed this session's challenge. Pure: whether the challenge is good is consumeChallenges'. */
 export function verifyPossession(proof: {
   readonly publicKeyBlob: Buffer;
   readonly sessionId: string;
@@ -57,25 +58,41 @@ export function verifyPossession(proof: {
   }
 }
 
-/** Uses the challenge up, by compare-and-set: of two requests at once only one gets past this. @throws key_possession_unproven */
-export async function consumeChallenge(
+/** A session's answer to one of its challenges. */
+export interface AnsweredChallenge {
+  readonly sessionId: string;
+  readonly challenge: string;
+}
+
+/**
+ * Uses the challenges up, each by compare-and-set: whoever comes second with one is not among those returned.
+ * Refuse them with challengeRefused().
+ */
+export async function consumeChallenges<Answer extends AnsweredChallenge>(
   tx: Tx,
-  { sessionId, challenge }: { sessionId: string; challenge: string },
+  answers: readonly Answer[],
   now: Date,
-): Promise<void> {
-  const { numUpdatedRows } = await tx
-    .updateTable('possession_challenges')
-    .set({ used_at: now })
-    .where('challenge_hash', '=', tokenHash(challenge))
-    .where('session_id', '=', sessionId)
-    .where('used_at', 'is', null)
-    .where('expires_at', '>', now)
-    .executeTakeFirst();
-  if (numUpdatedRows !== 1n) {
-    throw unproven(
-      'The challenge is not known, was used before, is over 5 minutes old or is of another login session.',
-    );
-  }
+): Promise<ReadonlySet<Answer>> {
+  if (answers.length === 0) return new Set();
+  const hashes = answers.map(({ challenge }) => tokenHash(challenge));
+  const { rows } = await sql<{ challenge_hash: Buffer; session_id: string }>`
+    update possession_challenges set used_at = ${now}
+    where (challenge_hash, session_id) in (
+        select * from unnest(${hashes}::bytea[], ${answers.map(({ sessionId }) => sessionId)}::uuid[])
+      )
+      and used_at is null and expires_at > ${now}
+    returning challenge_hash, session_id
+  `.execute(tx);
+  const used = new Set(rows.map((row) => `${row.session_id} ${row.challenge_hash.toString('hex')}`));
+  return new Set(
+    answers.filter(({ sessionId }, index) => used.has(`${sessionId} ${hashes[index]?.toString('hex')}`)),
+  );
+}
+
+export function challengeRefused(): SallyportError {
+  return unproven(
+    'The challenge is not known, was used before, is over 5 minutes old or is of another login session.',
+  );
 }
 
 /** A few at a time; an expired challenge is refused whether it is still there or not. */

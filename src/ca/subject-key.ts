@@ -5,37 +5,76 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 
 const makeAnother = 'Make a new key: ssh-keygen -t ed25519';
 
+export interface SubjectKey {
+  /** SSH public key blob. */
+  readonly publicKey: Buffer;
+  /** Whose certificate it is to be in. */
+  readonly accountId: string;
+}
+
+interface Found {
+  readonly number: string;
+  readonly of_machine: boolean;
+  readonly of_other: boolean;
+  readonly was_revoked: boolean;
+}
+
 /**
- * Throws unless the key may become the subject of a certificate of this account.
- * @throws key_reserved, key_revoked
+ * Why a key may not become the subject of a certificate of its account, for those of which that is so:
+ * key_reserved or key_revoked.
  */
-export async function checkSubjectKey(tx: Tx, publicKey: Buffer, accountId: string): Promise<void> {
-  const { rows } = await sql<{ of_machine: boolean; of_other: boolean; was_revoked: boolean }>`
-    with earlier as (
-      select certificates.serial, certificates.kind, certificates.account_id,
+export async function subjectKeyFaults<Subject extends SubjectKey>(
+  tx: Tx,
+  subjects: readonly Subject[],
+): Promise<ReadonlyMap<Subject, SallyportError>> {
+  if (subjects.length === 0) return new Map();
+  const { rows } = await sql<Found>`
+    with subject as (
+      select * from unnest(
+        ${subjects.map(({ publicKey }) => publicKey)}::bytea[],
+        ${subjects.map(({ accountId }) => accountId)}::uuid[]
+      ) with ordinality as subject (public_key, account_id, number)
+    ),
+    earlier as (
+      select subject.number, certificates.serial, certificates.kind,
+        certificates.account_id <> subject.account_id as of_other,
         login_sessions.ended_at < certificates.valid_before as died_with_session
-      from certificates left join login_sessions on login_sessions.id = certificates.session_id
-      where certificates.public_key = ${publicKey}
+      from subject
+      join certificates using (public_key)
+      left join login_sessions on login_sessions.id = certificates.session_id
     )
-    select
-      exists (select from ca_keys where public_key = ${publicKey})
-        or exists (select from companions where host_key = ${publicKey})
-        or exists (select from earlier where kind <> 'user') as of_machine,
-      exists (select from earlier where account_id <> ${accountId}) as of_other,
-      exists (select from earlier where died_with_session)
-        or exists (select from earlier join revoked_serials using (serial)) as was_revoked
+    select number,
+      exists (select from ca_keys where ca_keys.public_key = subject.public_key)
+        or exists (select from companions where companions.host_key = subject.public_key)
+        or exists (select from earlier where earlier.number = subject.number and kind <> 'user') as of_machine,
+      exists (select from earlier where earlier.number = subject.number and of_other) as of_other,
+      exists (select from earlier where earlier.number = subject.number and died_with_session)
+        or exists (
+          select from earlier join revoked_serials using (serial) where earlier.number = subject.number
+        ) as was_revoked
+    from subject
   `.execute(tx);
-  const found = rows[0];
+  const byNumber = new Map(rows.map((row) => [Number(row.number), row]));
+  const faults = new Map<Subject, SallyportError>();
+  subjects.forEach((subject, index) => {
+    const fault = faultOf(byNumber.get(index + 1));
+    if (fault) faults.set(subject, fault);
+  });
+  return faults;
+}
+
+function faultOf(found: Found | undefined): SallyportError | undefined {
   if (!found || found.of_machine) {
-    throw new SallyportError(
+    return new SallyportError(
       'key_reserved',
       `The key is a machine's or a certificate authority's own. ${makeAnother}`,
     );
   }
   if (found.of_other) {
-    throw new SallyportError('key_reserved', `The key belongs to another account. ${makeAnother}`);
+    return new SallyportError('key_reserved', `The key belongs to another account. ${makeAnother}`);
   }
   if (found.was_revoked) {
-    throw new SallyportError('key_revoked', `A certificate of this key was revoked. ${makeAnother}`);
+    return new SallyportError('key_revoked', `A certificate of this key was revoked. ${makeAnother}`);
   }
+  return undefined;
 }

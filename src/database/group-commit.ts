@@ -141,23 +141,24 @@ export class Outcomes<Item, Result> {
     return this.#settled;
   }
 
-  settle(item: Item, outcome: Outcome<Result>): void {
+  /** Returns nothing, which is what is known of it from then on. */
+  settle(item: Item, outcome: Outcome<Result>): undefined {
     this.#settled.set(item, outcome);
   }
 
   /**
    * Takes each item one step further, from what is known of it to what is known then. An item whose step throws is
-   * refused with that error, one that its step settles stays behind, and the others go on.
+   * refused with that error, one that its step settles goes no further, and the others go on.
    */
   step<Before, After>(
     before: ReadonlyMap<Item, Before>,
-    work: (known: Before, item: Item) => After,
+    work: (known: Before, item: Item) => After | undefined,
   ): Map<Item, After> {
     const after = new Map<Item, After>();
     for (const [item, known] of before) {
       try {
         const next = work(known, item);
-        if (!this.#settled.has(item)) after.set(item, next);
+        if (next !== undefined) after.set(item, next);
       } catch (error) {
         this.settle(item, { error });
       }

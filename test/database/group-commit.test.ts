@@ -37,7 +37,7 @@ async function store(tx: Tx, items: readonly Item[], { mayWait }: { mayWait: boo
   for (const { until } of items) await until?.fired;
   const open = new Map(items.map((item) => [item, item]));
   const going = outcomes.step(open, (item) => {
-    if (item.needsToWait && !mayWait) outcomes.settle(item, { retry: 'alone' });
+    if (item.needsToWait && !mayWait) return outcomes.settle(item, { retry: 'alone' });
     if (item.refused) throw new Error(`no ${item.slug}`);
     return { slug: item.slug, name: item.slug };
   });
