@@ -14,7 +14,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 import { type StandingRow, standingColumns, standingOf, standingTables } from './database-identity.ts';
-import { requireUnchanged } from './issuing-allowed.ts';
+import { requireIssuingAllowed, requireUnchanged } from './issuing-allowed.ts';
 
 const perSecond = 2n ** 20n;
 /** About 1.06 years. */
@@ -55,9 +55,12 @@ export async function nextSerial(tx: Tx, now: Date): Promise<bigint> {
   return serial;
 }
 
-/** As many serials as that, in one statement. @throws as nextSerial() */
+/** As many serials as that, in one statement; for none it asks all the same. @throws as nextSerial() */
 export async function nextSerials(tx: Tx, count: number, now: Date): Promise<bigint[]> {
-  if (count === 0) return [];
+  if (count === 0) {
+    await requireIssuingAllowed(tx);
+    return [];
+  }
   const { serials, restarted } = await drawSerials(tx, count);
   if (!restarted) return serials;
   await acceptRestart(tx, now);

@@ -17,7 +17,7 @@ import { endAllSessions } from '../sessions/end-all-sessions.ts';
 export interface Assessment {
   readonly standing: Standing;
   readonly needed: boolean;
-  /** When the last thing that this database remembers happened; null if there is nothing. */
+  /** When the last certificate that this database remembers was issued; null if there is none. */
   readonly remembersUntil: Date | null;
   readonly lastSerial: bigint;
   readonly liveSessions: number;
@@ -43,7 +43,7 @@ export async function assessDatabase(tx: Tx, now: Date): Promise<Assessment> {
   return {
     standing,
     needed: standing.accepted === undefined || standing.changes.length > 0,
-    remembersUntil: await lastEventTime(tx),
+    remembersUntil: await lastIssued(tx),
     lastSerial: await lastSerial(tx),
     liveSessions: await countLiveSessions(tx, now),
   };
@@ -111,20 +111,26 @@ function highest(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
 }
 
-/** Every generation, whatever its state: an old one may still be trusted somewhere. */
+/** The generations that machines may still trust. */
 async function keysOfUserCertificates(tx: Tx): Promise<string[]> {
-  const rows = await tx.selectFrom('ca_keys').select('id').where('purpose', 'in', ['user', 'hop']).execute();
+  const rows = await tx
+    .selectFrom('ca_keys')
+    .select('id')
+    .where('purpose', 'in', ['user', 'hop'])
+    .where('state', '<>', 'retired')
+    .execute();
   return rows.map(({ id }) => id);
 }
 
-async function lastEventTime(db: Database): Promise<Date | null> {
+/** Not the last audit event: refusals are recorded after the restore too. */
+async function lastIssued(db: Database): Promise<Date | null> {
   const row = await db
-    .selectFrom('audit_events')
-    .select('at')
-    .orderBy('id', 'desc')
+    .selectFrom('certificates')
+    .select('created_at')
+    .orderBy('serial', 'desc')
     .limit(1)
     .executeTakeFirst();
-  return row?.at ?? null;
+  return row?.created_at ?? null;
 }
 
 async function countLiveSessions(db: Database, now: Date): Promise<number> {

@@ -83,7 +83,9 @@ function describeAssessment({ standing, needed, remembersUntil, lastSerial }: As
     accepted
       ? `The one accepted on ${accepted.acceptedAt.toISOString()} is ${describeIdentity(accepted)}.`
       : 'It was never accepted by a server.',
-    `The last thing it remembers happened at ${remembersUntil?.toISOString() ?? 'no time: it is empty'}; the last serial it gave is ${lastSerial}.`,
+    remembersUntil
+      ? `The last certificate that it remembers was issued at ${remembersUntil.toISOString()}; its last serial is ${lastSerial}.`
+      : 'It remembers no certificate.',
     ...(needed ? ['', 'What happened:', ...changes.map((change) => `- ${changeSentence(change)}`)] : []),
     ...(needed ? [] : ['', 'Nothing tells that it has forgotten anything: there is nothing to do.']),
   ];

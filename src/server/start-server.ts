@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { createCertificateAuthority } from '../ca/certificate-authority.ts';
+import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import { firstSigners } from '../ca/key-files.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
 import { signInBrowser } from '../console/sign-in-browser.ts';
@@ -95,6 +96,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     version,
   });
   logError = (err, what) => app.log.error({ err }, what);
+  // It serves all the same: people see why, admins can still revoke, and `sallyport recover` needs no restart.
+  await requireIssuingAllowed(database.db).catch((error) => logError(error, 'no certificates are issued'));
   await identityProvider.discover().catch((error) => {
     if (isSallyportError(error) && error.code === 'settings_invalid') throw error;
     // People are told so when they log in; it may be back by then.
