@@ -1,62 +1,51 @@
 /** The key revocation list that companions install: revoked serials and every canary, signed, with its version. */
-import type { Database } from '../database/database.ts';
-import { inSnapshot } from '../database/transaction.ts';
-import { revokedSerials } from '../revocation/revoked-serials.ts';
 import { readStateVersion } from '../revocation/state-version.ts';
-import { encodeKrl } from '../ssh/encode-krl.ts';
-import type { KrlSection } from '../ssh/krl.ts';
-import { readCaKeys } from './ca-key-store.ts';
-import { canarySerials } from './certificate-store.ts';
 import type { Issuing } from './issuing.ts';
-import { krlKeys } from './krl-keys.ts';
+import { budgetOf, type KrlBudget, watchBudget } from './krl-budget.ts';
+import type { ListedSerials } from './listed-serials.ts';
+import { readKrl, type UnsignedKrl } from './read-krl.ts';
 import { type KrlSignatures, signKrl } from './sign-krl.ts';
 
-export interface CurrentKrl extends KrlSignatures {
-  /** Decimal text; it only grows. */
-  readonly version: string;
-  readonly data: Buffer;
+export interface CurrentKrl extends UnsignedKrl, KrlSignatures {
+  readonly budget: KrlBudget;
 }
 
-/** Reads the list, and makes it again only when its version has changed. */
-export function createKrlSource(issuing: Issuing): () => Promise<CurrentKrl> {
-  let cached: CurrentKrl | undefined;
+/**
+ * Gives the list of the newest version, and makes it only where it holds an older one: after a revocation, once for all
+ * who wait, and never in the transaction that revokes, which only stores a row and a version.
+ * @param onBudgetCrossed called when the list grows over its budget and when it is within it again
+ */
+export function createKrlSource(
+  issuing: Issuing,
+  onBudgetCrossed: (budget: KrlBudget) => void = () => {},
+): () => Promise<CurrentKrl> {
+  const noteBudget = watchBudget(onBudgetCrossed);
+  let current: CurrentKrl | undefined;
+  let making: Promise<CurrentKrl> | undefined;
+  let listed: ListedSerials | undefined;
+
+  async function make(): Promise<CurrentKrl> {
+    const read = await readKrl(issuing.db, issuing.domain, listed);
+    listed = read.listed;
+    const { version, data } = read;
+    // The list may be about the keys themselves; who signs it must be as new as the list.
+    await issuing.keys.refresh();
+    const budget = budgetOf(data);
+    current = { version, data, budget, ...(await signKrl(issuing, version, data)) };
+    noteBudget(budget);
+    return current;
+  }
+
   return async () => {
     const { krlVersion } = await readStateVersion(issuing.db);
-    if (cached?.version !== `${krlVersion}`) cached = await makeKrl(issuing);
-    return cached;
+    for (;;) {
+      if (current?.version === `${krlVersion}`) return current;
+      // Whoever comes while one is made waits for it, and makes another only if that one began too early for them.
+      making ??= make().finally(() => {
+        making = undefined;
+      });
+      const made = await making;
+      if (BigInt(made.version) >= krlVersion) return made;
+    }
   };
-}
-
-async function makeKrl(issuing: Issuing): Promise<CurrentKrl> {
-  const { db, domain, keys } = issuing;
-  const { krlVersion, sections } = await readRevoked(db);
-  const version = `${krlVersion}`;
-  const data = encodeKrl({
-    version: krlVersion,
-    // Versions are unix milliseconds. Taking the time from there makes every replica write the same bytes.
-    generatedAt: krlVersion / 1000n,
-    comment: `sallyport ${domain}`,
-    sections,
-  });
-  // The list may be about the keys themselves; who signs it must be as new as the list.
-  await keys.refresh();
-  return { version, data, ...(await signKrl(issuing, version, data)) };
-}
-
-/** Version and serials as of one moment. */
-async function readRevoked(db: Database): Promise<{ krlVersion: bigint; sections: KrlSection[] }> {
-  return await inSnapshot(db, async (tx) => {
-    const { krlVersion } = await readStateVersion(tx);
-    const entries = await revokedSerials(tx);
-    const hasRevoked = (id: string) => entries.some(({ caKeyId }) => caKeyId === id);
-    const { listed, compromised } = krlKeys(await readCaKeys(tx), hasRevoked);
-    const revoked = [...(await canarySerials(tx)), ...entries];
-    const sections: KrlSection[] = listed.map(({ id, publicKey }) => ({
-      kind: 'certificates' as const,
-      caPublicKey: publicKey,
-      serials: revoked.filter(({ caKeyId }) => caKeyId === id).map(({ serial }) => serial),
-    }));
-    if (compromised.length > 0) sections.push({ kind: 'keys', blobs: compromised });
-    return { krlVersion, sections };
-  });
 }
