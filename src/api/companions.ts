@@ -1,7 +1,7 @@
 /**
  * What gateways and hosts exchange with the CA. `companionState` is the feed's document: sent whole, with a version
- * that only grows; a companion refuses a lower one. Rules for changing it: add optional members only, and bump `format`
- * when a companion that does not know a member must not go on.
+ * that only grows; a companion refuses a lower one. Rules for changing it: add optional members only, which a companion
+ * that does not know them leaves out, and bump `format` when it must not go on without.
  */
 import { z } from 'zod';
 import {
@@ -75,10 +75,17 @@ export const accessRuleFacts = z.strictObject({
   expiresAtSeconds: unixSeconds.nullable(),
 });
 
-export const companionState = z.strictObject({
+/** A CA key to trust. */
+const authority = z.object({
+  public_key: keyLine,
+  /** Certificate that every KRL revokes, to prove that the installed file is in force. */
+  canary: keyLine,
+});
+
+export const companionState = z.object({
   format: z.literal(1),
   version: uint64,
-  companion: z.strictObject({
+  companion: z.object({
     id: z.uuid(),
     name: slug,
     kind: z.enum(['gateway', 'host']),
@@ -87,18 +94,17 @@ export const companionState = z.strictObject({
   }),
   /** The server's clock when it made this document. */
   generated_at: unixSeconds,
-  user_authorities: z.array(
-    z.strictObject({
-      public_key: keyLine,
-      /** Certificate that every KRL revokes, to prove that the installed file is in force. */
-      canary: keyLine,
-    }),
-  ),
-  krl: z.strictObject({
+  /** The generations of the user CA: the next one before it signs, the active one, those before it still. */
+  user_authorities: z.array(authority),
+  /** The same of the hop CA. Hosts only: a gateway lets nobody in with a hop certificate. */
+  hop_authorities: z.array(authority).optional(),
+  krl: z.object({
     version: uint64,
     data: base64,
     /** Armored SSHSIG by the active user CA over krlMessage(version, data), namespace `krl@DOMAIN`. */
     signature: z.string(),
+    /** The same by other user CA keys, for a companion that knows only those: retiring ones, lately compromised ones. */
+    signatures: z.array(z.string()).optional(),
   }),
   host_certificate: keyLine,
   targets: z.array(targetFacts),

@@ -4,6 +4,7 @@
  */
 import { accountsOfOrganization } from '../accounts/account.ts';
 import type { CompanionState } from '../api/companions.ts';
+import type { Authority } from '../ca/authorities.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { CurrentKrl } from '../ca/current-krl.ts';
 import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
@@ -27,6 +28,8 @@ export interface StateParts {
 interface Snapshot extends RelevantFacts {
   readonly version: bigint;
   readonly krlVersion: bigint;
+  readonly userAuthorities: readonly Authority[];
+  readonly hopAuthorities: readonly Authority[];
   readonly companion: Companion;
   readonly enrolledAt: Date;
   readonly targets: readonly Target[];
@@ -46,11 +49,10 @@ export interface StateOfEnrolment {
 export async function companionState(parts: StateParts, companionId: string): Promise<StateOfEnrolment> {
   const { database, authority, publicUrl, clock } = parts;
   const now = clock();
-  const snapshot = await inSnapshot(database.db, (tx) => readSnapshot(tx, companionId, now));
+  const snapshot = await inSnapshot(database.db, (tx) => readSnapshot(tx, parts, { companionId, now }));
   // Outside the snapshot: they read the database themselves. Newer than the snapshot they do no harm.
   const krl = await authority.currentKrl();
   requireAtLeast(krl, snapshot.krlVersion);
-  const userAuthorities = await authority.userAuthorities();
   const { companion, enrolledAt } = snapshot;
   const state: CompanionState = {
     format: 1,
@@ -62,11 +64,14 @@ export async function companionState(parts: StateParts, companionId: string): Pr
       gateway_login: companion.gatewayLogin,
     },
     generated_at: Math.floor(now.getTime() / 1000),
-    user_authorities: userAuthorities.map(({ publicKeyLine, canaryLine }) => ({
-      public_key: publicKeyLine,
-      canary: canaryLine,
-    })),
-    krl: { version: krl.version, data: krl.data.toString('base64'), signature: krl.signature },
+    user_authorities: snapshot.userAuthorities.map(authorityOf),
+    ...(companion.kind === 'host' && { hop_authorities: snapshot.hopAuthorities.map(authorityOf) }),
+    krl: {
+      version: krl.version,
+      data: krl.data.toString('base64'),
+      signature: krl.signature,
+      signatures: [...krl.signatures],
+    },
     host_certificate: await authority.hostCertificateFor(companion.id),
     targets: snapshot.targets.map(({ organizationId: _, ...target }) => target),
     accounts: snapshot.accounts.map((account) => ({ ...account, groups: [...account.groups] })),
@@ -77,7 +82,15 @@ export async function companionState(parts: StateParts, companionId: string): Pr
   return { state, enrolledAt };
 }
 
-async function readSnapshot(tx: Tx, companionId: string, now: Date): Promise<Snapshot> {
+function authorityOf({ publicKeyLine, canaryLine }: Authority): CompanionState['user_authorities'][number] {
+  return { public_key: publicKeyLine, canary: canaryLine };
+}
+
+async function readSnapshot(
+  tx: Tx,
+  { authority }: Pick<StateParts, 'authority'>,
+  { companionId, now }: { companionId: string; now: Date },
+): Promise<Snapshot> {
   await requireIssuingAllowed(tx);
   const { version, krlVersion } = await readStateVersion(tx);
   const companion = await companionById(tx, companionId);
@@ -91,6 +104,8 @@ async function readSnapshot(tx: Tx, companionId: string, now: Date): Promise<Sna
   return {
     version,
     krlVersion,
+    userAuthorities: await authority.userAuthorities(tx),
+    hopAuthorities: await authority.hopAuthorities(tx),
     companion,
     enrolledAt,
     targets,

@@ -24,10 +24,17 @@ export type FileName = keyof InstalledFiles;
 const mode = 0o644;
 const order: readonly FileName[] = ['revokedKeys', 'userAuthorities', 'hostCertificate'];
 
-export function filesOf({ krlBytes, authorityLines, state }: CheckedState): InstalledFiles {
+export function filesOf({
+  krlBytes,
+  authorityLines,
+  hopAuthorityLines,
+  state,
+}: CheckedState): InstalledFiles {
   return {
     revokedKeys: krlBytes,
-    userAuthorities: Buffer.from(authorityLines.map((line) => `${line}\n`).join('')),
+    userAuthorities: Buffer.from(
+      [...authorityLines, ...hopAuthorityLines].map((line) => `${line}\n`).join(''),
+    ),
     hostCertificate: Buffer.from(`${state.host_certificate.trim()}\n`),
   };
 }

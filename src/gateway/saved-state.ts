@@ -15,6 +15,8 @@ const savedStateSchema = z.strictObject({
   krlVersion: uint64,
   /** The user CA keys that the next state is checked against. */
   pinned: z.array(keyLine).min(1),
+  /** CA keys that were compromised: no later state brings them back. */
+  compromised: z.array(keyLine).default([]),
   state: companionState,
 });
 

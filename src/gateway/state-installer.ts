@@ -46,6 +46,7 @@ export class StateInstaller {
   /** Installing and healing write the same files. */
   readonly #fileWork = new OneAtATime();
   #pinned: readonly string[];
+  #compromised: readonly string[] = [];
   #versions: Versions = { state: 0n, krl: 0n };
   #files: InstalledFiles | undefined;
   #installed: CompanionState | undefined;
@@ -70,6 +71,7 @@ export class StateInstaller {
     const saved = await readSavedState(this.#options.paths.state);
     if (saved === undefined) return;
     this.#pinned = saved.pinned;
+    this.#compromised = saved.compromised;
     this.#versions = { state: BigInt(saved.version), krl: BigInt(saved.krlVersion) };
     this.#options.basis.noteHeard(saved.state.generated_at);
     await this.install(saved.state);
@@ -85,6 +87,7 @@ export class StateInstaller {
     }
     this.#options.basis.use(checked);
     this.#pinned = checked.authorityLines;
+    this.#compromised = checked.compromisedLines;
     this.#versions = { state: BigInt(state.version), krl: BigInt(state.krl.version) };
     return this.#fileWork.run(() => this.#writeFiles(checked));
   }
@@ -116,6 +119,7 @@ export class StateInstaller {
       companionId: enrolment.companionId,
       domain: enrolment.domain,
       pinned: this.#pinned,
+      compromised: this.#compromised,
       versions: this.#versions,
       hostPublicKey,
     });
@@ -134,6 +138,7 @@ export class StateInstaller {
       version: state.version,
       krlVersion: state.krl.version,
       pinned: [...checked.authorityLines],
+      compromised: [...checked.compromisedLines],
       state,
     });
     this.#installed = state;
