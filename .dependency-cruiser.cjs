@@ -17,7 +17,7 @@ const direct = {
   sessions: ['inventory'],
   login: ['sessions', 'secrets', 'outbound', 'pages'],
   oauth: ['login', 'api'],
-  ca: ['inventory', 'sessions', 'secrets', 'api'],
+  ca: ['inventory', 'sessions', 'secrets', 'outbound', 'api'],
   connections: ['inventory', 'sessions', 'api'],
   feed: ['ca', 'connections'],
   http: ['feed', 'oauth'],

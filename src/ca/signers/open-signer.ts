@@ -1,29 +1,119 @@
-/** Opens the signer that a URI names: a table of schemes, each with the program's part behind it. */
-import { SallyportError } from '../../errors/sallyport-error.ts';
+/** Opens the signer that a URI names: a table of schemes, the check of what is opened, and the limits around it. */
+import { randomBytes } from 'node:crypto';
+import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
+import { checkPublicKeyBlob } from '../../ssh/public-key.ts';
 import type { OpenSigner } from '../signer.ts';
+import { openAgentSigner } from './agent-signer.ts';
+import { openAwsKmsSigner } from './aws-kms-signer.ts';
+import type { BareSigner, OpenScheme } from './bare-signer.ts';
 import { openFileSigner } from './file-signer.ts';
+import { openGoogleKmsSigner } from './google-kms-signer.ts';
+import {
+  checkSignature,
+  type LimitedSignerOptions,
+  limitSigner,
+  type SignerLimits,
+  signerLimits,
+  untilAborted,
+} from './limited-signer.ts';
+import { openPkcs11Signer } from './pkcs11-signer.ts';
 import type { SignerSurroundings } from './surroundings.ts';
+import { openVaultSigner } from './vault-signer.ts';
 
-type OpenScheme = (rest: string, surroundings: SignerSurroundings) => Promise<OpenSigner>;
+interface SchemeRow {
+  readonly open: OpenScheme;
+  /** A key in this very process can't answer wrongly; checking it twice would cost more than the signature. */
+  readonly isInProcess: boolean;
+}
 
-const schemes: Readonly<Record<string, OpenScheme>> = {
-  file: openFileSigner,
+const schemes: Readonly<Record<string, SchemeRow>> = {
+  file: { open: openFileSigner, isInProcess: true },
+  agent: { open: openAgentSigner, isInProcess: false },
+  pkcs11: { open: openPkcs11Signer, isInProcess: false },
+  awskms: { open: openAwsKmsSigner, isInProcess: false },
+  gcpkms: { open: openGoogleKmsSigner, isInProcess: false },
+  vault: { open: openVaultSigner, isInProcess: false },
 };
 
+/** A module that is loaded, a login at a service, and a trial signature. */
+const openingMilliseconds = 20_000;
+
 /**
- * Opens a signer by its URI, which is no secret: `<scheme>:<rest>`.
- * @throws settings_invalid (what is wrong with the URI, or which setting is missing), file_refused, signer_failed
+ * Begins what is signed to try a key out. Neither a certificate nor anything else of SSH begins so: read as the length
+ * of an SSH string, its first four bytes are over a gigabyte; and it is not the magic of an SSHSIG.
  */
-export async function openSigner(uri: string, surroundings: SignerSurroundings): Promise<OpenSigner> {
+const trialPrefix = Buffer.from('SALLYPORT-SIGNER-TRIAL\0');
+
+/**
+ * Opens a signer by its URI, which is no secret: `<scheme>:<rest>`. Its public key is checked as strictly as any, and
+ * one trial signature is verified.
+ * @throws settings_invalid (what is wrong with the URI, which setting is missing, or with the key), file_refused,
+ *   signer_failed; all with messages for the operator
+ */
+export async function openSigner(
+  uri: string,
+  surroundings: SignerSurroundings,
+  limits: SignerLimits = signerLimits,
+): Promise<OpenSigner> {
+  const { row, rest } = schemeOf(uri);
+  const options: LimitedSignerOptions = {
+    limits,
+    now: () => performance.now(),
+    verifies: !row.isInProcess,
+  };
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), openingMilliseconds);
+  try {
+    const opening = row.open(rest, surroundings, deadline.signal);
+    // What comes too late is not left open.
+    opening.then((late) => (deadline.signal.aborted ? late.close() : undefined)).catch(() => {});
+    return limitSigner(await tryOut(await untilAborted(opening, deadline.signal), deadline.signal), options);
+  } catch (error) {
+    throw cannotOpen(uri, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function schemeOf(uri: string): { row: SchemeRow; rest: string } {
   const colon = uri.indexOf(':');
   const scheme = uri.slice(0, Math.max(0, colon));
-  const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
-  if (open === undefined) {
-    const known = Object.keys(schemes).map((name) => `${name}:`);
-    throw new SallyportError(
-      'settings_invalid',
-      `There is no signer of this kind. A signer's name begins with one of: ${known.join(' ')}`,
+  const row = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
+  if (row !== undefined) return { row, rest: uri.slice(colon + 1) };
+  const known = Object.keys(schemes).map((name) => `${name}:`);
+  throw new SallyportError(
+    'settings_invalid',
+    `There is no signer of this kind. A signer's name begins with one of: ${known.join(' ')}`,
+  );
+}
+
+/** A signer that gave one right signature. */
+async function tryOut(bare: BareSigner, signal: AbortSignal): Promise<BareSigner> {
+  try {
+    checkPublicKeyBlob(bare.publicKey);
+    const trial = Buffer.concat([trialPrefix, randomBytes(32)]);
+    checkSignature(bare, trial, await untilAborted(bare.sign(trial, signal), signal));
+    return bare;
+  } catch (error) {
+    await bare.close();
+    throw error;
+  }
+}
+
+/** Names the signer where the message does not; a URI holds no secret. */
+function cannotOpen(uri: string, error: unknown): unknown {
+  if (!isSallyportError(error)) {
+    const { syscall, path, code } = error as NodeJS.ErrnoException;
+    if (syscall === undefined) return error;
+    return new SallyportError(
+      'file_refused',
+      `The CA key ${uri} can't be used. ${path} can't be read (${code}).`,
     );
   }
-  return await open(uri.slice(colon + 1), surroundings);
+  const { code, message, detail } = error;
+  const ownCode = code === 'signer_failed' || code === 'file_refused' ? code : 'settings_invalid';
+  return new SallyportError(ownCode, `The CA key ${uri} can't be used. ${message}`, {
+    cause: error,
+    ...(detail === undefined ? {} : { detail }),
+  });
 }
