@@ -4,9 +4,9 @@ import { bumpStateVersion } from './state-version.ts';
 
 export interface RevokedRange {
   readonly caKeyId: string;
-  readonly from: bigint;
+  readonly first: bigint;
   /** Inclusive. */
-  readonly to: bigint;
+  readonly last: bigint;
 }
 
 /** Ordered by key and serial. Read it in the same snapshot as the version that it goes out with. */
@@ -17,7 +17,7 @@ export async function revokedRanges(db: Database): Promise<RevokedRange[]> {
     .orderBy('ca_key_id')
     .orderBy('first')
     .execute();
-  return rows.map((row) => ({ caKeyId: row.ca_key_id, from: BigInt(row.first), to: BigInt(row.last) }));
+  return rows.map((row) => ({ caKeyId: row.ca_key_id, first: BigInt(row.first), last: BigInt(row.last) }));
 }
 
 /**
