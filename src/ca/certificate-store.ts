@@ -124,16 +124,6 @@ export async function lastCertificateOfCompanion(
   return row && fromRow(row);
 }
 
-/** Serials of the canaries, which every revocation list holds for ever. */
-export async function canarySerials(tx: Tx): Promise<{ caKeyId: string; serial: bigint }[]> {
-  const rows = await tx
-    .selectFrom('certificates')
-    .select(['ca_key_id', 'serial'])
-    .where('kind', '=', 'canary')
-    .execute();
-  return rows.map((row) => ({ caKeyId: row.ca_key_id, serial: BigInt(row.serial) }));
-}
-
 function storedCertificates(tx: Tx) {
   return tx
     .selectFrom('certificates')

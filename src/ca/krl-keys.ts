@@ -6,7 +6,7 @@ export interface KrlKeys {
    * One section each: a serial counts as revoked only in the section of the key that signed it. Also retired ones, as
    * long as something of theirs is listed.
    */
-  readonly listed: readonly Pick<CaKeyRecord, 'id' | 'publicKey'>[];
+  readonly listed: readonly CaKeyRecord[];
   /**
    * Blobs of keys that somebody else has. sshd looks for a certificate's CA among the revoked keys, so that whatever
    * they sign is refused (krl.c, ssh_krl_check_key). They stay for ever: what they sign can be valid for ever.

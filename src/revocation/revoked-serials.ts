@@ -9,16 +9,40 @@ export interface RevokedSerial {
   /** Serials mean something only together with the CA key that signed them. */
   readonly caKeyId: string;
   readonly serial: bigint;
+  /** When its certificate ends. */
+  readonly validBefore: Date;
 }
 
-/** Ordered by serial. Read it in the same snapshot as the version that it goes out with. */
-export async function revokedSerials(db: Database): Promise<RevokedSerial[]> {
+/** What tells whether serials have left the list: pruning takes those whose certificates ended first. */
+export interface RevokedStock {
+  readonly count: number;
+  readonly firstEnd: Date | null;
+}
+
+/**
+ * Ordered by serial; only what was revoked after a version, if one is given. Read it in the same snapshot as the version
+ * that it goes out with.
+ */
+export async function revokedSerials(db: Database, afterVersion = 0n): Promise<RevokedSerial[]> {
   const rows = await db
     .selectFrom('revoked_serials')
-    .select(['ca_key_id', 'serial'])
+    .select(['ca_key_id', 'serial', 'valid_before'])
+    .where('version', '>', String(afterVersion))
     .orderBy('serial')
     .execute();
-  return rows.map((row) => ({ caKeyId: row.ca_key_id, serial: BigInt(row.serial) }));
+  return rows.map((row) => ({
+    caKeyId: row.ca_key_id,
+    serial: BigInt(row.serial),
+    validBefore: row.valid_before,
+  }));
+}
+
+export async function revokedStock(db: Database): Promise<RevokedStock> {
+  const { count, first } = await db
+    .selectFrom('revoked_serials')
+    .select(({ fn }) => [fn.countAll().as('count'), fn.min('valid_before').as('first')])
+    .executeTakeFirstOrThrow();
+  return { count: Number(count), firstEnd: first };
 }
 
 /** Forgets serials whose certificates ended over an hour ago, so that the list stays small. Returns how many. */

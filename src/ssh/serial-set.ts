@@ -28,6 +28,7 @@ interface Chunk {
 
 export interface SerialChange {
   readonly added?: readonly bigint[] | BigUint64Array;
+  readonly addedRanges?: readonly SerialRange[];
   readonly removed?: readonly bigint[] | BigUint64Array;
 }
 
@@ -62,10 +63,10 @@ export class SerialSet {
 
   /**
    * The set with some serials more and some fewer; what is in both lists is in the result.
-   * @throws krl_malformed for serial 0 and one above 2^64 - 1
+   * @throws krl_malformed as of() does
    */
-  change({ added = [], removed = [] }: SerialChange): SerialSet {
-    const more = runsOf(added);
+  change({ added = [], addedRanges = [], removed = [] }: SerialChange): SerialSet {
+    const more = runsOf(added, addedRanges);
     const fewer = runsOf(removed);
     const chunks: Chunk[] = [];
     let untouched = 0;

@@ -82,7 +82,7 @@ test('revoking again adds nothing', async () => {
 
 test('each serial is listed under the CA key that signed it', async () => {
   await revoke({ sessionId });
-  expect(await revokedSerials(database.db)).toContainEqual({ caKeyId, serial });
+  expect(await revokedSerials(database.db)).toContainEqual(expect.objectContaining({ caKeyId, serial }));
 });
 
 test('a serial over 2^53 is stored, revoked and listed digit by digit', async () => {
