@@ -1,5 +1,5 @@
 /** A private Postgres for one run of the tests: its own folder, its own socket, no network, gone afterwards. */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,8 +8,12 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
 export interface PostgresCluster {
+  /** Where its socket is. */
+  readonly folder: string;
   /** A URL of the named database. */
   url(database: string): string;
+  /** Ends it without a chance to write anything, and starts it again. */
+  crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -53,7 +57,14 @@ async function dyingWithParent(): Promise<string[]> {
   );
 }
 
-export async function startPostgresCluster(programs: string): Promise<PostgresCluster> {
+/**
+ * Starts a cluster of its own: a new one, or a standby that follows another. The standby takes what is there now and
+ * then every change.
+ */
+export async function startPostgresCluster(
+  programs: string,
+  following?: PostgresCluster,
+): Promise<PostgresCluster> {
   // A socket's path holds at most 107 bytes, and TMPDIR may be deep.
   const parent = tmpdir().length > 60 ? '/tmp' : tmpdir();
   const folder = await mkdtemp(join(parent, 'sallyport-pg-'));
@@ -62,9 +73,14 @@ export async function startPostgresCluster(programs: string): Promise<PostgresCl
   const data = join(folder, 'data');
   const options = { cwd: folder, env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' }, ...user };
   try {
-    // The folder is closed to everybody else, so `trust` lets in nobody but these tests.
-    const initdb = ['-D', data, '-U', 'sallyport', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'];
-    await run(join(programs, 'initdb'), initdb, options);
+    if (following) {
+      const backup = ['-D', data, '-d', following.url('postgres'), '-R', '--checkpoint=fast', '--no-sync'];
+      await run(join(programs, 'pg_basebackup'), backup, options);
+    } else {
+      // The folder is closed to everybody else, so `trust` lets in nobody but these tests.
+      const initdb = ['-D', data, '-U', 'sallyport', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'];
+      await run(join(programs, 'initdb'), initdb, options);
+    }
     const settings = {
       listen_addresses: '',
       unix_socket_directories: folder,
@@ -76,15 +92,23 @@ export async function startPostgresCluster(programs: string): Promise<PostgresCl
     };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const command = [...(await dyingWithParent()), join(programs, 'postgres'), '-D', data, ...flags];
-    const [program = '', ...args] = command;
-    const server = spawn(program, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
-    const exited = once(server, 'exit');
-    await ready(server.stderr);
+    let server = await startServer(command, options);
+    const end = async (signal: 'SIGINT' | 'SIGQUIT') => {
+      if (server.exitCode !== null || server.signalCode !== null) return;
+      const exited = once(server, 'exit');
+      server.kill(signal);
+      await exited;
+    };
     return {
+      folder,
       url: (database) => `postgresql://sallyport@localhost/${database}?host=${encodeURIComponent(folder)}`,
+      crash: async () => {
+        // "Immediate shutdown": nothing is written any more, and the next start recovers as after a power cut.
+        await end('SIGQUIT');
+        server = await startServer(command, options);
+      },
       stop: async () => {
-        server.kill('SIGINT');
-        await exited;
+        await end('SIGINT');
         await rm(folder, { recursive: true, force: true });
       },
     };
@@ -94,6 +118,13 @@ export async function startPostgresCluster(programs: string): Promise<PostgresCl
   }
 }
 
+async function startServer(command: readonly string[], options: SpawnOptions): Promise<ChildProcess> {
+  const [program = '', ...args] = command;
+  const server = spawn(program, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
+  await ready(server.stderr);
+  return server;
+}
+
 /** Resolves when the server says that it is up; goes on reading so that its log never fills the pipe. */
 async function ready(log: NodeJS.ReadableStream): Promise<void> {
   const lines: string[] = [];
@@ -101,7 +132,7 @@ async function ready(log: NodeJS.ReadableStream): Promise<void> {
     createInterface({ input: log })
       .on('line', (line) => {
         if (lines.length < 100) lines.push(line);
-        if (line.includes('database system is ready to accept connections')) resolve();
+        if (/database system is ready to accept (read-only )?connections/.test(line)) resolve();
       })
       .on('close', () => reject(new Error(`Postgres did not start:\n${lines.join('\n')}`)));
   });
