@@ -68,6 +68,9 @@ program
     await runRecover(options, { environment, stdin, stdout, clock: () => new Date() });
   });
 
+const { registerCaCommands } = await import('./operator/ca-commands.ts');
+registerCaCommands(program, { environment: process.env, stdout: process.stdout });
+
 const { registerCompanionCommands } = await import('./gateway/commands.ts');
 const stopped = new AbortController();
 program.hook('preAction', (_program, command) => {

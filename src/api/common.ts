@@ -1,4 +1,7 @@
-/** Pieces that several documents share. Unknown members are refused everywhere: z.strictObject. */
+/**
+ * Pieces that several documents share. Unknown members are refused everywhere (z.strictObject), but in what companions
+ * are sent: they may be older than the server.
+ */
 import { z } from 'zod';
 import { isAccountName, isSlug, isTargetName } from '../ssh/names.ts';
 

@@ -8,6 +8,7 @@ import { hostCertificateFor, issueHostCertificate } from './issue-host-certifica
 import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
 import type { Issuing } from './issuing.ts';
 import type { FirstSigners } from './key-files.ts';
+import type { KrlBudget } from './krl-budget.ts';
 import { OpenCaKeys } from './open-ca-keys.ts';
 import { createChallenge } from './possession.ts';
 import type { SignerOpener } from './register-ca-key.ts';
@@ -22,6 +23,8 @@ export interface CertificateAuthorityOptions {
   readonly clock: () => Date;
   /** Called once for each new reason why a CA key can't be used by this process. */
   readonly onProblem?: (error: unknown) => void;
+  /** Called when the revocation list grows over its budget, and when it is within it again. */
+  readonly onKrlBudgetCrossed?: (budget: KrlBudget) => void;
   /** How often the keys are read again in case a notification was lost. */
   readonly pollMilliseconds?: number;
 }
@@ -53,10 +56,11 @@ export interface CertificateAuthority {
 export async function createCertificateAuthority(
   options: CertificateAuthorityOptions,
 ): Promise<CertificateAuthority> {
-  const { database, openSigner, firstSigners, domain, clock, onProblem = () => {}, ...polling } = options;
+  const { database, openSigner, firstSigners, domain, clock, onKrlBudgetCrossed, ...polling } = options;
+  const { onProblem = () => {} } = options;
   const { db } = database;
   await registerFirstGenerations(db, { openSigner, firstSigners }, clock());
-  const keys = await OpenCaKeys.open({ database, openSigner, clock, onProblem, ...polling });
+  const keys = await OpenCaKeys.open({ database, openSigner, clock, ...polling, onProblem });
   const issuing: Issuing = { db, domain, clock, keys };
   return {
     domain,
@@ -64,7 +68,7 @@ export async function createCertificateAuthority(
     issueUserCertificate: createUserCertificateIssuer(issuing),
     issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
     hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId),
-    currentKrl: createKrlSource(issuing),
+    currentKrl: createKrlSource(issuing, onKrlBudgetCrossed),
     userAuthorities: (from = db) => trustedAuthorities(from, 'user', domain),
     hopAuthorities: (from = db) => trustedAuthorities(from, 'hop', domain),
     hostAuthorityLines: async () => {

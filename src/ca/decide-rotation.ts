@@ -2,6 +2,7 @@
 import { certificateLifeSeconds } from '../policy/decide-certificate.ts';
 import { graceMilliseconds } from '../revocation/revoked-serials.ts';
 import type { Purpose } from './issuing.ts';
+import type { Readiness } from './readiness.ts';
 
 /** A companion that was not heard of for so long holds nobody up; it learns of the key when it is back, or enrols again. */
 export const companionPatienceMilliseconds = 7 * 86_400_000;
@@ -24,38 +25,45 @@ export interface NextKey {
   readonly createdAt: Date;
 }
 
-export interface WaitedFor {
-  /** Enrolled ones that are not revoked. */
-  readonly companions: readonly {
-    readonly name: string;
-    readonly kind: 'gateway' | 'host';
-    /** When it was last heard of. */
-    readonly lastSeenAt: Date | null;
-    readonly acknowledgedVersion: bigint | null;
-    readonly problem: string | null;
-  }[];
-  readonly reports: readonly {
-    readonly replica: string;
-    readonly caKeyId: string;
-    readonly reportedAt: Date;
-    readonly problem: string | null;
-  }[];
+/** An enrolled machine that is not revoked. */
+export interface KnownCompanion {
+  readonly name: string;
+  readonly kind: 'gateway' | 'host';
+  /** When it was last heard of. */
+  readonly lastSeenAt: Date | null;
+  readonly acknowledgedVersion: bigint | null;
+  readonly problem: string | null;
 }
 
-/** Which companions must trust a purpose's keys. Host CA keys are for helpers. */
-const trustedBy: Readonly<Record<Purpose, readonly ('gateway' | 'host')[]>> = {
+export type UnawareCompanion = Pick<KnownCompanion, 'name' | 'problem'>;
+
+/** Which companions trust a purpose's keys. Host CA keys are for helpers. */
+const trustedBy: Readonly<Record<Purpose, readonly KnownCompanion['kind'][]>> = {
   user: ['gateway', 'host'],
   hop: ['host'],
   host: [],
 };
 
-/** Empty: nobody would be surprised by what the key signs. */
-export function waitsOf(key: NextKey, { companions, reports }: WaitedFor, now: Date): Wait[] {
-  const waits: Wait[] = companions
-    .filter(({ kind }) => trustedBy[key.purpose].includes(kind))
+/** The companions in use that have not acknowledged how a key stands. */
+export function unawareOf(
+  { purpose, stateVersion }: Pick<NextKey, 'purpose' | 'stateVersion'>,
+  companions: readonly KnownCompanion[],
+  now: Date,
+): UnawareCompanion[] {
+  return companions
+    .filter(({ kind }) => trustedBy[purpose].includes(kind))
     .filter(({ lastSeenAt }) => isWithin(companionPatienceMilliseconds, lastSeenAt, now))
-    .filter(({ acknowledgedVersion }) => (acknowledgedVersion ?? -1n) < key.stateVersion)
-    .map(({ name, problem }) => ({ kind: 'companion', name, problem }));
+    .filter(({ acknowledgedVersion }) => (acknowledgedVersion ?? -1n) < stateVersion)
+    .map(({ name, problem }) => ({ name, problem }));
+}
+
+/** Empty: nobody would be surprised by what the key signs. */
+export function waitsOf(
+  key: NextKey,
+  { unaware, reports }: { unaware: readonly UnawareCompanion[]; reports: readonly Readiness[] },
+  now: Date,
+): Wait[] {
+  const waits: Wait[] = unaware.map((companion) => ({ kind: 'companion', ...companion }));
 
   const live = reports.filter(({ reportedAt }) => isWithin(replicaPatienceMilliseconds, reportedAt, now));
   for (const replica of new Set(live.map((report) => report.replica))) {

@@ -8,7 +8,7 @@ import type { DatabaseHandle } from '../database/database.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { type CaKeyRecord, caKeysChannel, readCaKeys } from './ca-key-store.ts';
-import { companionPatienceMilliseconds } from './decide-rotation.ts';
+import { companionPatienceMilliseconds, replicaPatienceMilliseconds } from './decide-rotation.ts';
 import type { CaKey, CaKeys, Purpose } from './issuing.ts';
 import { forgetReadiness, reportReadiness } from './readiness.ts';
 import { proveSigner, type SignerOpener } from './register-ca-key.ts';
@@ -16,6 +16,7 @@ import type { OpenSigner } from './signer.ts';
 
 /** Notifications may be lost. */
 const pollMilliseconds = 5_000;
+const reportMilliseconds = replicaPatienceMilliseconds / 3;
 
 export interface OpenCaKeysOptions {
   readonly database: DatabaseHandle;
@@ -23,7 +24,7 @@ export interface OpenCaKeysOptions {
   readonly clock: () => Date;
   /** Called once for each new reason why a key can't be opened or the keys can't be read. */
   readonly onProblem: (error: unknown) => void;
-  readonly pollMilliseconds?: number;
+  readonly pollMilliseconds?: number | undefined;
 }
 
 interface Opened {
@@ -39,6 +40,7 @@ export class OpenCaKeys implements CaKeys {
   readonly #problems = new Map<string, SallyportError>();
   #records: readonly CaKeyRecord[] = [];
   #reading: Promise<void> = Promise.resolve();
+  #reported = { at: new Date(0), text: '' };
   #stop: () => Promise<void> = async () => {};
 
   private constructor(options: OpenCaKeysOptions) {
@@ -114,11 +116,20 @@ export class OpenCaKeys implements CaKeys {
     await Promise.all(records.map((record) => this.#ensureOpen(record)));
     this.#records = records;
     await this.#closeAllBut(new Set(records.map(({ id }) => id)));
-    const reports = records.map(({ id }) => ({
+    await this.#report(now);
+  }
+
+  /** Now and then also where nothing is new: who has not reported for a while is taken for gone. */
+  async #report(now: Date): Promise<void> {
+    const reports = this.#records.map(({ id }) => ({
       caKeyId: id,
       problem: this.#problems.get(id)?.message ?? null,
     }));
-    await reportReadiness(database.db, this.#replica, reports, now);
+    const text = JSON.stringify(reports);
+    const { at, text: before } = this.#reported;
+    if (text === before && now.getTime() - at.getTime() < reportMilliseconds) return;
+    await reportReadiness(this.#options.database.db, this.#replica, reports, now);
+    this.#reported = { at: now, text };
   }
 
   async #ensureOpen(record: CaKeyRecord): Promise<void> {

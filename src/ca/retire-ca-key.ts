@@ -23,7 +23,7 @@ export interface Retirement {
   readonly purpose: Purpose;
   readonly generation: number;
   /** Somebody else has, or may have, the private key. */
-  readonly compromised?: boolean;
+  readonly compromised?: boolean | undefined;
   /** URI of the signer to go on with if there is no next key; undefined: a new key file. */
   readonly signer?: string | undefined;
 }

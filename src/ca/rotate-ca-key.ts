@@ -7,7 +7,6 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { enrolledCompanions } from '../inventory/companion.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { announceCaKeys, type CaKeyRecord, lockCaKeys, moveCaKey, readCaKeys } from './ca-key-store.ts';
@@ -16,6 +15,7 @@ import type { Purpose } from './issuing.ts';
 import type { KeyFiles } from './key-files.ts';
 import { readReadiness } from './readiness.ts';
 import { proveSigner, registerCaKey } from './register-ca-key.ts';
+import { unawareCompanions } from './unaware-companions.ts';
 
 /** Who changes CA keys, with what. */
 export interface CaKeyChange extends KeyFiles {
@@ -30,7 +30,7 @@ export interface Rotation {
   /** URI of the next generation's signer; undefined: a new key file. */
   readonly signer?: string | undefined;
   /** Do not wait for anybody. Logins fail at machines that don't know the key yet. */
-  readonly now?: boolean;
+  readonly now?: boolean | undefined;
 }
 
 export interface RotationOutcome {
@@ -72,12 +72,8 @@ export async function nextOf(db: Database, purpose: Purpose): Promise<CaKeyRecor
 
 /** Whom a next key waits for. */
 export async function waitsFor({ db, now }: Pick<CaKeyChange, 'db' | 'now'>, key: NextKey): Promise<Wait[]> {
-  const companions = (await enrolledCompanions(db)).map(({ acknowledged, ...companion }) => ({
-    ...companion,
-    lastSeenAt: companion.lastSeenAt ?? companion.enrolledAt,
-    acknowledgedVersion: acknowledged?.version ?? null,
-  }));
-  return waitsOf(key, { companions, reports: await readReadiness(db) }, now);
+  const unaware = await unawareCompanions(db, key, now);
+  return waitsOf(key, { unaware, reports: await readReadiness(db) }, now);
 }
 
 /** @throws ca_key_refused if somebody else has just made one */

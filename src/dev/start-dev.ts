@@ -111,6 +111,7 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
       },
       acceptDemoIdentityProvider: true,
       trustedProxies: [],
+      operators: [],
       logger: parts.logger,
       clock,
     });

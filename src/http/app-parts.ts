@@ -1,5 +1,6 @@
 /** What the HTTP application is put together from. */
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
+import type { KeyFiles } from '../ca/key-files.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
@@ -16,6 +17,10 @@ export interface AppParts {
   readonly allowedHosts: readonly string[];
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed; default: none. */
   readonly trustedProxies?: readonly string[];
+  /** Names of the accounts that may change CA keys; default: none. */
+  readonly operators?: readonly string[];
+  /** What CA keys are opened and made with. */
+  readonly keyFiles: KeyFiles;
   readonly clock: () => Date;
   readonly logger: LogSettings;
   readonly version: string;

@@ -3,7 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { companionByCredential } from '../inventory/companion-credentials.ts';
+import { hasMfa } from '../policy/assurance.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
+import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import { touchSession } from '../sessions/touch-session.ts';
 import type { AppParts } from './app-parts.ts';
 import type { Caller, PersonCaller } from './callers.ts';
@@ -11,13 +13,14 @@ import { membershipOf } from './membership.ts';
 import type { RouteAuthentication } from './route-authentication.ts';
 import { csrfTokenFor, readSessionCookie } from './session-cookie.ts';
 
-type Parts = Pick<AppParts, 'database' | 'authorizationServer' | 'publicUrl' | 'clock'>;
+type Parts = Pick<AppParts, 'database' | 'authorizationServer' | 'publicUrl' | 'operators' | 'clock'>;
 type Authenticator = (request: FastifyRequest, reply: FastifyReply, parts: Parts) => Promise<Caller | null>;
 
 const authenticators: Readonly<Record<RouteAuthentication, Authenticator>> = {
   none: async () => null,
   person,
   admin,
+  operator,
   companion,
   browser,
 };
@@ -61,6 +64,30 @@ async function admin(request: FastifyRequest, reply: FastifyReply, parts: Parts)
     );
   }
   return { ...caller, ...membership, kind: 'admin' };
+}
+
+/** Whoever may change CA keys holds everything: named in the server's own settings, and never on a password alone. */
+async function operator(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<Caller> {
+  const caller = await person(request, reply, parts);
+  const { sessionId, accountId } = caller;
+  const now = parts.clock();
+  return await inTransaction(parts.database.db, async (tx) => {
+    const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
+    const { account } = await membershipOf(tx, accountId, now);
+    if (!(parts.operators ?? []).includes(account)) {
+      throw new SallyportError(
+        'forbidden',
+        "Only operators may do this: accounts that the server's SALLYPORT_OPERATORS names.",
+      );
+    }
+    if (!hasMfa(session, Math.floor(now.getTime() / 1000))) {
+      throw new SallyportError(
+        'insufficient_user_authentication',
+        'This needs a login with a second factor. Run: sally login',
+      );
+    }
+    return { ...caller, account, kind: 'operator' };
+  });
 }
 
 async function companion(

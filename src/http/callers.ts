@@ -21,6 +21,11 @@ export interface AdminCaller extends Omit<PersonCaller, 'kind'>, Membership {
   readonly kind: 'admin';
 }
 
+export interface OperatorCaller extends Omit<PersonCaller, 'kind'> {
+  readonly kind: 'operator';
+  readonly account: string;
+}
+
 export interface CompanionCaller {
   readonly kind: 'companion';
   readonly id: string;
@@ -36,7 +41,7 @@ export interface BrowserCaller extends Omit<PersonCaller, 'kind'>, Membership {
   readonly csrfToken: string;
 }
 
-export type Caller = PersonCaller | AdminCaller | CompanionCaller | BrowserCaller;
+export type Caller = PersonCaller | AdminCaller | OperatorCaller | CompanionCaller | BrowserCaller;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -54,6 +59,11 @@ export function personOf({ caller }: FastifyRequest): PersonCaller | AdminCaller
 export function adminOf({ caller }: FastifyRequest): AdminCaller {
   if (caller?.kind === 'admin') return caller;
   throw wrongRoute('admin');
+}
+
+export function operatorOf({ caller }: FastifyRequest): OperatorCaller {
+  if (caller?.kind === 'operator') return caller;
+  throw wrongRoute('operator');
 }
 
 export function companionOf({ caller }: FastifyRequest): CompanionCaller {

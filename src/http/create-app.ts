@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { AppParts } from './app-parts.ts';
 import { assetRoutes } from './asset-routes.ts';
 import { authenticateRequests } from './authenticate.ts';
+import { caRoutes } from './ca-routes.ts';
 import { certificateRoutes } from './certificate-routes.ts';
 import { companionRoutes } from './companion-routes.ts';
 import { healthRoutes } from './health-routes.ts';
@@ -57,6 +58,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   sessionRoutes(app, parts);
   targetRoutes(app, parts);
   companionRoutes(app, parts);
+  caRoutes(app, parts);
   await mountAuthorizationServer(app, parts);
   return app;
 }

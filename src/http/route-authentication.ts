@@ -11,6 +11,8 @@ export type RouteAuthentication =
   | 'person'
   /** A person whose role on their whole organization is admin, as the database has it now. */
   | 'admin'
+  /** A person whom SALLYPORT_OPERATORS names, with a login that counts as multi-factor. */
+  | 'operator'
   /** The bearer credential that a gateway or host got when it enrolled. */
   | 'companion'
   /** The console's cookie, and for everything but reading, a request from our own pages. */
@@ -31,7 +33,7 @@ export interface ListedRoute {
   readonly purpose: string;
 }
 
-const kinds: readonly unknown[] = ['none', 'person', 'admin', 'companion', 'browser'];
+const kinds: readonly unknown[] = ['none', 'person', 'admin', 'operator', 'companion', 'browser'];
 
 /** Refuses undeclared routes from now on; returns the growing list of those declared. Call before the first route. */
 export function listRoutes(app: FastifyInstance): readonly ListedRoute[] {

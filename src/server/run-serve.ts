@@ -27,6 +27,7 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
       identityProvider: settings.identityProvider,
       acceptDemoIdentityProvider: false,
       trustedProxies: settings.trustedProxies,
+      operators: settings.operators,
       logger: { level: 'info' },
       clock: () => new Date(),
     });

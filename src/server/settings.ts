@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { isAccountName } from '../ssh/names.ts';
 import { openServerKeys, type ServerKeys } from './keys-folder.ts';
 
 /** `about` is what the person reads where the setting is missing. */
@@ -59,6 +60,10 @@ export const settingsSchema = z.object({
   SALLYPORT_TRUSTED_PROXIES: words()
     .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8')
     .default([]),
+  /** Accounts that may change CA keys through the API, with a second factor. */
+  SALLYPORT_OPERATORS: words()
+    .refine((names) => names.every(isAccountName), 'must be account names, such as alice@example.com')
+    .default([]),
 });
 
 export interface ServeSettings {
@@ -68,6 +73,7 @@ export interface ServeSettings {
   readonly keys: ServerKeys;
   readonly organizationSlug: string;
   readonly trustedProxies: readonly string[];
+  readonly operators: readonly string[];
   readonly identityProvider: IdentityProviderSettings;
 }
 
@@ -117,6 +123,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
     keys,
     organizationSlug: data.SALLYPORT_ORGANIZATION,
     trustedProxies: data.SALLYPORT_TRUSTED_PROXIES,
+    operators: data.SALLYPORT_OPERATORS,
     identityProvider: {
       issuer: data.SALLYPORT_OIDC_ISSUER,
       clientId: data.SALLYPORT_OIDC_CLIENT_ID,

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { createCertificateAuthority } from '../ca/certificate-authority.ts';
 import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import { firstSigners } from '../ca/key-files.ts';
+import { budgetMessage } from '../ca/krl-budget.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
 import { signInBrowser } from '../console/sign-in-browser.ts';
 import type { DatabaseHandle } from '../database/database.ts';
@@ -28,6 +29,8 @@ export interface ServerParts {
   /** The demo's identity provider shows everybody's one-time codes: only `sallyport dev` may use it. */
   readonly acceptDemoIdentityProvider: boolean;
   readonly trustedProxies: readonly string[];
+  /** Accounts that may change CA keys through the API. */
+  readonly operators: readonly string[];
   readonly logger: LogSettings;
   readonly clock: () => Date;
 }
@@ -47,6 +50,7 @@ export interface RunningServer {
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { database, keys, publicUrl, clock } = parts;
   let logError = (_error: unknown, _what: string): void => {};
+  let logWarning = (_facts: object, _message: string): void => {};
   const authority = await createCertificateAuthority({
     database,
     openSigner: keys.openSigner,
@@ -54,6 +58,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     domain: publicUrl.hostname,
     clock,
     onProblem: (error) => logError(error, 'a CA key can not be used'),
+    onKrlBudgetCrossed: (krl) => logWarning({ krl }, budgetMessage(krl)),
   });
   const issuer = new URL(parts.identityProvider.issuer);
   const identityProvider = createIdentityProvider({
@@ -91,11 +96,14 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     publicUrl,
     allowedHosts: [publicUrl.host],
     trustedProxies: parts.trustedProxies,
+    operators: parts.operators,
+    keyFiles: keys,
     clock,
     logger: parts.logger,
     version,
   });
   logError = (err, what) => app.log.error({ err }, what);
+  logWarning = (facts, message) => app.log.warn(facts, message);
   // It serves all the same: people see why, admins can still revoke, and `sallyport recover` needs no restart.
   await requireIssuingAllowed(database.db).catch((error) => logError(error, 'no certificates are issued'));
   await identityProvider.discover().catch((error) => {

@@ -1,4 +1,9 @@
-/** What must be tidied now and then: expired rows of logins, and KRL entries an hour after their certificates' end. */
+/**
+ * What must be tidied now and then: expired rows of logins, KRL entries an hour after their certificates' end, and CA
+ * keys whose last certificate is over.
+ */
+import { pruneReadiness } from '../ca/readiness.ts';
+import { retireExpired } from '../ca/retire-ca-key.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { sweepExpired } from '../oauth/sweep-expired.ts';
@@ -6,6 +11,8 @@ import { pruneRevokedRanges } from '../revocation/revoked-ranges.ts';
 import { pruneRevokedSerials } from '../revocation/revoked-serials.ts';
 
 const sweepMilliseconds = 60_000;
+/** Reports of server processes are looked at for a minute. */
+const readinessMilliseconds = 86_400_000;
 
 /** Replicas may sweep at the same time: each statement deletes what is over and nothing else. */
 export function startSweeps(database: DatabaseHandle, clock: () => Date): { close(): Promise<void> } {
@@ -21,6 +28,8 @@ export function startSweeps(database: DatabaseHandle, clock: () => Date): { clos
     await sweepExpired(database.db, now);
     await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));
     await inTransaction(database.db, (tx) => pruneRevokedRanges(tx, now));
+    await retireExpired(database.db, now);
+    await pruneReadiness(database.db, new Date(now.getTime() - readinessMilliseconds));
   }
   return {
     close: async () => {

@@ -73,9 +73,10 @@ export async function startConsoleSite(): Promise<ConsoleSite> {
     database,
   });
   const domain = publicUrl.hostname;
+  const held = heldInMemory({ user: memorySigner(), host: memorySigner() });
   const authority = await createCertificateAuthority({
     database,
-    ...heldInMemory({ user: memorySigner(), host: memorySigner() }),
+    ...held,
     domain,
     clock,
   });
@@ -107,6 +108,7 @@ export async function startConsoleSite(): Promise<ConsoleSite> {
     feed,
     publicUrl,
     allowedHosts: [publicUrl.host],
+    keyFiles: held,
     clock,
     logger: { level: 'silent' },
     version: '0.0.0-test',

@@ -80,9 +80,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const presented: PresentedToken[] = [];
   const now = () => clock.now;
   const [userKey, hostKey] = [generateEd25519(), generateEd25519()];
+  const held = heldInMemory({ user: memorySigner(userKey), host: memorySigner(hostKey) });
   const authority = await createCertificateAuthority({
     database,
-    ...heldInMemory({ user: memorySigner(userKey), host: memorySigner(hostKey) }),
+    ...held,
     domain: publicUrl.hostname,
     clock: now,
   });
@@ -99,6 +100,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     feed,
     publicUrl,
     allowedHosts: [publicUrl.host],
+    operators: ['alice@example.com'],
+    keyFiles: held,
     ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
     clock: now,
     logger: { level: 'debug', stream: { write: (line) => log.push(JSON.parse(line)) } },
