@@ -16,6 +16,7 @@ export interface SallyContext {
   readonly openBrowser: (url: string) => Promise<void>;
   /** Asks the person and resolves with the answer; absent where there is no terminal. */
   readonly ask?: (question: string) => Promise<string>;
+  readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
 export function nowSeconds({ now }: Pick<SallyContext, 'now'>): number {

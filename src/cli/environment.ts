@@ -12,6 +12,7 @@ export interface SallyEnvironment {
   readonly noColor?: boolean;
   /** Whether stdout is a terminal. */
   readonly isTerminal?: boolean;
+  readonly stdinIsTerminal?: boolean;
   /** Width of the terminal in characters. */
   readonly columns?: number;
   readonly version?: string;

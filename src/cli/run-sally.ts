@@ -20,6 +20,8 @@ export interface SallyRun {
   readonly openBrowser: (url: string) => Promise<void>;
   /** Asks on the terminal; absent where there is none. */
   readonly ask?: (question: string) => Promise<string>;
+  /** Standard input, for `inspect -`. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
 type Work = (context: SallyContext) => Promise<ExitName>;
@@ -47,17 +49,21 @@ export async function runSally(run: SallyRun): Promise<number> {
 }
 
 function contextOf(run: SallyRun, debug: SallyContext['debug'], home: string | undefined): SallyContext {
-  const { environment, stdout, stderr, now, openBrowser, ask } = run;
+  const { environment, stdout, stderr, now, openBrowser, ask, stdin } = run;
   const colors = (environment.isTerminal ?? false) && !environment.noColor;
   return {
     environment,
-    paths: statePaths(home ?? environment.home ?? environment.passwdHome),
+    // When it is asked for: not every command needs a home folder.
+    get paths() {
+      return statePaths(home ?? environment.home ?? environment.passwdHome);
+    },
     terminal: createTerminal({ stdout, stderr, colors }),
     debug,
     now,
     patienceMilliseconds: 15_000,
     openBrowser,
     ...(ask && { ask }),
+    ...(stdin && { stdin }),
   };
 }
 
@@ -116,6 +122,15 @@ function commands(
       go(async (context) => (await import('./commands/cert.ts')).certEnsure(context, options), options.home),
     );
 
+  sub(program, 'inspect', 'show what is in a certificate, a public key, a revocation list or a signature')
+    .argument('[file]', 'or - for standard input (default: the certificate that ssh uses now)')
+    .option('--json', 'for programs, as docs/certificates.md says')
+    .option('--md5', 'MD5 fingerprints too, as old software shows them')
+    .addHelpText('after', () => inspectHelp)
+    .action((file: string | undefined, options) =>
+      go(async (context) => (await import('./commands/inspect.ts')).inspect(context, file, options)),
+    );
+
   sub(program, 'explain', 'would you get in, and if not, why and what to do')
     .argument('<target>', 'such as shop-production--web')
     .option('--account <account>', 'for admins: ask about somebody else')
@@ -171,6 +186,21 @@ Environment:
 
 Exit codes:
 ${exitCodeLines().join('\n')}
+`;
+
+const inspectHelp = `
+It asks no server and needs no login. Of a file with several keys or
+certificates (known_hosts, authorized_keys) each is shown. A private key is
+refused, and nothing of it is shown.
+
+Examples:
+  sally inspect                       your certificate
+  sally inspect ~/.ssh/id-cert.pub
+  ssh-add -L | sally inspect -        what the agent holds
+  sally inspect --json revoked.krl | jq -r '.found[0].version'
+
+Ends with 0, or with 6 if something could not be read or the signature of a CA
+is not good.
 `;
 
 /** One or two lines for the person, whatever happened. */

@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly environment?: Record<string, unknown>;
   readonly now?: () => Date;
   readonly onStderr?: (text: string) => void;
+  readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
 export class Person {
@@ -62,6 +63,7 @@ export class Person {
       now: options.now ?? (() => new Date()),
       openBrowser: options.openBrowser ?? visit,
       ...(options.ask && { ask: options.ask }),
+      ...(options.stdin && { stdin: options.stdin }),
     });
     return { code, stdout: out.join(''), stderr: err.join('') };
   }

@@ -24,7 +24,7 @@ export async function certShow(context: SallyContext): Promise<ExitName> {
     [expired ? 'Expired' : 'Valid until', end],
   ]);
   for (const line of facts) terminal.print(line);
-  terminal.print(terminal.dim(`Everything in it: ssh-keygen -L -f '${pair.certificatePath}'`));
+  terminal.print(terminal.dim('Everything in it: sally inspect'));
   return 'done';
 }
 

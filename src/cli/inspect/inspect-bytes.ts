@@ -1,0 +1,39 @@
+/** Bytes of whatever kind, decoded. Pure. */
+import { isSallyportError } from '../../errors/sallyport-error.ts';
+import { isCertificateType } from '../../ssh/public-key.ts';
+import { WireReader } from '../../ssh/wire.ts';
+import { certificateDocument } from './certificate-document.ts';
+import type { FoundDocument } from './documents.ts';
+import { keyFacts } from './key-document.ts';
+import { krlDocument } from './krl-document.ts';
+import { type Recognized, recognize } from './recognize.ts';
+import { signatureDocument } from './signature-document.ts';
+
+/** @throws file_refused if nothing in the bytes is of a kind that is known */
+export function inspectBytes(bytes: Buffer, nowSeconds: number): FoundDocument[] {
+  return recognize(bytes).map((found) => {
+    try {
+      return decoded(found, nowSeconds);
+    } catch (error) {
+      if (isSallyportError(error)) return { kind: 'unreadable', line: found.line, problem: error.message };
+      throw error;
+    }
+  });
+}
+
+function decoded(found: Recognized, nowSeconds: number): FoundDocument {
+  switch (found.kind) {
+    case 'krl':
+      return krlDocument(found.bytes);
+    case 'signature':
+      return signatureDocument(found.bytes);
+    case 'unreadable':
+      return found;
+    case 'key': {
+      const { blob, line, before, comment } = found;
+      const type = new WireReader(blob, 'key_malformed', 'public key').text();
+      if (isCertificateType(type)) return certificateDocument(blob, { line, before, comment }, nowSeconds);
+      return { kind: 'public_key', line, before, comment, public_key: keyFacts(blob) };
+    }
+  }
+}

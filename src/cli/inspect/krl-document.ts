@@ -1,0 +1,32 @@
+/** A revocation list, decoded. Pure. */
+
+import { parseKrl } from '../../ssh/parse-krl.ts';
+import { namedRanges } from '../../ssh/parse-krl-serials.ts';
+import { fingerprint } from '../../ssh/public-key.ts';
+import type { KrlDocument } from './documents.ts';
+import { keyFacts } from './key-document.ts';
+
+/** @throws krl_malformed, also for what sshd would read and Sallyport does not trust */
+export function krlDocument(bytes: Buffer): KrlDocument {
+  const { version, generatedAt, comment, sections, keys, sha1, sha256 } = parseKrl(bytes);
+  return {
+    kind: 'krl',
+    line: null,
+    version: String(version),
+    generated_at: Number(generatedAt),
+    comment,
+    bytes: bytes.length,
+    sections: sections.map((section) => {
+      const ranges = namedRanges(section);
+      return {
+        ca: section.caPublicKey === null ? null : keyFacts(section.caPublicKey),
+        serial_count: String(ranges.reduce((sum, { from, to }) => sum + to - from + 1n, 0n)),
+        serials: ranges.map(({ from, to }) => ({ from: String(from), to: String(to) })),
+        key_ids: [...section.keyIds],
+      };
+    }),
+    keys: Array.from(keys, (hex) => fingerprint(Buffer.from(hex, 'hex'))),
+    sha1: [...sha1],
+    sha256: [...sha256],
+  };
+}
