@@ -78,8 +78,9 @@ export async function sampleAuthority(
   database: DatabaseHandle,
   organization: { mfaMaxAgeSeconds?: number } = {},
   existing?: CertificateAuthority,
+  now = startTime,
 ): Promise<SampleAuthority> {
-  const clock = { now: startTime };
+  const clock = { now };
   const userKey = generateEd25519();
   const hostSigner = memorySigner();
   const organizationId = await inTransaction(database.db, (tx) =>
