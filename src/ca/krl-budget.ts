@@ -17,6 +17,13 @@ export function isOverBudget({ bytes, limit }: KrlBudget): boolean {
   return bytes > limit;
 }
 
+/** For a log and for whoever asks how the list stands. */
+export function budgetMessage(budget: KrlBudget): string {
+  const size = `The revocation list has ${budget.bytes} of ${budget.limit} bytes`;
+  if (!isOverBudget(budget)) return `${size}.`;
+  return `${size}: over its budget, so that every login through sshd takes longer. Entries leave an hour after their certificates end; shorter certificates keep the list short.`;
+}
+
 /** Calls back when a list is over its budget and the one before was not, and when it is within it again. */
 export function watchBudget(onCrossing: (budget: KrlBudget) => void): (budget: KrlBudget) => void {
   let wasOver = false;

@@ -1,9 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { krlMessage } from '../../src/api/companions.ts';
 import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import { createKrlSource } from '../../src/ca/current-krl.ts';
+import type { CaKey, CaKeys } from '../../src/ca/issuing.ts';
+import { budgetMessage, type KrlBudget } from '../../src/ca/krl-budget.ts';
+import { krlReport, readKrl } from '../../src/ca/read-krl.ts';
 import { rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
-import { bumpStateVersion } from '../../src/revocation/state-version.ts';
+import { pruneRevokedSerials } from '../../src/revocation/revoked-serials.ts';
+import { bumpStateVersion, readStateVersion } from '../../src/revocation/state-version.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
@@ -59,6 +65,15 @@ describe('the revocation list', () => {
     expect(krl.version).toBe(version);
     expect([revoked(first), revoked(second), revoked(other)]).toEqual([true, true, false]);
     expect(revoked(first, before)).toBe(false);
+  });
+
+  test('[abuse 110] names what is revoked by serial, never by key ID', async () => {
+    const { sessionId } = await sample.person('anna');
+    const { serial } = await issue(sessionId);
+    await end(sessionId);
+    const { sections, ...krl } = parseKrl((await sample.authority.currentKrl()).data);
+    expect(isRevoked({ sections, ...krl }, sample.userKey.publicKeyBlob, BigInt(serial))).toBe(true);
+    expect(sections.flatMap(({ keyIds }) => [...keyIds])).toEqual([]);
   });
 
   test('is signed by the user CA, for its version and bytes, in its namespace', async () => {
@@ -147,4 +162,193 @@ test('[abuse 109] a serial revoked before a rotation stays revoked, in the secti
     await bumpStateVersion(tx, startTime, { krl: true });
   });
   expect(await revokedBy(before)).toBe(true);
+});
+
+describe('one version after another', () => {
+  let other: FreshDatabase;
+  let caKeyId: string;
+  let keys: CaKeys;
+  let refreshes: (() => Promise<void>)[];
+  beforeAll(async () => {
+    other = await freshDatabase();
+    const { authority, userKey } = await sampleAuthority(other);
+    await authority.close();
+    const { id } = await other.db
+      .selectFrom('ca_keys')
+      .select('id')
+      .where('purpose', '=', 'user')
+      .executeTakeFirstOrThrow();
+    caKeyId = id;
+    const signer = memorySigner(userKey);
+    const key: CaKey = { id, purpose: 'user', generation: 1, publicKey: signer.publicKey, signer };
+    keys = {
+      active: () => key,
+      byId: () => key,
+      vouching: () => [],
+      refresh: () => refreshes.shift()?.() ?? Promise.resolve(),
+    };
+  });
+  afterAll(() => other.close());
+  beforeEach(async () => {
+    refreshes = [];
+    await other.db.deleteFrom('revoked_serials').execute();
+    await revoke([]);
+  });
+
+  const source = (onBudgetCrossed?: (budget: KrlBudget) => void) =>
+    createKrlSource({ db: other.db, domain, clock: () => startTime, keys }, onBudgetCrossed);
+  const end = (hours: number) => new Date(startTime.getTime() + hours * 3_600_000);
+
+  /** Stores what a revocation stores. */
+  async function revoke(serials: readonly bigint[], validBefore = end(1)): Promise<bigint> {
+    return await inTransaction(other.db, async (tx) => {
+      const version = await bumpStateVersion(tx, startTime, { krl: true });
+      for (let done = 0; done < serials.length; done += 5_000) {
+        const rows = serials.slice(done, done + 5_000).map((serial) => ({
+          serial,
+          ca_key_id: caKeyId,
+          version,
+          valid_before: validBefore,
+          reason: 'test',
+        }));
+        await tx
+          .insertInto('revoked_serials')
+          .values(rows)
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+      }
+      return version;
+    });
+  }
+  const prune = (now: Date) => inTransaction(other.db, (tx) => pruneRevokedSerials(tx, now));
+
+  test('a replica that saw every change and one that saw none write the same bytes', async () => {
+    const step = fc.oneof(
+      fc.record({
+        serials: fc.array(
+          fc.oneof(fc.bigInt({ min: 2n, max: 60n }), fc.bigInt({ min: 2n, max: 2n ** 62n })),
+          {
+            maxLength: 20,
+          },
+        ),
+        endsInHours: fc.integer({ min: 1, max: 6 }),
+      }),
+      fc.record({ pruneAtHours: fc.integer({ min: 0, max: 8 }) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
+        const seeing = source();
+        for (const change of steps) {
+          if ('serials' in change) await revoke(change.serials, end(change.endsInHours));
+          else await prune(end(change.pruneAtHours));
+          const { version, data } = await seeing();
+          expect(await readKrl(other.db, domain)).toMatchObject({ version, data });
+        }
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  test('a row that leaves in another way than by pruning is noticed too', async () => {
+    const seeing = source();
+    await revoke([10n], end(1));
+    await revoke([20n, 30n], end(3));
+    await seeing();
+    await other.db.deleteFrom('revoked_serials').where('serial', '=', '20').execute();
+    await revoke([40n], end(2));
+    const krl = parseKrl((await seeing()).data);
+    const revoked = [10n, 20n, 30n, 40n].filter((serial) =>
+      isRevoked(krl, keys.active('user').publicKey, serial),
+    );
+    expect(revoked).toEqual([10n, 30n, 40n]);
+  });
+
+  test('a database that was set back to an older version is read again', async () => {
+    const seeing = source();
+    const older = await revoke([10n]);
+    await revoke([20n]);
+    await seeing();
+    await inTransaction(other.db, async (tx) => {
+      await tx.deleteFrom('revoked_serials').where('serial', '=', '20').execute();
+      await tx.updateTable('state_version').set({ version: older, krl_version: older }).execute();
+    });
+    const { version, data } = await seeing();
+    expect(version).toBe(`${older}`);
+    expect(isRevoked(parseKrl(data), keys.active('user').publicKey, 20n)).toBe(false);
+  });
+
+  test('all who wait get the one that is being made', async () => {
+    const seeing = source();
+    await revoke([10n]);
+    let made = 0;
+    refreshes = Array.from({ length: 5 }, () => async () => {
+      made++;
+    });
+    const all = await Promise.all(Array.from({ length: 5 }, () => seeing()));
+    for (const krl of all) expect(krl).toBe(all[0]);
+    expect(made).toBe(1);
+  });
+
+  test('who asks after a revocation gets it, also while an older list is being made', async () => {
+    const seeing = source();
+    const first = await revoke([10n]);
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    refreshes.push(() => {
+      begin();
+      return held;
+    });
+    const early = seeing();
+    await begun;
+    const second = await revoke([20n]);
+    const late = [seeing(), seeing()];
+    release();
+    expect((await early).version).toBe(`${first}`);
+    const [newer, alsoNewer] = await Promise.all(late);
+    expect(newer?.version).toBe(`${second}`);
+    expect(alsoNewer).toBe(newer);
+  });
+
+  test('a revocation does not wait for the list: it is stored while one is stuck in the making', async () => {
+    const seeing = source();
+    await revoke([10n]);
+    const { promise: stuck, resolve: release } = Promise.withResolvers<void>();
+    refreshes.push(() => stuck);
+    const waiting = seeing();
+    const version = await revoke([20n]);
+    expect((await readStateVersion(other.db)).krlVersion).toBe(version);
+    release();
+    await waiting;
+  });
+
+  test('[abuse 113] dense serials are a range, scattered ones count against 80 KB, and each crossing is told once', async () => {
+    const told: KrlBudget[] = [];
+    const seeing = source((budget) => told.push(budget));
+    await revoke(
+      Array.from({ length: 20_000 }, (_, index) => BigInt(500 + index)),
+      end(9),
+    );
+    expect((await seeing()).budget.bytes).toBeLessThan(1_000);
+
+    const scattered = Array.from({ length: 11_000 }, (_, index) => BigInt(index + 1) * 1_000_003n);
+    await revoke(scattered, end(1));
+    const { budget, data } = await seeing();
+    expect(budget).toEqual({ bytes: data.length, limit: 80_000 });
+    expect(budget.bytes).toBeGreaterThan(80_000);
+    await revoke([7n], end(9));
+    await seeing();
+    expect(told).toEqual([budget]);
+    expect(budgetMessage(budget)).toContain('over its budget');
+    expect(await krlReport(other.db, domain)).toMatchObject({ serials: 31_001, budget: { limit: 80_000 } });
+
+    await prune(end(2));
+    const after = await seeing();
+    expect(told).toEqual([budget, after.budget]);
+    expect(budgetMessage(after.budget)).not.toContain('over');
+    const krl = parseKrl(after.data);
+    const known = [7n, 500n, 20_499n, 1_000_003n].map((serial) =>
+      isRevoked(krl, keys.active('user').publicKey, serial),
+    );
+    expect(known).toEqual([true, true, true, false]);
+  });
 });
