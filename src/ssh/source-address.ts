@@ -66,13 +66,18 @@ function ipv4Number(address: string): bigint {
   return address.split('.').reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
 
-/** RFC 4291 section 2.2: eight groups, of which one run of zeros may be written "::". */
+/** RFC 4291 section 2.2: eight groups, of which one run of zeros may be written "::", and the last two as IPv4. */
 function ipv6Number(address: string): bigint {
-  const [head = '', tail] = address.split('::');
+  const [head = '', tail] = address.replace(/[0-9.]+\.[0-9]+$/, groupsOfIpv4).split('::');
   const before = head === '' ? [] : head.split(':');
   const after = tail ? tail.split(':') : [];
   const zeros = Array<string>(8 - before.length - after.length).fill('0');
   return [...before, ...zeros, ...after].reduce((value, group) => (value << 16n) | BigInt(`0x${group}`), 0n);
+}
+
+function groupsOfIpv4(address: string): string {
+  const value = ipv4Number(address);
+  return `${(value >> 16n).toString(16)}:${(value & 0xffffn).toString(16)}`;
 }
 
 function refused(problem: string): SallyportError {

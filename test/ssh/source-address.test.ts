@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseSourceAddresses } from '../../src/ssh/source-address.ts';
+import { isReadableAddressList, parseSourceAddresses } from '../../src/ssh/source-address.ts';
 import { codeOf } from './refusal.ts';
 
 test.each([
@@ -43,4 +43,13 @@ test.each([
   ['[abuse 30]', 'upper-case digits', '2001:DB8::/32'],
 ])('%s a list with %s is refused', (_, __, list) => {
   expect(codeOf(() => parseSourceAddresses(list))).toBe('certificate_refused');
+});
+
+test.each([
+  ['::ffff:192.0.2.1', true],
+  ['::192.0.2.0/120', true],
+  ['1:2:3:4:5:6:192.0.2.1', true],
+  ['::ffff:192.0.2.1/120', false],
+])('IPv4 inside IPv6 in a list of somebody else, %s: readable is %s', (list, readable) => {
+  expect(isReadableAddressList(list)).toBe(readable);
 });
