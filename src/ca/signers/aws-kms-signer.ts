@@ -31,6 +31,8 @@ const keySpecs: Readonly<Record<string, KeySpecRow>> = {
 };
 
 const service = 'AWS KMS';
+/** The SDK waits before it tries again, and whoever wants a signature waits with it. */
+const maxAttempts = 2;
 /** AWS KMS, Sign, parameter Message. */
 const longestRawMessage = 4096;
 
@@ -40,7 +42,7 @@ export async function openAwsKmsSigner(
   _surroundings: SignerSurroundings,
   signal: AbortSignal,
 ): Promise<BareSigner> {
-  if (!/^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)\/)?[A-Za-z0-9:/_-]{1,256}$/.test(keyId)) {
+  if (!/^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)\/)?[A-Za-z0-9/_-]{1,256}$/.test(keyId)) {
     throw new SallyportError(
       'settings_invalid',
       'An awskms: signer names a key by its id, its ARN or its alias, such as awskms:alias/sallyport-user-ca.',
@@ -48,7 +50,7 @@ export async function openAwsKmsSigner(
   }
   const kms = await loadOptional(() => import('@aws-sdk/client-kms'), '@aws-sdk/client-kms', service);
   const [, , , region] = keyId.startsWith('arn:') ? keyId.split(':') : [];
-  const client = new kms.KMSClient(region === undefined ? {} : { region });
+  const client = new kms.KMSClient({ maxAttempts, ...(region === undefined ? {} : { region }) });
   try {
     const reply = await ask(() =>
       client.send(new kms.GetPublicKeyCommand({ KeyId: keyId }), { abortSignal: signal }),

@@ -2,6 +2,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { publicKeyBlobOf } from '../../ssh/public-key.ts';
+import { excerpt } from './key-service-request.ts';
 
 /** The SSH blob of a public key in SubjectPublicKeyInfo, DER or PEM. @throws settings_invalid, as publicKeyBlobOf() */
 export function blobOfSpki(spki: Uint8Array | string, service: string): Buffer {
@@ -21,6 +22,6 @@ export function blobOfSpki(spki: Uint8Array | string, service: string): Buffer {
 export function refuseKind(service: string, kind: unknown, usable: readonly string[]): SallyportError {
   return new SallyportError(
     'settings_invalid',
-    `${service}: the key is of kind ${JSON.stringify(kind)}. Make one of: ${usable.join(', ')}.`,
+    `${service}: the key is of kind ${excerpt(kind)}. Make one of: ${usable.join(', ')}.`,
   );
 }

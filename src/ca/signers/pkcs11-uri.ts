@@ -65,8 +65,9 @@ function decode(value: string): string {
   }
 }
 
+/** As text that harms no terminal. */
 function show(name: string): string {
-  return JSON.stringify(name.slice(0, 40));
+  return JSON.stringify(name.replace(/[^ -~]+/g, '?').slice(0, 40));
 }
 
 function refused(problem: string): SallyportError {
