@@ -1,41 +1,27 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ed25519PointFault } from '../../src/ssh/ed25519-point.ts';
 import { certificateLine } from '../../src/ssh/encode-certificate.ts';
+import { isSecurityKey } from '../../src/ssh/key-types.ts';
 import {
   ed25519PublicKeyBlob,
   ed25519RawKey,
   parsePublicKeyLine,
+  publicKeyBlobOf,
   publicKeyLine,
+  toKeyObject,
 } from '../../src/ssh/public-key.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
+import { lineOf, positive, rsaLine } from './raw-key-line.ts';
 import { codeOf, refusalOf } from './refusal.ts';
 import { issue, subject, userFields } from './sample-certificate.ts';
+import { keysOfEveryType, securityKey } from './sample-keys.ts';
 
 const good = publicKeyLine({ type: 'ssh-ed25519', blob: subject.blob });
 const base64 = subject.blob.toString('base64');
 
-function lineOf(type: string, blob: Uint8Array): string {
-  return `${type} ${Buffer.from(blob).toString('base64')}`;
-}
-
 function ed25519Line(key: Uint8Array): string {
   return lineOf('ssh-ed25519', new WireWriter().string('ssh-ed25519').string(key).bytes());
-}
-
-function positive(value: bigint): Buffer {
-  const hex = value.toString(16);
-  const bytes = Buffer.from(hex.length % 2 ? `0${hex}` : hex, 'hex');
-  return (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes;
-}
-
-function rsaLine(exponent: bigint, modulus: bigint): string {
-  const blob = new WireWriter()
-    .string('ssh-rsa')
-    .string(positive(exponent))
-    .string(positive(modulus))
-    .bytes();
-  return lineOf('ssh-rsa', blob);
 }
 
 /** Odd, of exactly so many bits; nobody checks that it is a product of two primes. */
@@ -59,6 +45,21 @@ describe('a good line', () => {
     const line = `${good} alice@laptop`;
     expect(publicKeyLine(parsePublicKeyLine(line))).toBe(line);
   });
+
+  test.each(keysOfEveryType().map((key) => [key.type, key] as const))(
+    'of type %s is read, written back and turned into a key of node:crypto and back',
+    (type, { blob, privateKey }) => {
+      const line = publicKeyLine({ blob, comment: 'alice@laptop' });
+      const key = parsePublicKeyLine(line);
+      expect(key).toEqual({ type, blob, comment: 'alice@laptop' });
+      expect(publicKeyLine(key)).toBe(line);
+      expect(toKeyObject(blob).equals(createPublicKey(privateKey))).toBe(true);
+      if (!isSecurityKey(type)) {
+        expect(publicKeyBlobOf(privateKey).equals(blob)).toBe(true);
+        expect(publicKeyBlobOf(toKeyObject(blob)).equals(blob)).toBe(true);
+      }
+    },
+  );
 
   test('cannot be written with a comment that starts a second line', () => {
     expect(codeOf(() => publicKeyLine({ type: 'ssh-ed25519', blob: subject.blob, comment: 'a\nb' }))).toBe(
@@ -117,10 +118,80 @@ describe('refused lines', () => {
     ['an even exponent', rsaLine(65_538n, modulusOf(3072n)), 'key_weak'],
     ['a huge exponent', rsaLine(2n ** 64n + 1n, modulusOf(3072n)), 'key_weak'],
     ['an even modulus', rsaLine(65_537n, modulusOf(3072n) + 1n), 'key_weak'],
+    ['an exponent of 2', rsaLine(2n, modulusOf(3072n)), 'key_weak'],
     ['more than 16,384 bits', rsaLine(65_537n, modulusOf(16_385n)), 'key_type_refused'],
   ])('[abuse 39] RSA with %s is refused', (_, line, code) => {
     expect(codeOf(() => parsePublicKeyLine(line))).toBe(code);
   });
+
+  const { blob: p256Blob } = keysOfEveryType()[1] ?? { blob: Buffer.alloc(0) };
+  const goodPoint = p256Blob.subarray(-65);
+  const [goodX, goodY] = [goodPoint.subarray(1, 33), goodPoint.subarray(33)];
+  const p256Line = (point: Uint8Array) =>
+    lineOf(
+      'ecdsa-sha2-nistp256',
+      new WireWriter().string('ecdsa-sha2-nistp256').string('nistp256').string(point).bytes(),
+    );
+  const fieldPrime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+  const beyondField = Buffer.from((2n ** 256n - 1n).toString(16), 'hex');
+
+  test.each([
+    ['off the curve', Buffer.concat([Buffer.of(4), goodX, Buffer.alloc(32, 1)])],
+    ['with its coordinates exchanged', Buffer.concat([Buffer.of(4), goodY, goodX])],
+    ['at infinity', Buffer.of(0)],
+    ['of zeros, which is how some write infinity', Buffer.concat([Buffer.of(4), Buffer.alloc(64)])],
+    ['in compressed form', Buffer.concat([Buffer.of(2 + ((goodY[31] ?? 0) & 1)), goodX])],
+    ['in hybrid form', Buffer.concat([Buffer.of(6 + ((goodY[31] ?? 0) & 1)), goodX, goodY])],
+    [
+      'with a coordinate of the field’s prime',
+      Buffer.concat([Buffer.of(4), Buffer.from(fieldPrime.toString(16), 'hex'), goodY]),
+    ],
+    ['with a coordinate beyond the field', Buffer.concat([Buffer.of(4), beyondField, goodY])],
+    ['a byte too short', goodPoint.subarray(0, 64)],
+    ['a byte too long', Buffer.concat([goodPoint, Buffer.alloc(1)])],
+  ])('[abuse 38] an ECDSA point %s is refused', (_, point) => {
+    expect(parsePublicKeyLine(p256Line(goodPoint)).type).toBe('ecdsa-sha2-nistp256');
+    expect(codeOf(() => parsePublicKeyLine(p256Line(point)))).toBe('key_malformed');
+  });
+
+  test('ML-DSA is said to be not supported yet, by the name that OpenSSH gives it', () => {
+    const type = 'ssh-mldsa44-ed25519@openssh.com';
+    const blob = new WireWriter().string(type).string(Buffer.alloc(1344)).bytes();
+    const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob)));
+    expect([refusal.code, refusal.message]).toEqual([
+      'key_type_refused',
+      expect.stringContaining('not supported yet'),
+    ]);
+  });
+
+  const { privateKey: inner } = keysOfEveryType()[0] ?? {};
+  if (inner === undefined) throw new Error('there is no Ed25519 key');
+
+  test.each(['ssh:', 'ssh:work', 'ssh://example.org'])(
+    'a security key for the application %j is read, and not under the name of the plain type',
+    (application) => {
+      const { type, blob } = securityKey(inner, application);
+      expect(parsePublicKeyLine(lineOf(type, blob)).type).toBe(type);
+      expect(codeOf(() => parsePublicKeyLine(lineOf('ssh-ed25519', blob)))).toBe('key_malformed');
+      const disguised = new WireWriter().string('ssh-ed25519').string(ed25519RawKey(subject.blob));
+      const line = lineOf('ssh-ed25519', disguised.string(application).bytes());
+      expect(codeOf(() => parsePublicKeyLine(line))).toBe('key_malformed');
+    },
+  );
+
+  test.each(['ssh', 'SSH:', 'https://login.example.com', 'login.example.com', '', 'ssh:\u001b[2J', 'ssh: x'])(
+    '[abuse 46] a security key for the application %j is refused, and the reason named',
+    (application) => {
+      for (const key of keysOfEveryType().slice(0, 2)) {
+        const { type, blob } = securityKey(key.privateKey, application);
+        const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob)));
+        expect([refusal.code, refusal.message]).toEqual([
+          'key_type_refused',
+          expect.stringContaining('another application'),
+        ]);
+      }
+    },
+  );
 
   test('a type nobody knows is refused with the command that makes an acceptable key', () => {
     const blob = new WireWriter().string('ssh-unknown@example.org').bytes();
