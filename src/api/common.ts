@@ -8,7 +8,7 @@ import { isAccountName, isSlug, isTargetName } from '../ssh/names.ts';
 /** A u64 as decimal text: JSON numbers end at 2^53. */
 export const uint64 = z
   .string()
-  .regex(/^(0|[1-9][0-9]{0,19})$/)
+  .regex(/^(0|[1-9][0-9]{0,19})$/, { abort: true })
   .refine((text) => BigInt(text) <= 0xffff_ffff_ffff_ffffn, 'is over 2^64 - 1');
 export const unixSeconds = z.int().min(0);
 export const base64 = z.base64();

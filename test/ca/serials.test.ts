@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import { nextSerialOffset, nextSerials, serialFloor } from '../../src/ca/serials.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import {
@@ -88,4 +90,23 @@ test('[abuse 19] a serial beyond 2^53 keeps every digit from the sequence to the
   const reply = await sample.authority.issueUserCertificate({ sessionId, request });
   expect(reply.serial).toBe('1152921504606846977');
   expect(parseCertificateLine(reply.certificate).serial).toBe(2n ** 60n + 1n);
+});
+
+test('[abuse 19] serials fit into 63 bits for as long as anybody will keep a database, and every recovery has room', () => {
+  const farAway = new Date('9999-12-31T23:59:59Z');
+  let offset = 0n;
+  for (let recovery = 0; recovery < 1_000; recovery += 1) {
+    const next = nextSerialOffset(offset);
+    const added = next - offset;
+    // More than a year, so that no other copy of the database comes near; less than two and a quarter.
+    expect(added >= 366n * 86_400n && added < 821n * 86_400n).toBe(true);
+    offset = next;
+  }
+  expect(serialFloor(farAway, offset) < 2n ** 63n).toBe(true);
+  expect(serialFloor(farAway, 0n) * 30n < 2n ** 63n).toBe(true);
+});
+
+test('a serial is drawn for each that is asked for, in order', async () => {
+  const serials = await inTransaction(database.db, (tx) => nextSerials(tx, 5, startTime));
+  expect(serials).toEqual([0n, 1n, 2n, 3n, 4n].map((more) => (serials[0] ?? 0n) + more));
 });
