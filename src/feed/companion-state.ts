@@ -47,12 +47,9 @@ export interface StateOfEnrolment {
  *   may have forgotten revocations: what the companion has is better than that
  */
 export async function companionState(parts: StateParts, companionId: string): Promise<StateOfEnrolment> {
-  const { database, authority, publicUrl, clock } = parts;
+  const { authority, publicUrl, clock } = parts;
   const now = clock();
-  const snapshot = await inSnapshot(database.db, (tx) => readSnapshot(tx, parts, { companionId, now }));
-  // Outside the snapshot: they read the database themselves. Newer than the snapshot they do no harm.
-  const krl = await authority.currentKrl();
-  requireAtLeast(krl, snapshot.krlVersion);
+  const { snapshot, krl } = await readTogether(parts, { companionId, now });
   const { companion, enrolledAt } = snapshot;
   const state: CompanionState = {
     format: 1,
@@ -80,6 +77,25 @@ export async function companionState(parts: StateParts, companionId: string): Pr
     public_url: publicUrl.href,
   };
   return { state, enrolledAt };
+}
+
+/** How often facts are read again because the list was newer: it changes faster than that under a storm only. */
+const mostReadings = 3;
+
+/**
+ * The facts and a revocation list that is not older. The list reads the database itself, so it may be newer; as that may
+ * be about a CA key which the facts still name, they are read again then.
+ */
+async function readTogether(
+  parts: StateParts,
+  asked: { companionId: string; now: Date },
+): Promise<{ snapshot: Snapshot; krl: CurrentKrl }> {
+  for (let reading = 1; ; reading += 1) {
+    const snapshot = await inSnapshot(parts.database.db, (tx) => readSnapshot(tx, parts, asked));
+    const krl = await parts.authority.currentKrl();
+    requireAtLeast(krl, snapshot.krlVersion);
+    if (BigInt(krl.version) === snapshot.krlVersion || reading === mostReadings) return { snapshot, krl };
+  }
 }
 
 function authorityOf({ publicKeyLine, canaryLine }: Authority): CompanionState['user_authorities'][number] {

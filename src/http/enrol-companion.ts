@@ -36,7 +36,8 @@ async function enrol(
     armored: signature,
   });
   const userAuthorities = (await authority.userAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
-  requireOwnKey(hostKey, [...userAuthorities, ...(await authority.hostAuthorityLines())]);
+  const hopAuthorities = (await authority.hopAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
+  requireOwnKey(hostKey, [...userAuthorities, ...hopAuthorities, ...(await authority.hostAuthorityLines())]);
 
   const credential = newToken('companion');
   const companion = await inTransaction(database.db, async (tx) => {

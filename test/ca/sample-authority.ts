@@ -32,7 +32,14 @@ export function memorySigner(key: GeneratedKey = generateEd25519()): Signer {
 
 const hopSigner = memorySigner();
 /** Keys of later generations, by their URI: every authority of a test file can open them. */
-const madeLater = new Map<string, Signer>();
+const madeLater = new Map<string, { key: GeneratedKey; signer: Signer }>();
+
+/** The private key of a later generation, for whoever steals it. */
+export function stolenKey(uri: string): GeneratedKey {
+  const made = madeLater.get(uri);
+  if (made === undefined) throw new Error(`there is no ${uri}`);
+  return made.key;
+}
 
 /** What a certificate authority signs with, held in memory and named `memory:user` and so on. */
 export function heldInMemory(signers: { user: Signer; host: Signer; hop?: Signer }) {
@@ -42,13 +49,14 @@ export function heldInMemory(signers: { user: Signer; host: Signer; hop?: Signer
   return {
     firstSigners: { user: 'memory:user', host: 'memory:host', hop: 'memory:hop' },
     openSigner: async (uri: string): Promise<OpenSigner> => {
-      const signer = known.get(uri) ?? madeLater.get(uri);
+      const signer = known.get(uri) ?? madeLater.get(uri)?.signer;
       if (signer === undefined) throw new SallyportError('settings_invalid', `There is no ${uri}.`);
       return { ...signer, close: async () => {} };
     },
     createKey: async (purpose: Purpose, generation: number): Promise<string> => {
       const uri = `memory:${purpose}-${generation}-${randomUUID()}`;
-      madeLater.set(uri, memorySigner());
+      const key = generateEd25519();
+      madeLater.set(uri, { key, signer: memorySigner(key) });
       return uri;
     },
   };

@@ -39,6 +39,8 @@ export interface TestServer {
   readonly presented: PresentedToken[];
   /** Of the user CA and of the host CA. */
   readonly caKeys: readonly GeneratedKey[];
+  /** For changing CA keys, and for another server on the same database. */
+  readonly held: ReturnType<typeof heldInMemory>;
   person(
     name: string,
     role: Role | null,
@@ -100,7 +102,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     feed,
     publicUrl,
     allowedHosts: [publicUrl.host],
-    operators: ['alice@example.com'],
+    operators: ['olga@example.com'],
     keyFiles: held,
     ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
     clock: now,
@@ -166,6 +168,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     log,
     presented,
     caKeys: [userKey, hostKey],
+    held,
     async person(name, role, { groups = [], domain = 'example.com', organization = 'acme' } = {}) {
       return await inTransaction(database.db, async (tx) => {
         const account = await accountForIdentity(tx, identity(name, domain, organization, groups), clock.now);
@@ -209,6 +212,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     async close() {
       await feed.close();
       await app.close();
+      await authority.close();
       await database.close();
     },
   };
