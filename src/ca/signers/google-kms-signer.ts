@@ -81,7 +81,7 @@ export async function openGoogleKmsSigner(
   const address = environment[addressSetting] || publicAddress;
   const rest = openKeyService({ name: service, setting: addressSetting, address });
   try {
-    const ask = await authorized(rest);
+    const ask = await authorized(rest, name);
     const { algorithm: kind, pem } = readPublicKey(
       await ask({ method: 'GET', path: `/v1/${name}/publicKey` }, signal),
       name,
@@ -105,13 +105,15 @@ export async function openGoogleKmsSigner(
   }
 }
 
-async function authorized(rest: KeyService): Promise<Ask> {
+async function authorized(rest: KeyService, name: string): Promise<Ask> {
   const { GoogleAuth } = await loadOptional(
     () => import('google-auth-library'),
     'google-auth-library',
     service,
   );
-  const auth = new GoogleAuth({ scopes: [scope] });
+  // Without a project it would run gcloud to find one.
+  const [, projectId = ''] = name.split('/');
+  const auth = new GoogleAuth({ scopes: [scope], projectId });
   return async (request, signal) => {
     const token = await auth.getAccessToken().catch((error: Error) => {
       throw keyServiceFailure(service, `no credentials: ${excerpt(error.message)}`);
