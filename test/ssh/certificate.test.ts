@@ -1,8 +1,9 @@
+import { sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { CertificateFields } from '../../src/ssh/certificate.ts';
+import { type CertificateFields, certificateTypeOf } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { parseCertificate, parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
-import { encodeSignature } from '../../src/ssh/signature.ts';
+import { encodeSignature, signatureAlgorithmInside } from '../../src/ssh/signature.ts';
 import { verifyCertificate, verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { codeOf, refusalOf } from './refusal.ts';
@@ -11,10 +12,22 @@ import {
   hostFields,
   issue,
   keyFromByte,
+  packed,
   rawCertificate,
   subject,
   userFields,
 } from './sample-certificate.ts';
+import { keysOfEveryType, type TypedKey } from './sample-keys.ts';
+
+const keys = keysOfEveryType();
+const authorities = keysOfEveryType();
+const flag = Buffer.alloc(0);
+
+function keyOf(type: string): TypedKey {
+  const key = keys.find((one) => one.type === type);
+  if (key === undefined) throw new Error(`there is no ${type} key`);
+  return key;
+}
 
 /** Of the right form, over nothing. */
 const anySignature = encodeSignature('ssh-ed25519', Buffer.alloc(64));
@@ -38,6 +51,32 @@ describe('encoding', () => {
       );
     }
   });
+
+  test.each(keys.map((key) => [key.type, key] as const))(
+    '[abuse 35] gives what the parser reads for a key of type %s by a CA of every type',
+    (type, { blob }) => {
+      for (const authority of authorities) {
+        const algorithms =
+          authority.type === 'ssh-rsa' ? (['rsa-sha2-256', 'rsa-sha2-512'] as const) : [undefined];
+        for (const fields of [userFields, hostFields]) {
+          const wanted = { ...fields, publicKey: blob, caPublicKey: authority.blob };
+          const toBeSigned = encodeToBeSigned(wanted);
+          for (const algorithm of algorithms) {
+            const signature = authority.sign(toBeSigned, algorithm);
+            const certificate = parseCertificate(assembleCertificate(toBeSigned, signature));
+            expect(certificate).toEqual({
+              ...certificate,
+              ...wanted,
+              type: certificateTypeOf(type),
+              signature,
+            });
+            expect(encodeToBeSigned(certificate).equals(toBeSigned)).toBe(true);
+            expect(() => verifyCertificateBy(certificate, [authority.blob])).not.toThrow();
+          }
+        }
+      }
+    },
+  );
 
   const hostilePrincipals: readonly [tag: string, what: string, principal: string][] = [
     ['[abuse 1]', 'a comma', 'alice@example.org,root'],
@@ -153,6 +192,62 @@ describe('encoding', () => {
     expect(codeOf(() => encoded({ criticalOptions: options }))).toBe('certificate_refused');
   });
 
+  test('what an option of any name may hold comes back as it was', () => {
+    const extensions = [
+      { name: 'a@example.org', value: 'text' },
+      { name: 'b@example.org', value: '' },
+      { name: 'c@example.org', data: Buffer.from([0, 0, 0, 9, 1]) },
+      { name: 'd@example.org', data: packed('') },
+      { name: 'e@example.org', data: packed('two\nlines') },
+      { name: 'f@example.org', data: Buffer.from([0, 0, 0, 1, 0xff]) },
+      { name: 'no-touch-required', value: '' },
+    ];
+    const criticalOptions = [
+      { name: 'force-command', value: '/usr/bin/true "$SSH_ORIGINAL_COMMAND"' },
+      { name: 'source-address', value: '192.0.2.1' },
+      { name: 'unknown@example.org', data: Buffer.from([1]) },
+    ];
+    const certificate = parseCertificate(issue({ ...userFields, extensions, criticalOptions }));
+    expect(certificate.extensions).toEqual(extensions);
+    expect(certificate.criticalOptions).toEqual(criticalOptions);
+    expect(encodeToBeSigned(certificate).equals(certificate.toBeSigned)).toBe(true);
+  });
+
+  test.each([
+    ['data that is a flag', { name: 'a@example.org', data: flag }],
+    ['data that is a text', { name: 'a@example.org', data: packed('text') }],
+    ['data in an option that OpenSSH knows', { name: 'permit-pty', data: Buffer.from([1]) }],
+    ['a flag with a value', { name: 'permit-pty', value: 'yes' }],
+  ])('an extension with %s is refused', (_, option) => {
+    expect(codeOf(() => encoded({ extensions: [option] }))).toBe('certificate_refused');
+  });
+
+  test.each([
+    ['a source address with host bits', { name: 'source-address', value: '192.0.2.1/24' }],
+    ['an empty source address', { name: 'source-address', value: '' }],
+    ['an empty command', { name: 'force-command', value: '' }],
+    ['a command of two lines', { name: 'force-command', data: packed('true\nfalse') }],
+  ])('%s is refused', (_, option) => {
+    expect(codeOf(() => encoded({ criticalOptions: [option] }))).toBe('certificate_refused');
+  });
+
+  test('[abuse 33] the encoder refuses verify-required but for security keys', () => {
+    const criticalOptions = [{ name: 'verify-required', value: '' }];
+    for (const { type, blob } of keys) {
+      const attempt = () => encoded({ criticalOptions, publicKey: blob });
+      if (type.startsWith('sk-')) expect(attempt).not.toThrow();
+      else expect(codeOf(attempt)).toBe('certificate_refused');
+    }
+    expect(
+      codeOf(() =>
+        encoded({
+          criticalOptions: [{ name: 'verify-required', value: 'yes' }],
+          publicKey: keyOf('sk-ssh-ed25519@openssh.com').blob,
+        }),
+      ),
+    ).toBe('certificate_refused');
+  });
+
   test('a certificate is neither a subject nor a CA', () => {
     const certificate = issue(userFields);
     expect(codeOf(() => encoded({ publicKey: certificate }))).toBe('key_is_certificate');
@@ -238,6 +333,57 @@ describe('parsing', () => {
     expect(codeOf(() => parseCertificate(rawCertificate(change)))).toBe(code);
   });
 
+  test.each([
+    ['a flag of OpenSSH with data', { extensions: [['permit-pty', packed('x')]] }],
+    ['a flag of OpenSSH with an empty text', { extensions: [['permit-pty', packed('')]] }],
+    ['a touch that is optional with data', { extensions: [['no-touch-required', Buffer.of(1)]] }],
+    ['verify-required with data', { criticalOptions: [['verify-required', packed('x')]] }],
+    ['a command that is no text', { criticalOptions: [['force-command', Buffer.of(1)]] }],
+    ['a command without content', { criticalOptions: [['force-command', flag]] }],
+    ['a command with a NUL', { criticalOptions: [['force-command', packed('true\0')]] }],
+    ['a source address without content', { criticalOptions: [['source-address', flag]] }],
+    ['host bits in a source address', { criticalOptions: [['source-address', packed('192.0.2.1/24')]] }],
+    ['a negated source address', { criticalOptions: [['source-address', packed('!192.0.2.1')]] }],
+    ['an empty entry in a source address', { criticalOptions: [['source-address', packed('192.0.2.1,')]] }],
+    ['a zone in a source address', { criticalOptions: [['source-address', packed('fe80::1%eth0')]] }],
+    [
+      'a prefix too long in a source address',
+      { criticalOptions: [['source-address', packed('192.0.2.0/33')]] },
+    ],
+  ] as const)('refuses %s, as sshd refuses the login', (_, change) => {
+    expect(codeOf(() => parseCertificate(rawCertificate(change)))).toBe('certificate_malformed');
+  });
+
+  test('reads what other CAs issue and we do not, in order to show it', () => {
+    const foreign = {
+      serial: 0n,
+      keyId: 'Alice Müller (laptop), issued by hand',
+      principals: [],
+      validAfter: 0n,
+      validBefore: 2n ** 64n - 1n,
+      nonce: Buffer.alloc(16, 1),
+      criticalOptions: [
+        ['force-command', packed('true\nfalse')],
+        ['source-address', packed('0.0.0.0/0,2001:DB8::/32,::ffff:192.0.2.1,192.0.2.1,192.0.2.1')],
+        ['verify-required', flag],
+      ] as const,
+    };
+    const certificate = parseCertificate(rawCertificate(foreign));
+    const { serial, keyId, principals, validAfter, validBefore, nonce } = foreign;
+    expect(certificate).toMatchObject({ serial, keyId, principals, validAfter, validBefore, nonce });
+    expect(certificate.criticalOptions).toEqual([
+      { name: 'force-command', data: packed('true\nfalse') },
+      { name: 'source-address', value: '0.0.0.0/0,2001:DB8::/32,::ffff:192.0.2.1,192.0.2.1,192.0.2.1' },
+      { name: 'verify-required', value: '' },
+    ]);
+    expect(() => verifyCertificate(certificate)).not.toThrow();
+    expect(parseCertificate(rawCertificate({ principals: ['Root', 'Root', 'a b'] })).principals).toEqual([
+      'Root',
+      'Root',
+      'a b',
+    ]);
+  });
+
   test('takes 256 principals, as OpenSSH does', () => {
     expect(parseCertificate(rawCertificate({ principals: Array(256).fill('a') })).principals).toHaveLength(
       256,
@@ -258,6 +404,28 @@ describe('parsing', () => {
 });
 
 describe('verifying', () => {
+  const rsa = keyOf('ssh-rsa');
+
+  test('refuses RSA with SHA-1 by name, however right the signature is', () => {
+    const toBeSigned = encodeToBeSigned({ ...userFields, caPublicKey: rsa.blob });
+    const signature = new WireWriter()
+      .string('ssh-rsa')
+      .string(sign('sha1', toBeSigned, rsa.privateKey))
+      .bytes();
+    const blob = new WireWriter().raw(toBeSigned).string(signature).bytes();
+    const refusal = refusalOf(() => parseCertificate(blob));
+    expect([refusal.code, refusal.message]).toEqual(['signature_invalid', expect.stringContaining('SHA-1')]);
+  });
+
+  test('refuses a signature that is right, by a key of another type than the CA that is named', () => {
+    const toBeSigned = encodeToBeSigned({ ...userFields, caPublicKey: rsa.blob });
+    const certificate = parseCertificate(
+      assembleCertificate(toBeSigned, keyOf('ssh-ed25519').sign(toBeSigned)),
+    );
+    expect(signatureAlgorithmInside(certificate.signature)).toBe('ssh-ed25519');
+    expect(codeOf(() => verifyCertificate(certificate))).toBe('signature_invalid');
+  });
+
   test('takes the CA that signed, among others', () => {
     const certificate = parseCertificate(issue(userFields));
     verifyCertificate(certificate);
