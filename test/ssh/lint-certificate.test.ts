@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { certificateTypeOf } from '../../src/ssh/certificate.ts';
 import { encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
-import { lintHostCertificate, lintUserCertificate } from '../../src/ssh/lint-certificate.ts';
-import { ed25519RawKey } from '../../src/ssh/public-key.ts';
+import {
+  lintHopCertificate,
+  lintHostCertificate,
+  lintUserCertificate,
+} from '../../src/ssh/lint-certificate.ts';
+import { ed25519RawKey, partsOf } from '../../src/ssh/public-key.ts';
 import { codeOf, refusalOf } from './refusal.ts';
 import {
   ca,
@@ -13,6 +18,7 @@ import {
   rawToBeSigned,
   userFields,
 } from './sample-certificate.ts';
+import { keysOfEveryType } from './sample-keys.ts';
 
 const rules = { now, maxLifetime: 3600n, maxBackdate: 60n };
 const flag = Buffer.alloc(0);
@@ -25,6 +31,25 @@ const rawHost = { kind: 2, principals: ['web.sallyport'], keyId: 'host/web' };
 
 function lintHost(change: Partial<RawFields>): void {
   lintHostCertificate(rawToBeSigned({ ...rawHost, ...change }), rules);
+}
+
+const address = '192.0.2.7';
+const rawHop = {
+  principals: ['hop:web-1'],
+  validBefore: now + 60n,
+  criticalOptions: [['source-address', packed(address)]],
+  extensions: [
+    ['claims@ca.example.org', packed('{"v":1}')],
+    ['permit-pty', flag],
+  ],
+} as const;
+
+function lintHop(change: Partial<RawFields>, sourceAddress = address): void {
+  lintHopCertificate(rawToBeSigned({ ...rawHop, ...change }), { ...rules, sourceAddress });
+}
+
+function lintHopOf(toBeSigned: Buffer, anyRules: typeof rules): void {
+  lintHopCertificate(toBeSigned, { ...anyRules, sourceAddress: address });
 }
 
 const canary = { principals: ['canary:never'], keyId: 'canary/1', validAfter: 1n, validBefore: 2n };
@@ -43,9 +68,36 @@ describe('what may leave', () => {
     ['a source address', () => lintUser({ criticalOptions: [['source-address', packed('192.0.2.0/24')]] })],
     ['the MFA fact', () => lintUser({ extensions: [['mfa@ca.example.org', packed('{"v":1}')]] })],
     ['a start of now', () => lintUser({ validAfter: now })],
+    ['a hop certificate', () => lintHop({})],
+    ['a hop certificate without extensions', () => lintHop({ extensions: [] })],
   ])('%s', (_, attempt) => {
     expect(attempt).not.toThrow();
   });
+});
+
+test.each(keysOfEveryType().map((key) => [key.type, key] as const))(
+  'certificates for a key of type %s may leave',
+  (_, { blob }) => {
+    for (const authority of keysOfEveryType()) {
+      const keys = { publicKey: blob, caPublicKey: authority.blob };
+      expect(() => lintUserCertificate(encodeToBeSigned({ ...userFields, ...keys }), rules)).not.toThrow();
+      expect(() => lintHostCertificate(encodeToBeSigned({ ...hostFields, ...keys }), rules)).not.toThrow();
+    }
+  },
+);
+
+test('[abuse 33] verify-required may leave for security keys, without data, and for no other key', () => {
+  for (const { type, blob } of keysOfEveryType()) {
+    const lint = (data: Buffer) =>
+      lintUser({
+        type: certificateTypeOf(type),
+        subjectParts: partsOf(blob),
+        criticalOptions: [['verify-required', data]],
+      });
+    if (type.startsWith('sk-')) expect(() => lint(flag)).not.toThrow();
+    else expect(codeOf(() => lint(flag))).toBe('certificate_refused');
+    expect(codeOf(() => lint(packed('x')))).toBe('certificate_refused');
+  }
 });
 
 const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFields>][] = [
@@ -108,6 +160,7 @@ const refusedForAll: readonly [tag: string, what: string, change: Partial<RawFie
 describe.each([
   ['user', lintUser, lintUserCertificate, {}],
   ['host', lintHost, lintHostCertificate, rawHost],
+  ['hop', lintHop, lintHopOf, rawHop],
 ] as const)('a %s certificate that may not leave', (_, lint, entry, shape) => {
   test.each(refusedForAll)('%sfor %s', (__, ___, change) => {
     expect(codeOf(() => lint(change))).toBe('certificate_refused');
@@ -228,4 +281,54 @@ describe('a host certificate that may not leave', () => {
   test.each(cases)('for %s', (_, change) => {
     expect(codeOf(() => lintHost(change))).toBe('certificate_refused');
   });
+});
+
+describe('a hop certificate that may not leave', () => {
+  const from = (list: string) => ({ criticalOptions: [['source-address', packed(list)]] as const });
+  const cases: readonly [what: string, change: Partial<RawFields>][] = [
+    ['a minute and a second', { validBefore: now + 61n }],
+    ['an end in the past', { validAfter: now - 10n, validBefore: now }],
+    ['the kind of a host', { kind: 2 }],
+    ['a key ID without a session', { keyId: 'alice@example.org' }],
+    ['the account as its principal', { principals: ['alice@example.org'] }],
+    ['an account beside the host', { principals: ['hop:web-1', 'alice@example.org'] }],
+    ['two hosts', { principals: ['hop:web-1', 'hop:web-2'] }],
+    ['MFA', { principals: ['mfa:hop:web-1'] }],
+    ['no host', { principals: ['hop:'] }],
+    ['a host with a dot', { principals: ['hop:web.example.org'] }],
+    ['a host in upper case', { principals: ['hop:WEB'] }],
+    ['a canary', canary],
+    ['no source address', { criticalOptions: [] }],
+    ['another source address', from('192.0.2.8')],
+    ['two source addresses', from('192.0.2.7,192.0.2.8')],
+    ['a network', from('192.0.2.7/32')],
+    [
+      'a second critical option',
+      {
+        criticalOptions: [
+          ['force-command', packed('true')],
+          ['source-address', packed(address)],
+        ],
+      },
+    ],
+    ['forwarding', { extensions: [['permit-port-forwarding', flag]] }],
+    ['the MFA fact', { extensions: [['mfa@ca.example.org', packed('{"v":1}')]] }],
+  ];
+  test.each(cases)('for %s', (_, change) => {
+    expect(() => lintHop({})).not.toThrow();
+    expect(codeOf(() => lintHop(change))).toBe('certificate_refused');
+  });
+
+  test('for a life that the rules allow and a hop does not', () => {
+    const toBeSigned = rawToBeSigned({ ...rawHop, validBefore: now + 61n });
+    const lax = { ...rules, maxLifetime: 3600n, sourceAddress: address };
+    expect(codeOf(() => lintHopCertificate(toBeSigned, lax))).toBe('certificate_refused');
+  });
+
+  test.each(['192.0.2.0/24', '192.0.2.7,192.0.2.8', '', '::ffff:192.0.2.7'])(
+    'for the source address %j, even if that is what the gateway is said to have',
+    (list) => {
+      expect(codeOf(() => lintHop({ ...from(list) }, list))).toBe('certificate_refused');
+    },
+  );
 });

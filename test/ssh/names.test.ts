@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import {
+  hopPrincipal,
   isAccountName,
+  isHopPrincipal,
   isHostName,
   isKeyId,
   isPrincipal,
@@ -131,4 +133,21 @@ describe('a key ID', () => {
   ])('is refused for %s', (_, account, sessionId) => {
     expect(codeOf(() => keyIdFor(account, sessionId))).toBe('name_refused');
   });
+});
+
+test('a hop principal is that of one host', () => {
+  expect(hopPrincipal('web-1')).toBe('hop:web-1');
+  expect(isHopPrincipal('hop:web-1')).toBe(true);
+  for (const text of [
+    'hop:',
+    'hop:web.1',
+    'hop:Web',
+    'hop:web:1',
+    'hop:hop:web',
+    'web-1',
+    `hop:${'a'.repeat(41)}`,
+  ]) {
+    expect(isHopPrincipal(text)).toBe(false);
+  }
+  expect(codeOf(() => hopPrincipal('web,root'))).toBe('name_refused');
 });

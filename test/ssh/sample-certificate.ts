@@ -60,6 +60,8 @@ export interface RawFields {
   readonly type: string;
   readonly nonce: Uint8Array;
   readonly subject: Uint8Array;
+  /** Of a key that has more than one part, instead of `subject`. */
+  readonly subjectParts?: readonly Uint8Array[];
   readonly serial: bigint;
   readonly kind: number;
   readonly keyId: string;
@@ -95,10 +97,9 @@ export function rawToBeSigned(change: Partial<RawFields>): Buffer {
   const fields = { ...rawUser, ...change };
   const principals = new WireWriter();
   for (const principal of fields.principals) principals.string(principal);
-  return new WireWriter()
-    .string(fields.type)
-    .string(fields.nonce)
-    .string(fields.subject)
+  const writer = new WireWriter().string(fields.type).string(fields.nonce);
+  for (const part of fields.subjectParts ?? [fields.subject]) writer.string(part);
+  return writer
     .u64(fields.serial)
     .u32(fields.kind)
     .string(fields.keyId)
