@@ -109,7 +109,13 @@ async function openVault(environment: NodeJS.ProcessEnv): Promise<KeyService> {
     name: service,
     setting: 'VAULT_ADDR',
     address,
-    ca: caFile ? await readFile(caFile) : undefined,
+    ca: caFile ? await readAuthorities(caFile) : undefined,
+  });
+}
+
+async function readAuthorities(path: string): Promise<Buffer> {
+  return await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    throw new SallyportError('settings_invalid', `VAULT_CACERT: ${path} can't be read (${error.code}).`);
   });
 }
 

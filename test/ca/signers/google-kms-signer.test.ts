@@ -1,4 +1,5 @@
 import { sign } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { OpenSigner } from '../../../src/ca/signer.ts';
 import { crc32c } from '../../../src/ca/signers/crc32c.ts';
@@ -6,6 +7,7 @@ import { signerLimits } from '../../../src/ca/signers/limited-signer.ts';
 import { openSigner } from '../../../src/ca/signers/open-signer.ts';
 import { signerSurroundings } from '../../../src/ca/signers/surroundings.ts';
 import { verifySignature } from '../../../src/ssh/signature.ts';
+import { temporaryFolder } from '../../interop/ssh-keygen.ts';
 import {
   accessToken,
   checksumOf,
@@ -51,6 +53,7 @@ const keys = new Map([
 const p256 = version('EC_SIGN_P256_SHA256');
 const ed25519 = version('EC_SIGN_ED25519');
 
+const folder = temporaryFolder();
 let kms: RunningService;
 let metadata: RunningService;
 const opened: OpenSigner[] = [];
@@ -62,7 +65,7 @@ beforeAll(async () => {
   vi.stubEnv('GCE_METADATA_HOST', metadata.address.replace('http://', ''));
   vi.stubEnv('METADATA_SERVER_DETECTION', 'assume-present');
   vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', undefined);
-  vi.stubEnv('CLOUDSDK_CONFIG', '/none');
+  vi.stubEnv('CLOUDSDK_CONFIG', folder.path('gcloud-configuration'));
   vi.stubEnv('CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS', `${kms.address}/`);
 });
 afterEach(async () => {
@@ -100,6 +103,14 @@ describe('a key in Google Cloud KMS (a double of its API)', () => {
     metadata.requests.splice(0);
     await Promise.all(Array.from({ length: 20 }, () => signer.sign(bytes)));
     expect(metadata.requests).toEqual([]);
+  });
+
+  test('is found without running a program: gcloud is not asked for a project', async () => {
+    const gcloud = folder.path('gcloud-was-run');
+    writeFileSync(folder.path('gcloud'), `#!/bin/sh\n: > ${gcloud}\n`, { mode: 0o755 });
+    vi.stubEnv('PATH', `${folder.path('.')}:${process.env['PATH']}`);
+    await open(p256);
+    expect(existsSync(gcloud)).toBe(false);
   });
 
   test.each(unusable)('that can’t be a CA key (%s) is refused', async (kind) => {
