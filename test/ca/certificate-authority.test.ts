@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { krlMessage } from '../../src/api/companions.ts';
 import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import { rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
+import { verifySshsig } from '../../src/ssh/sshsig.ts';
 import { verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { domain, heldInMemory, memorySigner, refusalCode, startTime } from './sample-authority.ts';
@@ -96,6 +99,29 @@ test('a signer that can’t sign the canary registers nothing', async () => {
     expect(await empty.db.selectFrom('ca_keys').selectAll().execute()).toEqual([]);
   } finally {
     await empty.close();
+  }
+});
+
+test('a rotation reaches every authority that runs, without a restart', async () => {
+  const [one, other] = [await start(), await start()];
+  const change = { db: database.db, ...heldInMemory(ourSigners), now: startTime, by: 'test' };
+  await rotateCaKey(change, { purpose: 'user', now: true });
+  for (const authority of [one, other]) {
+    const before = (await authority.currentKrl()).version;
+    const keys = (await authority.userAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
+    expect(keys).toEqual([
+      expect.stringContaining('sallyport user CA 1 '),
+      expect.stringContaining('sallyport user CA 2 '),
+    ]);
+    const { data, signature, signatures } = await authority.currentKrl();
+    const signers = [signature, ...signatures].map((armored, index) => ({
+      armored,
+      publicKeyBlob: parsePublicKeyLine([...keys].reverse()[index] ?? '').blob,
+    }));
+    expect(signers).toHaveLength(2);
+    for (const by of signers) {
+      verifySshsig({ ...by, message: krlMessage(before, data), namespace: `krl@${domain}` });
+    }
   }
 });
 

@@ -29,6 +29,8 @@ import { temporaryFolder } from './ssh-keygen.ts';
 
 const run = promisify(execFile);
 const sshd = '/usr/sbin/sshd';
+/** Others hear of a change within milliseconds; a limit against hanging. */
+const patiently = { timeout: 30_000 };
 const isPossible = hasPostgres && existsSync(sshd) && existsSync('/usr/bin/ssh');
 
 describe.skipIf(!isPossible)(
@@ -212,7 +214,7 @@ describe.skipIf(!isPossible)(
 
         // The servers and the gateway report that they know it.
         await expect
-          .poll(() => rotateCaKey(change(), { purpose: 'user' }).then(({ did }) => did, String))
+          .poll(() => rotateCaKey(change(), { purpose: 'user' }).then(({ did }) => did, String), patiently)
           .toBe('activated');
         await loggedInBy(next);
         expect(await refusal(revoked)).toMatch(/Permission denied/);
