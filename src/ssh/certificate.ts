@@ -11,7 +11,8 @@ export type CertificateType =
   | 'ecdsa-sha2-nistp521-cert-v01@openssh.com'
   | 'ssh-rsa-cert-v01@openssh.com'
   | 'sk-ssh-ed25519-cert-v01@openssh.com'
-  | 'sk-ecdsa-sha2-nistp256-cert-v01@openssh.com';
+  | 'sk-ecdsa-sha2-nistp256-cert-v01@openssh.com'
+  | 'ssh-mldsa44-ed25519-cert-v01@openssh.com';
 
 const certificateTypes: Readonly<Record<PublicKeyType, CertificateType>> = {
   'ssh-ed25519': 'ssh-ed25519-cert-v01@openssh.com',
@@ -21,6 +22,7 @@ const certificateTypes: Readonly<Record<PublicKeyType, CertificateType>> = {
   'ssh-rsa': 'ssh-rsa-cert-v01@openssh.com',
   'sk-ssh-ed25519@openssh.com': 'sk-ssh-ed25519-cert-v01@openssh.com',
   'sk-ecdsa-sha2-nistp256@openssh.com': 'sk-ecdsa-sha2-nistp256-cert-v01@openssh.com',
+  'ssh-mldsa44-ed25519@openssh.com': 'ssh-mldsa44-ed25519-cert-v01@openssh.com',
 };
 
 const subjectTypes: ReadonlyMap<string, PublicKeyType> = new Map(

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../errors/codes.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { ed25519PointFault, type PointFault } from './ed25519-point.ts';
 import { type EllipticCurve, ellipticCurves } from './elliptic-curves.ts';
+import { compositeKey, compositeKeyBytes, ed25519Half } from './mldsa-ed25519.ts';
 import { rsaKeyFault } from './rsa-key.ts';
 import type { WireReader } from './wire.ts';
 
@@ -43,7 +44,11 @@ const pointFaults: Record<PointFault, [ErrorCode, string]> = {
 };
 
 function inspectEd25519(reader: WireReader): SallyportError | undefined {
-  const fault = ed25519PointFault(reader.string());
+  return inspectPoint(reader.string());
+}
+
+function inspectPoint(point: Uint8Array): SallyportError | undefined {
+  const fault = ed25519PointFault(point);
   if (fault === undefined) return undefined;
   const [code, problem] = pointFaults[fault];
   return new SallyportError(code, `The Ed25519 key ${problem}. ${makeAKey}`);
@@ -93,10 +98,13 @@ function inspectDsa(reader: WireReader): SallyportError {
   return refused('DSA keys are not accepted: OpenSSH itself has dropped them.');
 }
 
-/** draft-miller-sshm-mldsa44-ed25519-composite-sigs: both public keys in one string, 1312 and 32 bytes. */
-function inspectMldsa(reader: WireReader): SallyportError {
-  if (reader.string().length !== 1344) throw reader.error('must hold 1,344 bytes of key');
-  return refused('ML-DSA keys are not supported yet: few of the SSH servers in use can read them.');
+/** Both public keys in one string; any 1,312 bytes are an ML-DSA-44 key (FIPS 204 section 7.2). */
+function inspectMldsa(reader: WireReader): SallyportError | undefined {
+  const raw = reader.string();
+  if (raw.length !== compositeKeyBytes) throw reader.error('must hold 1,344 bytes of key');
+  const fault = inspectPoint(ed25519Half(raw));
+  if (fault !== undefined || compositeKey(raw) !== undefined) return fault;
+  return refused('ML-DSA keys need a Node.js with OpenSSL 3.5 or newer, which this one has not.');
 }
 
 function refused(problem: string, advice = makeAKey): SallyportError {

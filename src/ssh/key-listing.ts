@@ -48,7 +48,7 @@ export function randomart(blob: Uint8Array, hash: FingerprintHash = 'sha256'): s
   put(field, (width - 1) / 2, (height - 1) / 2, startMark);
   put(field, x, y, endMark);
   return [
-    border(`[${labelOf(blob)} ${keyBits(blob)}]`),
+    border(titleOf(labelOf(blob), keyBits(blob))),
     ...field.map((row) => `|${row.join('')}|`),
     border(`[${hash.toUpperCase()}]`),
   ].join('\n');
@@ -61,6 +61,12 @@ function put(field: string[][], x: number, y: number, mark: string): void {
 
 function within(position: number, size: number): number {
   return Math.max(0, Math.min(position, size - 1));
+}
+
+/** With the size where there is room for it; OpenSSH keeps one place for the end of its string. */
+function titleOf(label: string, bits: number): string {
+  const title = `[${label} ${bits}]`;
+  return title.length < width ? title : `[${label}]`.slice(0, width - 1);
 }
 
 /** The text in the middle, one place to the left where it can't be. */

@@ -10,7 +10,8 @@ export type PublicKeyType =
   | 'ecdsa-sha2-nistp521'
   | 'ssh-rsa'
   | 'sk-ssh-ed25519@openssh.com'
-  | 'sk-ecdsa-sha2-nistp256@openssh.com';
+  | 'sk-ecdsa-sha2-nistp256@openssh.com'
+  | 'ssh-mldsa44-ed25519@openssh.com';
 
 interface KeyTypeRow {
   /** How many strings follow the type's name. */
@@ -29,6 +30,7 @@ export const keyTypes: Readonly<Record<PublicKeyType, KeyTypeRow>> = {
   'ssh-rsa': { parts: 2, label: 'RSA' },
   'sk-ssh-ed25519@openssh.com': { parts: 2, label: 'ED25519-SK', bits: 256 },
   'sk-ecdsa-sha2-nistp256@openssh.com': { parts: 3, label: 'ECDSA-SK', bits: 256 },
+  'ssh-mldsa44-ed25519@openssh.com': { parts: 1, label: 'MLDSA44-ED25519', bits: 256 },
 };
 
 export function isPublicKeyType(name: string): name is PublicKeyType {

@@ -9,6 +9,7 @@ import { decodeBase64 } from './base64.ts';
 import { type EllipticCurve, ellipticCurves } from './elliptic-curves.ts';
 import { inspectionOf, makeAKey } from './inspect-key.ts';
 import { isPublicKeyType, type PublicKeyType } from './key-types.ts';
+import { ed25519Half } from './mldsa-ed25519.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 export interface PublicKey {
@@ -139,8 +140,8 @@ export function ed25519RawKey(blob: Uint8Array): Buffer {
 }
 
 /**
- * The public key for node:crypto; of a security key, the key inside. A signature by one is over more than the message:
- * see verifySignature().
+ * The public key for node:crypto; of a security key, the key inside; of the hybrid with ML-DSA, its Ed25519 half. A
+ * signature by those is over more than the message, or by more than this key: see verifySignature().
  * @throws as checkPublicKeyBlob()
  */
 export function toKeyObject(blob: Uint8Array): KeyObject {
@@ -199,6 +200,7 @@ const jwkMakers: Readonly<Record<PublicKeyType, JwkMaker>> = {
   'ssh-rsa': (exponent, modulus) => ({ kty: 'RSA', e: unsigned(exponent), n: unsigned(modulus) }),
   'sk-ssh-ed25519@openssh.com': ed25519Jwk,
   'sk-ecdsa-sha2-nistp256@openssh.com': ecdsaJwk,
+  'ssh-mldsa44-ed25519@openssh.com': (both) => ed25519Jwk(Buffer.from(ed25519Half(both))),
 };
 
 function ed25519Jwk(raw: Buffer): Jwk {

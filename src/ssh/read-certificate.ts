@@ -41,7 +41,6 @@ export interface CertificateReading {
 /** Types that are never issued or accepted here, and how many strings their keys have after the name. */
 const otherTypes: ReadonlyMap<string, { keyType: string; parts: number }> = new Map([
   ['ssh-dss-cert-v01@openssh.com', { keyType: 'ssh-dss', parts: 4 }],
-  ['ssh-mldsa44-ed25519-cert-v01@openssh.com', { keyType: 'ssh-mldsa44-ed25519@openssh.com', parts: 1 }],
 ]);
 
 /** @throws certificate_malformed where the lengths do not fit; key_type_refused for a type that is not known at all */

@@ -1,12 +1,14 @@
 /**
  * SSH signatures, as they stand in certificates and SSHSIGs: the algorithm's name and what it puts after it (RFC 4253
- * section 6.6, RFC 5656 section 3.1.2, RFC 8332 section 3, RFC 8709 section 6, OpenSSH PROTOCOL.u2f). RSA with SHA-1,
+ * section 6.6, RFC 5656 section 3.1.2, RFC 8332 section 3, RFC 8709 section 6, OpenSSH PROTOCOL.u2f, and
+ * mldsa-ed25519.ts for the hybrid). RSA with SHA-1,
  * which carries the name `ssh-rsa`, is neither made nor believed.
  */
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ellipticCurves } from './elliptic-curves.ts';
 import type { PublicKeyType } from './key-types.ts';
+import { compositeKey, compositeSignatureBytes, verifyComposite } from './mldsa-ed25519.ts';
 import { checkPublicKeyBlob, partsOf, toKeyObject } from './public-key.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -18,10 +20,14 @@ export type SignatureAlgorithm =
   | 'rsa-sha2-256'
   | 'rsa-sha2-512'
   | 'sk-ssh-ed25519@openssh.com'
-  | 'sk-ecdsa-sha2-nistp256@openssh.com';
+  | 'sk-ecdsa-sha2-nistp256@openssh.com'
+  | 'ssh-mldsa44-ed25519@openssh.com';
 
-/** How the signature proper is packed: Ed25519's 64 bytes, ECDSA's two numbers of a field, RSA's one of the modulus. */
-type Packing = 'ed25519' | 'ecdsa' | 'rsa';
+/**
+ * How the signature proper is packed: Ed25519's 64 bytes, ECDSA's two numbers of a field, RSA's one of the modulus, both
+ * of a hybrid one after the other.
+ */
+type Packing = 'ed25519' | 'ecdsa' | 'rsa' | 'mldsa-ed25519';
 
 interface AlgorithmRow {
   readonly keyType: PublicKeyType;
@@ -46,6 +52,11 @@ const algorithms: Readonly<Record<SignatureAlgorithm, AlgorithmRow>> = {
     keyType: 'sk-ecdsa-sha2-nistp256@openssh.com',
     packing: 'ecdsa',
     ...nistp256,
+  },
+  'ssh-mldsa44-ed25519@openssh.com': {
+    keyType: 'ssh-mldsa44-ed25519@openssh.com',
+    packing: 'mldsa-ed25519',
+    hash: null,
   },
 };
 
@@ -117,6 +128,11 @@ export function verifySignature({ publicKey, bytes, signature }: SignatureClaim)
     throw invalid('was made without anybody touching the security key');
   }
   const signed = flags === undefined ? bytes : securityKeyMessage({ publicKey, bytes, flags, counter });
+  if (packing === 'mldsa-ed25519') {
+    const both = compositeKey(partsOf(publicKey)[0] ?? Buffer.alloc(0));
+    if (both === undefined || !verifyComposite(both, bytes, packed)) throw invalid('does not match');
+    return;
+  }
   const native = packing === 'ecdsa' ? fixedIntegers(packed, fieldBytes) : packed;
   if (!verify(hash, signed, { key, dsaEncoding: 'ieee-p1363' }, native)) throw invalid('does not match');
 }
@@ -145,6 +161,9 @@ function readSignature(signature: Uint8Array): ReadSignature {
   reader.done();
   const { packing, fieldBytes = 0 } = algorithms[algorithm];
   if (packing === 'ed25519' && packed.length !== 64) throw invalid('must be 64 bytes long for Ed25519');
+  if (packing === 'mldsa-ed25519' && packed.length !== compositeSignatureBytes) {
+    throw invalid(`must be ${compositeSignatureBytes} bytes long for ML-DSA with Ed25519`);
+  }
   if (packing === 'ecdsa') fixedIntegers(packed, fieldBytes);
   return { algorithm, packed, ...touch };
 }

@@ -154,16 +154,6 @@ describe('refused lines', () => {
     expect(codeOf(() => parsePublicKeyLine(p256Line(point)))).toBe('key_malformed');
   });
 
-  test('ML-DSA is said to be not supported yet, by the name that OpenSSH gives it', () => {
-    const type = 'ssh-mldsa44-ed25519@openssh.com';
-    const blob = new WireWriter().string(type).string(Buffer.alloc(1344)).bytes();
-    const refusal = refusalOf(() => parsePublicKeyLine(lineOf(type, blob)));
-    expect([refusal.code, refusal.message]).toEqual([
-      'key_type_refused',
-      expect.stringContaining('not supported yet'),
-    ]);
-  });
-
   const { privateKey: inner } = keysOfEveryType()[0] ?? {};
   if (inner === undefined) throw new Error('there is no Ed25519 key');
 
