@@ -69,6 +69,8 @@ export class TestAuthority {
   endedAmongReported: string[] = [];
   revoked: bigint[] = [];
   readonly acknowledgements: Acknowledgement[] = [];
+  /** What companions said they have when they opened a stream. */
+  readonly installed: Record<string, string>[] = [];
   readonly reports: ConnectionReport[] = [];
   readonly heard = new EventEmitter();
   /** Refuses the stream, so that companions poll. */
@@ -276,7 +278,7 @@ export class TestAuthority {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = request.url ?? '';
+    const { pathname: path, searchParams } = new URL(request.url ?? '', this.url);
     if (path === '/v1/companions/enrol') {
       reply(response, await this.#enrol(await readJson(request)));
       return;
@@ -286,6 +288,7 @@ export class TestAuthority {
     if (enrolled === undefined) {
       reply(response, { code: 'token_invalid', detail: 'The credential is not known.' }, 401);
     } else if (path === '/v1/companions/feed') {
+      this.installed.push(Object.fromEntries(searchParams));
       if (this.streamIsDown) reply(response, { code: 'unavailable', detail: 'down' }, 503);
       else {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
