@@ -1,0 +1,258 @@
+/**
+ * Makes the seeds of the corpus, with ssh-keygen and puttygen where those write the format: `node test/fuzz/make-seeds.ts`.
+ * Only needed where a parser is new, or learns a new form. The keys are fresh and thrown away, or those of the tests.
+ */
+import { execFileSync } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encryptKey } from '../../src/ca/signers/encrypted-key.ts';
+import type { CertificateFields } from '../../src/ssh/certificate.ts';
+import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
+import { encodeKrl } from '../../src/ssh/encode-krl.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { unarmor } from '../../src/ssh/pem.ts';
+import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signSshsig } from '../../src/ssh/sshsig.ts';
+import { WireWriter } from '../../src/ssh/wire.ts';
+import { ca, hostFields, issue, now, rawToBeSigned, subject, userFields } from '../ssh/sample-certificate.ts';
+import { keysOfEveryType, plainKey } from '../ssh/sample-keys.ts';
+import { addToCorpus } from './corpus.ts';
+import { signedMessage, sshsigNamespace } from './parsers/signatures.ts';
+import { caKeyPassphrase } from './parsers/signers.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-seeds-'));
+const path = (name: string) => join(folder, name);
+const run = (program: string, args: readonly string[]) => execFileSync(program, args, { cwd: folder });
+
+function seed(parser: string, name: string, input: Uint8Array | string): void {
+  addToCorpus(parser, Buffer.from(input), name);
+}
+
+const keys = keysOfEveryType();
+
+function makeKeySeeds(): void {
+  for (const { type, blob } of keys) {
+    const name = type.replace(/@.*/, '');
+    seed('key-blob', name, blob);
+    seed('key-line', name, `${publicKeyLine({ blob, comment: 'alice@laptop' })}\n`);
+  }
+  const dss = new WireWriter().string('ssh-dss');
+  for (const byte of [0x11, 0x12, 0x13, 0x14]) dss.string(Buffer.alloc(20, byte));
+  seed('key-blob', 'dss', dss.bytes());
+  seed(
+    'key-blob',
+    'mldsa',
+    new WireWriter().string('ssh-mldsa44-ed25519@openssh.com').string(Buffer.alloc(1344, 5)).bytes(),
+  );
+  seed('key-line', 'private', generateEd25519().openssh('').replace(/[B-Z]/g, 'A'));
+  seed('key-line', 'options', `restrict,command="x" ${publicKeyLine({ blob: subject.blob })}`);
+
+  for (const [name, args] of [
+    ['ecdsa', ['-t', 'ecdsa']],
+    ['rsa', ['-t', 'rsa', '-b', '3072']],
+  ] as const) {
+    run('ssh-keygen', ['-q', '-N', '', '-C', 'alice', '-m', 'PEM', ...args, '-f', path(name)]);
+    for (const format of ['RFC4716', 'PKCS8', 'PEM']) {
+      const text = run('ssh-keygen', ['-e', '-m', format, '-f', path(`${name}.pub`)]);
+      seed('key-file', `${name}-${format.toLowerCase()}`, text);
+    }
+    run('puttygen', [path(name), '-O', 'private', '-o', path(`${name}.ppk`)]);
+    // Only its public half: the rest would be refused at once.
+    const [publicHalf = ''] = readFileSync(path(`${name}.ppk`), 'utf8').split('Private-Lines');
+    seed('key-file', `${name}-putty`, publicHalf);
+  }
+  seed('key-file', 'line', publicKeyLine({ blob: subject.blob, comment: 'alice' }));
+  seed('key-file', 'blob', subject.blob);
+  seed('key-file', 'dnssec', `host.example. IN KEY 512 3 8 ${subject.blob.toString('base64')}\n`);
+  seed('key-file', 'private', '-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n');
+}
+
+function makeCertificateSeeds(): void {
+  const add = (name: string, blob: Buffer, toBeSigned?: Buffer) => {
+    seed('certificate', name, blob);
+    if (toBeSigned) seed('to-be-signed', name, toBeSigned);
+  };
+  for (const [index, key] of keys.entries()) {
+    const signer = keys[(index + 4) % keys.length] ?? key;
+    const fields: CertificateFields = { ...userFields, publicKey: key.blob, caPublicKey: signer.blob };
+    const toBeSigned = encodeToBeSigned(fields);
+    add(key.type.replace(/@.*/, ''), assembleCertificate(toBeSigned, signer.sign(toBeSigned)), toBeSigned);
+  }
+  add('host', issue(hostFields), encodeToBeSigned(hostFields));
+  const option = { name: 'other@example.org', data: Buffer.from([0, 1]) };
+  const bare = { ...userFields, criticalOptions: [], extensions: [option] };
+  add('data', issue(bare), encodeToBeSigned(bare));
+  const forced = { ...userFields, criticalOptions: [{ name: 'force-command', value: 'echo hello' }] };
+  add('forced', issue(forced));
+  seed(
+    'to-be-signed',
+    'raw-host',
+    rawToBeSigned({
+      kind: 2,
+      keyId: 'host/web',
+      principals: ['web.example.org'],
+      criticalOptions: [],
+      extensions: [],
+    }),
+  );
+  seed('certificate-line', 'ours', `${certificateLine(issue(userFields), 'alice')}\n`);
+  seed('certificate-reading', 'ours', issue(userFields));
+  const dss = new WireWriter().string('ssh-dss-cert-v01@openssh.com');
+  for (const byte of [1, 2, 3, 4, 5]) dss.string(Buffer.alloc(8, byte));
+  seed('certificate-reading', 'dss', dss.raw(issue(userFields).subarray(110)).bytes());
+
+  run('ssh-keygen', ['-q', '-N', '', '-t', 'ecdsa', '-C', '', '-f', path('their-ca')]);
+  run('ssh-keygen', ['-q', '-N', '', '-t', 'ed25519', '-C', '', '-f', path('their-key')]);
+  const validity = `0x${(now - 60n).toString(16)}:0x${(now + 600n).toString(16)}`;
+  for (const [name, args] of [
+    ['openssh-user', ['-O', 'force-command=date', '-O', 'source-address=192.0.2.1', '-O', 'extension:x@y=z']],
+    ['openssh-host', ['-h']],
+    ['openssh-loose', ['-O', 'clear']],
+  ] as const) {
+    const loose = name === 'openssh-loose' ? [] : ['-n', 'alice,bob', '-z', '7', '-V', validity];
+    run('ssh-keygen', [
+      '-q',
+      '-s',
+      path('their-ca'),
+      '-I',
+      'their key ID',
+      ...loose,
+      ...args,
+      path('their-key.pub'),
+    ]);
+    const line = readFileSync(path('their-key-cert.pub'), 'utf8');
+    seed('certificate-line', name, line);
+    add(name, Buffer.from(line.split(' ')[1] ?? '', 'base64'));
+  }
+}
+
+function makeKrlSeeds(): void {
+  const header = { version: 7n, generatedAt: now, comment: '' };
+  const everyThird = Array.from({ length: 400 }, (_, index) => BigInt(1000 + index * (1 + (index % 3))));
+  const far = Array.from({ length: 10 }, (_, index) => BigInt(index + 1) ** 15n);
+  const serials = [...everyThird, ...far];
+  const ranges = [{ from: 2n ** 40n, to: 2n ** 41n }];
+  const certificates = { kind: 'certificates' as const, caPublicKey: ca.blob, serials, ranges };
+  const digest = (length: number) => [Buffer.alloc(length, 1), Buffer.alloc(length, 2)];
+  seed('krl', 'serials', encodeKrl({ ...header, sections: [certificates] }));
+  seed(
+    'krl',
+    'everything',
+    encodeKrl({
+      ...header,
+      comment: 'all kinds',
+      sections: [
+        { ...certificates, keyIds: ['alice@example.org/01ab', 'x'] },
+        { kind: 'certificates', caPublicKey: null, serials: [5n] },
+        { kind: 'keys', blobs: keys.map(({ blob }) => blob) },
+        { kind: 'sha1', digests: digest(20) },
+        { kind: 'sha256', digests: digest(32) },
+      ],
+    }),
+  );
+  writeFileSync(path('ca.pub'), `${publicKeyLine({ blob: ca.blob })}\n`);
+  const lines = [
+    ...[1, 3, 4, 6, 8, 9, 11, 15, 1000, 5_000_000].map((serial) => `serial: ${serial}`),
+    'serial: 20000-30000',
+    'id: alice',
+    `key: ${publicKeyLine({ blob: subject.blob })}`,
+    `sha1: ${publicKeyLine({ blob: subject.blob })}`,
+    `sha256: ${publicKeyLine({ blob: subject.blob })}`,
+  ];
+  writeFileSync(path('spec'), `${lines.join('\n')}\n`);
+  run('ssh-keygen', ['-q', '-k', '-f', path('krl'), '-s', path('ca.pub'), '-z', '9', path('spec')]);
+  seed('krl', 'openssh', readFileSync(path('krl')));
+}
+
+async function makeSignatureSeeds(): Promise<void> {
+  for (const key of keys) seed('signature', key.type.replace(/@.*/, ''), key.sign(signedMessage));
+  const own = plainKey(subject.privateKey);
+  seed('signature', 'verified', own.sign(signedMessage));
+  const claim = { message: signedMessage, namespace: sshsigNamespace };
+  for (const key of [own, ...keys.slice(0, 5)]) {
+    const armored = await signSshsig({ ...claim, publicKeyBlob: key.blob, sign: (bytes) => key.sign(bytes) });
+    const name = key === own ? 'verified' : key.type;
+    seed('sshsig-body', name, unarmor('SSH SIGNATURE', armored) ?? '');
+    if (key === own) seed('sshsig', name, armored);
+  }
+  for (const [curve, numbers] of [
+    [
+      'p256',
+      '304502200102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f200221008102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20',
+    ],
+    ['p521', `308188024200${'81'.repeat(65)}024201${'82'.repeat(65)}`],
+    ['small', '3006020101020102'],
+  ] as const) {
+    seed('der-signature', curve, Buffer.from(numbers, 'hex'));
+  }
+}
+
+async function makeSignerSeeds(): Promise<void> {
+  const answer = new WireWriter().u8(12).u32(2);
+  for (const comment of ['alice', '']) answer.string(subject.blob).string(comment);
+  seed('agent-reply', 'identities', answer.bytes());
+  const signature = plainKey(subject.privateKey).sign(signedMessage);
+  seed('agent-reply', 'signature', new WireWriter().u8(14).string(signature).bytes());
+  seed('agent-reply', 'failure', Buffer.from([5]));
+  seed('agent-reply', 'success', Buffer.from([6]));
+
+  const der = subject.privateKey.export({ type: 'pkcs8', format: 'der' });
+  const file = await encryptKey(der, caKeyPassphrase, { logN: 4, r: 1, p: 1 });
+  const whole = unarmor('SALLYPORT ENCRYPTED CA KEY', file) ?? Buffer.alloc(0);
+  seed('encrypted-ca-key', 'ed25519', whole.subarray(0, -32));
+
+  const fingerprint = 'SHA256:gkUnrzgSal8AibxeVSVStxCCBg075vnx81Ce4ZqecCg';
+  for (const [name, uri] of [
+    ['label', 'object=user%20ca;type=private'],
+    ['fingerprint', `?x-fingerprint=${fingerprint}`],
+    ['both', `object=ca?x-fingerprint=${fingerprint}`],
+    ['paths', 'token=t;object=ca?module-path=/usr/lib/x.so&pin-value=1234'],
+  ] as const) {
+    seed('pkcs11-uri', name, uri);
+  }
+
+  const toSpki = { type: 'spki', format: 'der' } as const;
+  for (const { type, privateKey } of keys.slice(0, 5)) {
+    seed('service-key', type, createPublicKey(privateKey).export(toSpki));
+  }
+  seed('service-key', 'x25519', generateKeyPairSync('x25519').publicKey.export(toSpki));
+}
+
+function makeTextSeeds(): void {
+  seed('source-address', 'both', '192.0.2.0/24,2001:db8::/32,198.51.100.7');
+  seed('source-address', 'v6', '::1,fe80::1:2,1:2:3:4:5:6:7:8/127');
+  seed('source-address', 'mapped', '::ffff:192.0.2.1');
+  seed('key-id', 'session', 'alice.b@example.org/01ab-3f');
+  seed(
+    'known-hosts',
+    'patterns',
+    'web.example.org,*.example.org,[web.example.org]:2222,127.0.0.1\nour hosts',
+  );
+  seed('armor', 'block', '-----BEGIN SSH SIGNATURE-----\r\nAAAA\r\nAAA=\r\n-----END SSH SIGNATURE-----\r\n');
+  seed('base64', 'padded', 'AAECAwQFBg==');
+  seed('base64', 'exact', 'AAECAwQFBgcI');
+  const numbers = new WireWriter().u8(1).u32(2).u64(3n).string('abc').string('text').raw(Buffer.from('raw'));
+  seed(
+    'wire',
+    'all',
+    Buffer.concat([Buffer.from([7, 0, 1, 2, 3, 4, 5, 6]), numbers.string(Buffer.from([0, 0x80])).bytes()]),
+  );
+  seed(
+    'wire',
+    'text',
+    Buffer.concat([Buffer.from([1, 4]), new WireWriter().string('\u00fc\u{1f600}').bytes()]),
+  );
+}
+
+try {
+  makeKeySeeds();
+  makeCertificateSeeds();
+  makeKrlSeeds();
+  await makeSignatureSeeds();
+  await makeSignerSeeds();
+  makeTextSeeds();
+} finally {
+  rmSync(folder, { recursive: true });
+}
