@@ -14,6 +14,7 @@ import {
 } from './agent-protocol.ts';
 import { askAgent } from './ask-agent.ts';
 import type { BareSigner } from './bare-signer.ts';
+import { signerSetting } from './signer-settings.ts';
 import type { SignerSurroundings } from './surroundings.ts';
 
 /** The first that is set counts. */
@@ -34,8 +35,8 @@ export async function openAgentSigner(
         '(ssh-add -l prints it).',
     );
   }
-  const socketPath = socketSettings.map((name) => environment[name]).find((path) => path);
-  if (!socketPath) {
+  const socketPath = socketSettings.map((name) => signerSetting(environment, name)).find((path) => path);
+  if (socketPath === undefined) {
     throw new SallyportError(
       'settings_invalid',
       `Where is the ssh-agent? Set ${socketSettings[0]} to the path of its socket.`,

@@ -19,6 +19,7 @@ import {
   openKeyService,
 } from './key-service-request.ts';
 import { loadOptional } from './load-optional.ts';
+import { signerSetting } from './signer-settings.ts';
 import type { SignerSurroundings } from './surroundings.ts';
 
 interface AlgorithmRow {
@@ -78,7 +79,7 @@ export async function openGoogleKmsSigner(
         'gcpkms:projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N',
     );
   }
-  const address = environment[addressSetting] || publicAddress;
+  const address = signerSetting(environment, addressSetting) ?? publicAddress;
   const rest = openKeyService({ name: service, setting: addressSetting, address });
   try {
     const ask = await authorized(rest, name);

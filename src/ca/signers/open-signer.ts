@@ -17,6 +17,7 @@ import {
   untilAborted,
 } from './limited-signer.ts';
 import { openPkcs11Signer } from './pkcs11-signer.ts';
+import { signerSetting } from './signer-settings.ts';
 import type { SignerSurroundings } from './surroundings.ts';
 import { openVaultSigner } from './vault-signer.ts';
 
@@ -34,6 +35,9 @@ const schemes: Readonly<Record<string, SchemeRow>> = {
   gcpkms: { open: openGoogleKmsSigner, isInProcess: false },
   vault: { open: openVaultSigner, isInProcess: false },
 };
+
+/** What a signer's URI may begin with, without the colon. */
+export const signerSchemes: readonly string[] = Object.keys(schemes);
 
 /** A module that is loaded, a login at a service, and a trial signature. */
 const openingMilliseconds = 20_000;
@@ -53,7 +57,7 @@ const trialPrefix = Buffer.from('SALLYPORT-SIGNER-TRIAL\0');
 export async function openSigner(
   uri: string,
   surroundings: SignerSurroundings,
-  limits: SignerLimits = signerLimits,
+  limits: SignerLimits = limitsFrom(surroundings.environment),
 ): Promise<OpenSigner> {
   const { row, rest } = schemeOf(uri);
   const options: LimitedSignerOptions = {
@@ -75,12 +79,23 @@ export async function openSigner(
   }
 }
 
+const longestDeadlineSeconds = 60;
+
+function limitsFrom(environment: NodeJS.ProcessEnv): SignerLimits {
+  const name = 'SALLYPORT_SIGNER_DEADLINE_SECONDS';
+  const given = signerSetting(environment, name);
+  if (given === undefined) return signerLimits;
+  const seconds = /^[1-9][0-9]?$/.test(given) ? Number(given) : Number.NaN;
+  if (seconds <= longestDeadlineSeconds) return { ...signerLimits, deadlineMilliseconds: seconds * 1000 };
+  throw new SallyportError('settings_invalid', `${name} must be 1 to ${longestDeadlineSeconds}.`);
+}
+
 function schemeOf(uri: string): { row: SchemeRow; rest: string } {
   const colon = uri.indexOf(':');
   const scheme = uri.slice(0, Math.max(0, colon));
   const row = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
   if (row !== undefined) return { row, rest: uri.slice(colon + 1) };
-  const known = Object.keys(schemes).map((name) => `${name}:`);
+  const known = signerSchemes.map((name) => `${name}:`);
   throw new SallyportError(
     'settings_invalid',
     `There is no signer of this kind. A signer's name begins with one of: ${known.join(' ')}`,

@@ -12,6 +12,7 @@ import type { BareSigner } from './bare-signer.ts';
 import { parsePkcs11Uri, type WantedTokenKey } from './pkcs11-uri.ts';
 import { type PrivateAgent, startPrivateAgent } from './private-agent.ts';
 import type { SecretSource } from './secret-file.ts';
+import { signerSetting } from './signer-settings.ts';
 import { readSecret, type SignerSurroundings } from './surroundings.ts';
 
 export const pinSource: SecretSource = {
@@ -71,7 +72,7 @@ async function loadToken(
   { environment }: SignerSurroundings,
   signal: AbortSignal,
 ): Promise<LoadedToken> {
-  const module = environment['SALLYPORT_PKCS11_MODULE'];
+  const module = signerSetting(environment, 'SALLYPORT_PKCS11_MODULE');
   if (module === undefined || !module.startsWith('/')) {
     throw new SallyportError(
       'settings_invalid',

@@ -6,13 +6,14 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SallyportError } from '../../errors/sallyport-error.ts';
+import { type SignerSetting, signerSetting } from './signer-settings.ts';
 
 /** Longer than any passphrase, PIN or token of the services that we know. */
 const longestSecret = 16 * 1024;
 
 /** Which setting names a secret's file, and what the same secret is called as a systemd credential. */
 export interface SecretSource {
-  readonly setting: string;
+  readonly setting: SignerSetting;
   readonly credential: string;
 }
 
@@ -21,8 +22,8 @@ export interface SecretSource {
  * Undefined if neither is given.
  */
 export function secretPath(environment: NodeJS.ProcessEnv, source: SecretSource): string | undefined {
-  const named = environment[source.setting];
-  if (named !== undefined && named !== '') return named;
+  const named = signerSetting(environment, source.setting);
+  if (named !== undefined) return named;
   const folder = environment['CREDENTIALS_DIRECTORY'];
   return folder === undefined || folder === '' ? undefined : join(folder, source.credential);
 }

@@ -4,6 +4,7 @@
  */
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { readSecretFile, type SecretSource, secretPath } from './secret-file.ts';
+import { signerSetting } from './signer-settings.ts';
 
 export interface SignerSurroundings {
   /** The folder of `file:` signers. */
@@ -35,6 +36,6 @@ export async function readSecret(
   const path = secretPath(environment, source);
   if (path === undefined) return undefined;
   const secret = await readSecretFile(path);
-  if (secret !== undefined || environment[source.setting] !== path) return secret;
+  if (secret !== undefined || signerSetting(environment, source.setting) !== path) return secret;
   throw new SallyportError('settings_invalid', `${source.setting} names ${path}, and there is no such file.`);
 }

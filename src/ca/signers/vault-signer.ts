@@ -21,6 +21,7 @@ import {
   openKeyService,
 } from './key-service-request.ts';
 import type { SecretSource } from './secret-file.ts';
+import { signerSetting } from './signer-settings.ts';
 import { readSecret, type SignerSurroundings } from './surroundings.ts';
 
 export const tokenSource: SecretSource = { setting: 'VAULT_TOKEN_FILE', credential: 'sallyport-vault-token' };
@@ -102,9 +103,9 @@ export async function openVaultSigner(
 }
 
 async function openVault(environment: NodeJS.ProcessEnv): Promise<KeyService> {
-  const address = environment['VAULT_ADDR'];
+  const address = signerSetting(environment, 'VAULT_ADDR');
   if (!address) throw new SallyportError('settings_invalid', `Where is ${service}? Set VAULT_ADDR.`);
-  const caFile = environment['VAULT_CACERT'];
+  const caFile = signerSetting(environment, 'VAULT_CACERT');
   return openKeyService({
     name: service,
     setting: 'VAULT_ADDR',
@@ -121,7 +122,7 @@ async function readAuthorities(path: string): Promise<Buffer> {
 
 /** The token's file is read for every request: whoever renews it (an agent of Vault) replaces it when it likes. */
 function authorized(vault: KeyService, environment: NodeJS.ProcessEnv): Ask {
-  const namespace = environment['VAULT_NAMESPACE'];
+  const namespace = signerSetting(environment, 'VAULT_NAMESPACE');
   const once = (request: Omit<KeyServiceRequest, 'headers'>, token: string, signal: AbortSignal) => {
     const inNamespace = namespace ? { 'x-vault-namespace': namespace } : {};
     const headers = { 'x-vault-request': 'true', 'x-vault-token': token, ...inNamespace };

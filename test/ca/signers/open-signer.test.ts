@@ -107,3 +107,13 @@ test.each(['', 'file', 'FILE:user_ca.pem', 'constructor:x', '__proto__:x', 'http
     });
   },
 );
+
+test.each(['0', '61', '-1', '1.5', '5s', ' '])('a deadline of %j is refused', async (seconds) => {
+  await createKeyFile(join(folder, 'deadline.pem')).catch(() => {});
+  await expect(
+    open('file:deadline.pem', { SALLYPORT_SIGNER_DEADLINE_SECONDS: seconds }),
+  ).rejects.toMatchObject({
+    code: 'settings_invalid',
+    message: 'SALLYPORT_SIGNER_DEADLINE_SECONDS must be 1 to 60.',
+  });
+});
