@@ -62,6 +62,7 @@ export async function runCaStatus(
   { environment, stdout }: CaSurroundings,
 ): Promise<void> {
   await withDatabase(environment, async ({ db }) => {
+    await migrateToLatest(db);
     const status = await caStatus(db, new Date());
     stdout.write(json ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
   });
@@ -121,7 +122,10 @@ async function withChange(
   work: (change: () => CaKeyChange) => Promise<void>,
 ): Promise<void> {
   const keys = keysOf(environment);
-  await withDatabase(environment, ({ db }) => work(() => changeOf(db, keys)));
+  await withDatabase(environment, async ({ db }) => {
+    await migrateToLatest(db);
+    await work(() => changeOf(db, keys));
+  });
 }
 
 function changeOf(db: Database, keys: KeyFiles): CaKeyChange {

@@ -6,7 +6,7 @@ import { inTransaction } from '../../src/database/transaction.ts';
 import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { createFeed, type Feed, type FeedParts } from '../../src/feed/feed.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
-import { companionById } from '../../src/inventory/companion.ts';
+import { companionById, createCompanion } from '../../src/inventory/companion.ts';
 import { completeEnrolment } from '../../src/inventory/enrolment.ts';
 import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
 import { bumpStateVersion } from '../../src/revocation/state-version.ts';
@@ -122,6 +122,31 @@ test('a state carries the revocation list, signed, and a host certificate', asyn
   expect(parseCertificateLine(state.host_certificate).principals).toEqual(['gate.sallyport']);
   const again = await server.feed.stateFor(server.shop.gatewayId);
   expect(again.host_certificate).toBe(state.host_certificate);
+});
+
+test('hosts hear of the hop CA, gateways do not', async () => {
+  const hostId = await inTransaction(server.database.db, (tx) =>
+    createCompanion(tx, {
+      organizationId: other.organizationId,
+      kind: 'host',
+      name: 'web-1',
+      address: '10.1.2.3',
+      port: 22,
+      gatewayLogin: null,
+      environmentIds: [],
+    }),
+  );
+  await server.enrol(hostId);
+  const [hop] = await server.authority.hopAuthorities();
+  const atHost = companionState.parse(await server.feed.stateFor(hostId));
+  expect(atHost.hop_authorities).toEqual([{ public_key: hop?.publicKeyLine, canary: hop?.canaryLine }]);
+  expect(await server.feed.stateFor(server.shop.gatewayId)).not.toHaveProperty('hop_authorities');
+});
+
+test('a companion reads a state with members that it does not know', async () => {
+  const { krl, ...state } = await server.feed.stateFor(server.shop.gatewayId);
+  const newer = { ...state, krl: { ...krl, later: 1 }, later: [{ anything: true }] };
+  expect(companionState.parse(newer)).toEqual({ krl, ...state });
 });
 
 test('an ended session is in the state with its certificates in the list, at every replica', async () => {

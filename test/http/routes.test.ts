@@ -36,6 +36,9 @@ test('every route and who may call it', () => {
       "none      GET  /readyz",
       "none      GET  /ssh/authority",
       "none      POST /v1/companions/enrol",
+      "operator  GET  /v1/ca",
+      "operator  POST /v1/ca/retire",
+      "operator  POST /v1/ca/rotate",
       "person    GET  /v1/explain",
       "person    GET  /v1/session",
       "person    GET  /v1/ssh-configuration",
@@ -61,6 +64,7 @@ test.each([
 const closed = [
   ['person', 'token_missing'],
   ['admin', 'token_missing'],
+  ['operator', 'token_missing'],
   ['companion', 'token_missing'],
 ] as const;
 test.each(closed)('no %s route answers without credentials', async (auth, code) => {
