@@ -1,6 +1,6 @@
 /** What there is to say of a public key, good or not: its size, its fingerprints, and why it would be refused. Pure. */
-import { createHash } from 'node:crypto';
 import { isSallyportError } from '../errors/sallyport-error.ts';
+import { md5Fingerprint } from './key-listing.ts';
 import { isPublicKeyType, keyTypes } from './key-types.ts';
 import { checkPublicKeyBlob, fingerprint } from './public-key.ts';
 import { bitLength } from './rsa-key.ts';
@@ -29,28 +29,17 @@ export function describeKey(blob: Uint8Array): KeyDescription {
     label: isPublicKeyType(type) ? keyTypes[type].label : (otherLabels.get(type) ?? type),
     bits: bitsOf(type, blob),
     sha256: fingerprint(blob),
-    md5: `MD5:${createHash('md5')
-      .update(blob)
-      .digest('hex')
-      .replace(/..(?!$)/g, '$&:')}`,
+    md5: md5Fingerprint(blob),
     problem: problemOf(blob),
   };
 }
 
 const otherLabels: ReadonlyMap<string, string> = new Map([['ssh-dss', 'DSA']]);
 
-/** Of types whose keys all have one length. */
-const fixedBits: ReadonlyMap<string, number> = new Map([
-  ['ssh-ed25519', 256],
-  ['sk-ssh-ed25519@openssh.com', 256],
-  ['ecdsa-sha2-nistp256', 256],
-  ['sk-ecdsa-sha2-nistp256@openssh.com', 256],
-  ['ecdsa-sha2-nistp384', 384],
-  ['ecdsa-sha2-nistp521', 521],
-]);
-
 function bitsOf(type: string, blob: Uint8Array): number | null {
-  if (type !== 'ssh-rsa' && type !== 'ssh-dss') return fixedBits.get(type) ?? null;
+  const fixed = isPublicKeyType(type) ? keyTypes[type].bits : undefined;
+  if (fixed !== undefined) return fixed;
+  if (type !== 'ssh-rsa' && type !== 'ssh-dss') return null;
   try {
     const reader = new WireReader(blob, 'key_malformed', 'public key');
     reader.text();

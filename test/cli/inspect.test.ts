@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { warningCodes } from '../../src/cli/inspect/certificate-warnings.ts';
 import type {
   CertificateDocument,
   FoundDocument,
@@ -279,6 +280,10 @@ describe('a warning', () => {
     ],
     ['refused_here', () => raw({ reserved: 'x' })],
   ];
+
+  test('is made to appear here for each code that there is', () => {
+    expect(cases.map(([code]) => code)).toEqual(warningCodes);
+  });
 
   test.each(cases)('%s is given where it is due, and not for a good certificate', async (code, make) => {
     const line = `${make().toString('base64')}\n`;

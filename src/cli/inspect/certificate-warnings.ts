@@ -89,6 +89,8 @@ const checks: Readonly<Record<string, Check>> = {
   },
 };
 
+export const warningCodes: readonly string[] = Object.keys(checks);
+
 /** Reasons that make `refused_here` say nothing new. */
 const sayItAll = [
   'sha1_signature',
