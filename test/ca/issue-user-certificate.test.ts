@@ -40,7 +40,7 @@ async function issued(session: Partial<NewSession> = {}) {
   const certificate = parseCertificateLine(reply.certificate);
   const extension = (name: string): unknown => {
     const found = certificate.extensions.find((one) => one.name === name);
-    return found && JSON.parse(found.value);
+    return found && JSON.parse(found.value ?? '');
   };
   return { ...person, account: `alice${people}@example.com`, key, request, reply, certificate, extension };
 }
