@@ -3,7 +3,9 @@
  * login, so only a new host certificate needs a reload. Order: the KRL first, so that no moment trusts a CA whose
  * revocations are not there yet.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, writeFileAtomically } from '../files/write-file.ts';
@@ -46,7 +48,8 @@ export async function writeInstalledFiles(
 ): Promise<readonly FileName[]> {
   const written: FileName[] = [];
   for (const name of order) {
-    if (await holds(paths[name], files[name])) continue;
+    if (await isInPlace(paths[name], files[name])) continue;
+    await moveFolderAside(paths[name]);
     await writeFileAtomically(paths[name], files[name], { mode });
     written.push(name);
   }
@@ -78,10 +81,26 @@ export async function checkCanaries(sshKeygen: string, paths: CompanionPaths): P
   );
 }
 
-async function holds(path: string, bytes: Buffer): Promise<boolean> {
+/**
+ * Whether a file of ours with these bytes and this mode stands there: not a link, which somebody could point elsewhere,
+ * and not a pipe or a device, which sshd would read for ever.
+ */
+async function isInPlace(path: string, bytes: Buffer): Promise<boolean> {
+  let file: FileHandle | undefined;
   try {
-    return (await readFile(path)).equals(bytes);
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const found = await file.stat();
+    const isOurs = found.isFile() && found.uid === process.geteuid?.() && (found.mode & 0o7777) === mode;
+    return isOurs && found.size === bytes.length && (await file.readFile()).equals(bytes);
   } catch {
     return false;
+  } finally {
+    await file?.close();
   }
+}
+
+/** No file can be renamed over a folder. What is in it is not ours to delete. */
+async function moveFolderAside(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isDirectory()) await rename(path, `${path}.aside-${randomBytes(6).toString('hex')}`);
 }
