@@ -91,6 +91,6 @@ function readerOf(bytes: Buffer): WireReader {
 function refused(field: string): SallyportError {
   return new SallyportError(
     'certificate_refused',
-    `The certificate was not signed: its ${field} is not what was decided. This is a fault of the server; tell its operator.`,
+    `The certificate was not signed: it would not have the decided ${field}. The fault is the server's; tell whoever runs it.`,
   );
 }

@@ -9,6 +9,7 @@ import { type CertificateFields, nonceLength } from '../ssh/certificate.ts';
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintHostCertificate } from '../ssh/lint-certificate.ts';
 import { lastCertificateOfCompanion, type StoredCertificate, storeCertificate } from './certificate-store.ts';
+import { compareWithDecision } from './compare-with-decision.ts';
 import { type EnrolledMachine, lockEnrolledMachine } from './enrolled-machine.ts';
 import type { Issuing } from './issuing.ts';
 import { nextSerial } from './serials.ts';
@@ -94,6 +95,7 @@ async function decideAndStore(
     maxLifetime: lifeSeconds,
     maxBackdate: backdateSeconds,
   });
+  compareWithDecision(toBeSigned, fields);
   await storeCertificate(tx, {
     kind: 'host',
     caKeyId: caKey.id,
