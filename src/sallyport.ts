@@ -61,6 +61,7 @@ program
   .description('after a restored backup or a failover: revoke what the database may have forgotten')
   .option('--yes', 'do not ask')
   .option('--anyway', 'also where nothing tells that anything was forgotten')
+  .option('--nothing-was-lost', 'after a planned switch-over or pg_upgrade: revoke nothing, end no session')
   .option('--json', 'print one JSON document; changes nothing without --yes')
   .action(async (options) => {
     const { runRecover } = await import('./operator/run-recover.ts');

@@ -64,6 +64,9 @@ export interface EventFacts {
     readonly sessions_ended: number;
   };
 
+  /** `sallyport recover --nothing-was-lost`. */
+  'database.accepted': { readonly found: readonly string[]; readonly version: string };
+
   'inventory.changed': { readonly change: string; readonly name: string };
   'enrolment_token.created': { readonly companion: string /** Unix seconds. */; readonly expires_at: number };
   'companion.enrolled': { readonly companion: string; readonly kind: 'gateway' | 'host' };

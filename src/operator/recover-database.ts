@@ -5,9 +5,10 @@
 import { sql } from 'kysely';
 import { recordEvent } from '../audit/record-event.ts';
 import { lockIdentity, writeIdentity } from '../ca/accept-database.ts';
-import { readStanding, type Standing } from '../ca/database-identity.ts';
+import { changeSentence, readStanding, type Standing } from '../ca/database-identity.ts';
 import { lastSerial, nextSerialOffset, raiseSerials, serialFloor } from '../ca/serials.ts';
 import type { Database, Tx } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { forgetAhead, highestAhead } from '../inventory/companion-contact.ts';
 import { expireEnrolmentTokens } from '../inventory/enrolment.ts';
 import { revokeSerialsUpTo } from '../revocation/revoked-ranges.ts';
@@ -23,8 +24,11 @@ export interface Assessment {
   readonly liveSessions: number;
 }
 
-export interface Recovery {
+export interface Acceptance {
   readonly version: bigint;
+}
+
+export interface Recovery extends Acceptance {
   /** Every user and hop certificate with this serial or a lower one is revoked. */
   readonly revokedUpTo: bigint;
   readonly sessionsEnded: number;
@@ -105,6 +109,36 @@ export async function recoverDatabase(
     },
   });
   return { version, revokedUpTo, sessionsEnded, enrolmentTokensExpired };
+}
+
+/**
+ * Accepts the database as it is: for a planned switch-over or an upgrade, where whoever runs it knows that every commit
+ * came along. Nobody logs in again and nothing is revoked; serials and versions go on past the old primary's all the same.
+ *
+ * Undefined, and nothing is changed, if there was no need.
+ * @throws recovery_needed if a machine has what the database never gave: then something was lost
+ */
+export async function acceptUnchanged(tx: Tx, now: Date): Promise<Acceptance | undefined> {
+  await sql`select pg_advisory_xact_lock(hashtext('sallyport recover'))`.execute(tx);
+  const { standing, needed } = await assessDatabase(tx, now);
+  if (!needed) return undefined;
+  const ahead = standing.changes.find(({ kind }) => kind === 'companion_ahead');
+  if (ahead) {
+    throw new SallyportError(
+      'recovery_needed',
+      `Something was lost: ${changeSentence(ahead)}. Recover without --nothing-was-lost.`,
+    );
+  }
+  await lockIdentity(tx);
+  const version = await bumpStateVersion(tx, now, { krl: false });
+  const serialOffsetSeconds = nextSerialOffset(standing.serialOffsetSeconds);
+  await raiseSerials(tx, serialFloor(now, serialOffsetSeconds));
+  await writeIdentity(tx, standing.present, { serialOffsetSeconds, now });
+  await recordEvent(tx, {
+    event: 'database.accepted',
+    facts: { found: standing.changes.map(({ kind }) => kind), version: `${version}` },
+  });
+  return { version };
 }
 
 function highest(a: bigint, b: bigint): bigint {

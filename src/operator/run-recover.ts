@@ -1,11 +1,19 @@
 /** `sallyport recover`: says what happened to the database and what it will do, asks, and does it. */
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
-import { changeSentence, type DatabaseIdentity } from '../ca/database-identity.ts';
-import type { DatabaseHandle } from '../database/database.ts';
+import type { Tx } from '../database/database.ts';
 import { migrateToLatest } from '../database/migrate.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { type Assessment, assessDatabase, type Recovery, recoverDatabase } from './recover-database.ts';
+import { type Assessment, acceptUnchanged, assessDatabase, recoverDatabase } from './recover-database.ts';
+import {
+  type Done,
+  describeAcceptance,
+  describeAssessment,
+  describeDone,
+  describeRecovery,
+  recoverDocument,
+} from './recover-text.ts';
 import { withDatabase } from './with-database.ts';
 
 export interface RecoverOptions {
@@ -15,6 +23,8 @@ export interface RecoverOptions {
   readonly json?: boolean;
   /** Also where nothing tells that the database has forgotten anything. */
   readonly anyway?: boolean;
+  /** A planned switch-over: revokes nothing and ends no session. */
+  readonly nothingWasLost?: boolean;
 }
 
 export interface RecoverSurroundings {
@@ -35,38 +45,57 @@ export async function runRecover(
   options: RecoverOptions,
   { environment, stdin, stdout, clock }: RecoverSurroundings,
 ): Promise<void> {
-  const { yes = false, json = false, anyway = false } = options;
+  const { yes = false, json = false } = options;
   const print = (lines: readonly string[]) => stdout.write(lines.map((line) => `${line}\n`).join(''));
-  await withDatabase(environment, async (database) => {
-    await migrateToLatest(database.db);
-    const found = await inTransaction(database.db, (tx) => assessDatabase(tx, clock()));
-    if (!json) print(describeAssessment(found));
-    const wanted = found.needed || anyway;
-    if (wanted && !json) print(describePlan(found));
-    const agreed = wanted && (yes || (!json && (await isAgreed(stdin, stdout))));
-    const done = agreed ? await recover(database, { anyway, clock }) : undefined;
+  const tell = (lines: readonly string[]) => json || print(lines);
+  await withDatabase(environment, async ({ db }) => {
+    await migrateToLatest(db);
+    const way = options.nothingWasLost ? accepting : recovering(options.anyway ?? false);
+    const found = await inTransaction(db, (tx) => assessDatabase(tx, clock()));
+    tell(describeAssessment(found));
+    const isWanted = way.isWanted(found);
+    if (isWanted) tell(way.plan(found));
+    const isAgreed = isWanted && (yes || (!json && (await askForYes(stdin, stdout))));
+    const done = isAgreed ? await inTransaction(db, (tx) => way.work(tx, clock()), { retries }) : undefined;
     if (json) print([JSON.stringify(recoverDocument(found, done))]);
-    else if (done) print(describeRecovery(done));
-    if (wanted && !agreed) throw notAgreed();
+    else if (done) print(describeDone(done));
+    if (isWanted && !isAgreed) throw notAgreed();
   });
 }
 
-function recover(
-  { db }: DatabaseHandle,
-  { anyway, clock }: { anyway: boolean; clock: () => Date },
-): Promise<Recovery | undefined> {
-  return inTransaction(db, (tx) => recoverDatabase(tx, clock(), { anyway }), { retries });
+/** What there is to do, once it is known what happened. */
+interface Way {
+  isWanted(found: Assessment): boolean;
+  plan(found: Assessment): string[];
+  work(tx: Tx, now: Date): Promise<Done | undefined>;
+}
+
+const accepting: Way = {
+  isWanted: ({ needed }) => needed,
+  plan: describeAcceptance,
+  work: acceptUnchanged,
+};
+
+function recovering(anyway: boolean): Way {
+  return {
+    isWanted: ({ needed }) => needed || anyway,
+    plan: describeRecovery,
+    work: (tx, now) => recoverDatabase(tx, now, { anyway }),
+  };
 }
 
 /** Nobody is asked where there is no terminal. */
-async function isAgreed(
+async function askForYes(
   stdin: RecoverSurroundings['stdin'],
   stdout: NodeJS.WritableStream,
 ): Promise<boolean> {
   if (stdin.isTTY !== true) return false;
   const terminal = createInterface({ input: stdin, output: stdout });
   try {
-    return (await terminal.question('Type yes to recover: ')).trim() === 'yes';
+    // Its input may end without an answer.
+    const left = once(terminal, 'close').then(() => '');
+    const answer = await Promise.race([terminal.question('Type yes to go on: '), left]);
+    return answer.trim() === 'yes';
   } finally {
     terminal.close();
   }
@@ -74,76 +103,4 @@ async function isAgreed(
 
 function notAgreed(): SallyportError {
   return new SallyportError('recovery_needed', 'Nothing was done. To recover: sallyport recover --yes');
-}
-
-function describeAssessment({ standing, needed, remembersUntil, lastSerial }: Assessment): string[] {
-  const { accepted, present, changes } = standing;
-  return [
-    `This database is ${describeIdentity(present)}.`,
-    accepted
-      ? `The one accepted on ${accepted.acceptedAt.toISOString()} is ${describeIdentity(accepted)}.`
-      : 'It was never accepted by a server.',
-    remembersUntil
-      ? `The last certificate that it remembers was issued at ${remembersUntil.toISOString()}; its last serial is ${lastSerial}.`
-      : 'It remembers no certificate.',
-    ...(needed ? ['', 'What happened:', ...changes.map((change) => `- ${changeSentence(change)}`)] : []),
-    ...(needed ? [] : ['', 'Nothing tells that it has forgotten anything: there is nothing to do.']),
-  ];
-}
-
-function describeIdentity({ systemIdentifier, timeline, databaseOid }: DatabaseIdentity): string {
-  return `cluster ${systemIdentifier}, timeline ${timeline}, database ${databaseOid}`;
-}
-
-function describePlan({ liveSessions }: Assessment): string[] {
-  return [
-    '',
-    'Recovering',
-    '- revokes every certificate of a person that was ever issued; machines refuse them as soon as they hear of it',
-    `- ends ${liveSessions} login sessions: everybody logs in again`,
-    '- spends every unused enrolment token',
-    '- lets serials and versions go on past everything that may have been given',
-    '- lets certificates be issued again',
-    'Host certificates stay. What admins changed after the time above is not brought back: look at disabled accounts,',
-    'access rules, revoked machines and CA keys before people log in.',
-    '',
-  ];
-}
-
-function describeRecovery({
-  version,
-  revokedUpTo,
-  sessionsEnded,
-  enrolmentTokensExpired,
-}: Recovery): string[] {
-  return [
-    `Recovered with state version ${version}: serials up to ${revokedUpTo} are revoked, ${sessionsEnded} sessions ended, ` +
-      `${enrolmentTokensExpired} enrolment tokens spent. Servers that run issue certificates again.`,
-  ];
-}
-
-/** Numbers over 2^53 are decimal text. */
-function recoverDocument(found: Assessment, done: Recovery | undefined) {
-  const { standing, needed, remembersUntil, lastSerial, liveSessions } = found;
-  return {
-    needed,
-    found: standing.changes.map((change) => ({ kind: change.kind, message: changeSentence(change) })),
-    accepted: standing.accepted ? identityDocument(standing.accepted) : null,
-    present: identityDocument(standing.present),
-    remembers_until: remembersUntil?.toISOString() ?? null,
-    last_serial: `${lastSerial}`,
-    live_sessions: liveSessions,
-    recovered: done
-      ? {
-          version: `${done.version}`,
-          revoked_up_to: `${done.revokedUpTo}`,
-          sessions_ended: done.sessionsEnded,
-          enrolment_tokens_expired: done.enrolmentTokensExpired,
-        }
-      : null,
-  };
-}
-
-function identityDocument({ systemIdentifier, timeline, databaseOid }: DatabaseIdentity) {
-  return { system_identifier: systemIdentifier, timeline, database_oid: databaseOid };
 }

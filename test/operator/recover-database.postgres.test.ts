@@ -5,7 +5,7 @@ import { openPostgres } from '../../src/database/open-postgres.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { noteInstalled } from '../../src/inventory/companion-contact.ts';
 import { consumeEnrolmentToken, createEnrolmentToken } from '../../src/inventory/enrolment.ts';
-import { assessDatabase, recoverDatabase } from '../../src/operator/recover-database.ts';
+import { acceptUnchanged, assessDatabase, recoverDatabase } from '../../src/operator/recover-database.ts';
 import { revokedRanges } from '../../src/revocation/revoked-ranges.ts';
 import { readStateVersion } from '../../src/revocation/state-version.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
@@ -166,6 +166,23 @@ describe.skipIf(!hasPostgres)('sallyport recover (needs postgresql)', () => {
 
     expect((await recover())?.sessionsEnded).toBe(before.liveSessions);
     await server.issue((await sample.login(accountId)).sessionId);
+  });
+
+  test('accepted as it is, nobody is logged out; not if a machine has what was never given', async () => {
+    await recover();
+    const { sessionId } = await sample.person('grace');
+    const { serial } = await server.issue(sessionId);
+    await changeTimeline();
+    const accept = () => inTransaction(database.db, (tx) => acceptUnchanged(tx, now()));
+    expect(await accept()).toMatchObject({ version: expect.any(BigInt) });
+    expect(await accept()).toBeUndefined();
+    expect((await server.issue(sessionId)).serial).toBeGreaterThan(serial);
+    expect(isRevoked(await krl(), sample.userKey.publicKeyBlob, serial)).toBe(false);
+
+    const { version, krlVersion } = await readStateVersion(database.db);
+    const installed = { version: version + 1n, krlVersion };
+    await inTransaction(database.db, (tx) => noteInstalled(tx, gatewayId, installed, now()));
+    expect(await refusalCode(accept())).toBe('recovery_needed');
   });
 
   test('a certificate that is being stored meanwhile is revoked, as all before it', async () => {

@@ -28,9 +28,7 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
   async function run(options: RecoverOptions, typed?: string) {
     const stdout = new PassThrough();
     const output = text(stdout);
-    const stdin = Object.assign(Readable.from(typed === undefined ? [] : [`${typed}\n`]), {
-      isTTY: typed !== undefined,
-    });
+    const stdin = Object.assign(Readable.from(typed ? [typed] : []), { isTTY: typed !== undefined });
     const environment = { DATABASE_URL: String(database.url) };
     const failure = await runRecover(options, { environment, stdin, stdout, clock: () => startTime }).then(
       () => undefined,
@@ -43,7 +41,7 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
   const isNeeded = async () => (await readStanding(database.db)).changes.length > 0;
 
   test('says what happened and what it will do, and does it once somebody types yes', async () => {
-    const { failure, output } = await run({}, 'yes');
+    const { failure, output } = await run({}, 'yes\n');
     expect(failure).toBeUndefined();
     expect(output).toMatch(/^This database is cluster \d+, timeline 1, database \d+\./);
     expect(output).toContain('- Postgres is on another timeline than before');
@@ -53,13 +51,13 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
     );
     expect(await isNeeded()).toBe(false);
 
-    const again = await run({}, 'yes');
+    const again = await run({}, 'yes\n');
     expect(again.failure).toBeUndefined();
     expect(again.output).toContain('there is nothing to do');
     expect(again.output).not.toContain('Type yes');
   });
 
-  test.each(['no', 'y', '', 'YES'])('does nothing for another answer (%j)', async (answer) => {
+  test.each(['no\n', 'y\n', '\n', 'YES\n', ''])('does nothing for another answer (%j)', async (answer) => {
     const { failure } = await run({}, answer);
     expect(failure).toMatchObject({ code: 'recovery_needed' });
     expect(await isNeeded()).toBe(true);
@@ -84,23 +82,36 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
   });
 
   test('with --json prints one document, and changes nothing without --yes', async () => {
-    const asked = await run({ json: true }, 'yes');
+    const asked = await run({ json: true }, 'yes\n');
     expect(asked.failure).toMatchObject({ code: 'recovery_needed' });
     expect(JSON.parse(asked.output)).toMatchObject({
       needed: true,
       found: [{ kind: 'other_timeline' }],
       accepted: { timeline: 2 },
       present: { timeline: 1 },
-      recovered: null,
+      done: null,
     });
     const done = JSON.parse((await run({ json: true, yes: true })).output);
-    expect(done.recovered).toEqual({
+    expect(done.done).toEqual({
       version: expect.stringMatching(/^\d+$/),
       revoked_up_to: expect.stringMatching(/^\d+$/),
       sessions_ended: expect.any(Number),
       enrolment_tokens_expired: 0,
     });
-    expect(JSON.parse((await run({ json: true })).output)).toMatchObject({ needed: false, recovered: null });
+    expect(JSON.parse((await run({ json: true })).output)).toMatchObject({ needed: false, done: null });
+  });
+
+  test('after a planned switch-over revokes nothing and ends no session', async () => {
+    const before = await readStanding(database.db);
+    const { failure, output } = await run({ yes: true, nothingWasLost: true });
+    expect(failure).toBeUndefined();
+    expect(output).toContain('- revokes nothing and ends no session');
+    expect(output).toMatch(/Accepted with state version \d+\./);
+    const after = await readStanding(database.db);
+    expect(after.changes).toEqual([]);
+    // The old primary may live on.
+    expect(after.serialOffsetSeconds).toBeGreaterThan(before.serialOffsetSeconds);
+    expect((await run({ nothingWasLost: true })).output).toContain('there is nothing to do');
   });
 
   test('is a command of sallyport that fails where nobody said yes', () => {
