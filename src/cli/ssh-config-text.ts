@@ -9,6 +9,16 @@ import type { StatePaths } from './state-paths.ts';
 /** The only names that our config touches. A server that wants others is refused: they are somebody else's. */
 export const hostSuffix = 'sallyport';
 
+/** Certificates alone, and for every type of host key that a machine may have enrolled with; never RSA with SHA-1. */
+const hostKeyAlgorithms: readonly string[] = [
+  'ssh-ed25519-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp256-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp384-cert-v01@openssh.com',
+  'ecdsa-sha2-nistp521-cert-v01@openssh.com',
+  'rsa-sha2-512-cert-v01@openssh.com',
+  'rsa-sha2-256-cert-v01@openssh.com',
+];
+
 /** The one line in the person's own config. */
 export function includeLine(paths: Pick<StatePaths, 'config'>): string {
   return `Include ${configPath(paths.config)}`;
@@ -27,7 +37,7 @@ Host *.${hostSuffix}
   IdentitiesOnly yes
   AddKeysToAgent no
   PreferredAuthentications publickey
-  HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com
+  HostKeyAlgorithms ${hostKeyAlgorithms.join(',')}
   UserKnownHostsFile ${configPath(paths.knownHosts)}
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
