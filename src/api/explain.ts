@@ -12,6 +12,11 @@ export const explainReply = z.strictObject({
   command: z.string().nullable(),
   /** The refusal as SSH shows it, empty if allowed. */
   text: z.string(),
+  /**
+   * There only if true: the CA key of one's certificate is not trusted any more, since it was compromised. A new
+   * certificate needs no login.
+   */
+  renew: z.literal(true).optional(),
 });
 
 export type ExplainReply = z.infer<typeof explainReply>;

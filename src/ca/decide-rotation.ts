@@ -15,7 +15,7 @@ export type Wait =
   | { readonly kind: 'companion'; readonly name: string; readonly problem: string | null }
   /** A server process that can't sign with it. */
   | { readonly kind: 'server'; readonly replica: string; readonly problem: string | null }
-  /** Helpers may hold a certificate from before the key was known, and renew before they connect once it is over. */
+  /** Helpers learn host CA keys when they renew their certificate; this leaves them two renewals. */
   | { readonly kind: 'helpers'; readonly until: Date };
 
 export interface NextKey {
@@ -72,7 +72,7 @@ export function waitsOf(
     else if (report.problem !== null) waits.push({ kind: 'server', replica, problem: report.problem });
   }
 
-  const until = new Date(key.createdAt.getTime() + certificateLifeSeconds * 1000);
+  const until = new Date(key.createdAt.getTime() + 2 * certificateLifeSeconds * 1000);
   if (key.purpose === 'host' && now < until) waits.push({ kind: 'helpers', until });
   return waits;
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { accountName, targetName } from '../api/common.ts';
 import type { ExplainReply } from '../api/explain.ts';
 import type { SshConfiguration } from '../api/ssh-configuration.ts';
+import { hasLostCertificate } from '../ca/lost-certificate.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
@@ -32,7 +33,8 @@ export function targetRoutes(
         const membership = await membershipOf(tx, accountId, now);
         if (account === undefined || account === membership.account) {
           const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
-          return await explainAccess(tx, { accountId, session, targetName: target }, nowSeconds);
+          const explained = await explainAccess(tx, { accountId, session, targetName: target }, nowSeconds);
+          return (await hasLostCertificate(tx, sessionId, now)) ? { ...explained, renew: true } : explained;
         }
         if (membership.role !== 'admin') {
           throw new SallyportError(

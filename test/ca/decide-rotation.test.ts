@@ -72,8 +72,8 @@ describe('a next key waits', () => {
     expect(waitsOf(key, { unaware: [], reports: [{ ...older, reportedAt: ago(60_001) }] }, now)).toEqual([]);
   });
 
-  test('if it is a host CA key: until every helper had to renew, as certificates of people live an hour', () => {
-    const hostKey = { ...key, purpose: 'host', createdAt: ago(3_599_000) } as const;
+  test('if it is a host CA key: until every helper had to renew twice, as certificates of people live an hour', () => {
+    const hostKey = { ...key, purpose: 'host', createdAt: ago(7_199_000) } as const;
     const until = new Date(now.getTime() + 1_000);
     expect(waitsOf(hostKey, { unaware: [], reports: [] }, now)).toEqual([{ kind: 'helpers', until }]);
     expect(waitsOf(hostKey, { unaware: [], reports: [] }, until)).toEqual([]);

@@ -125,6 +125,24 @@ describe('sally explain', () => {
     expect(JSON.parse(json.stdout).reasons).toEqual(reasons);
   });
 
+  test('renews a certificate whose CA key is not trusted any more, without a login', async () => {
+    await alice.login(server.url);
+    const issued = server.issued;
+    server.explain = (target) => ({
+      account,
+      target,
+      allowed: true,
+      reasons: [],
+      command: null,
+      text: '',
+      renew: true,
+    });
+    const { code, stdout, stderr } = await alice.sally(['explain', 'shop-production--web']);
+    expect([code, server.issued]).toEqual([0, issued + 1]);
+    expect(stderr).toContain('You have a new certificate now.');
+    expect(stdout).toContain('Next: ssh shop-production--web.sallyport');
+  });
+
   test('asks nothing about what is no target name', async () => {
     await alice.login(server.url);
     const { code, stderr } = await alice.sally(['explain', '../../v1/session/end']);

@@ -14,6 +14,8 @@ import type { SshConfiguration } from '../../src/api/ssh-configuration.ts';
 import { hostsText, knownHostsText } from '../../src/cli/ssh-config-text.ts';
 import { configPath, configProgram, configWord } from '../../src/cli/ssh-config-value.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { publicKeyLine } from '../../src/ssh/public-key.ts';
 import { optionsOf, Person, run } from './person.ts';
 import { ServerDouble } from './server-double.ts';
 
@@ -94,6 +96,24 @@ describe('the ssh config', () => {
     expect(gateway.get('user')).toEqual(['dev']);
     expect(gateway.get('hostname')).toEqual(['192.0.2.1']);
     expect(gateway.get('hostkeyalias')).toEqual(['gw.sallyport']);
+  });
+
+  test('trusts each of the server’s host CAs, as the last renewal found them', async () => {
+    const alice = somebody();
+    await alice.login(server.url);
+    const [before = ''] = server.configuration.host_authorities;
+    const next = publicKeyLine({ blob: generateEd25519().publicKeyBlob });
+    const trusted = async (lines: string[]) => {
+      server.configuration.host_authorities = lines;
+      await alice.sally(['cert', 'ensure', '--force']);
+      return readFileSync(alice.paths.knownHosts, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ').slice(0, 4).join(' '));
+    };
+    const lineOf = (key: string) => `@cert-authority *.sallyport ${key.split(' ').slice(0, 2).join(' ')}`;
+    expect(await trusted([before, next])).toEqual([lineOf(before), lineOf(next)]);
+    expect(await trusted([next])).toEqual([lineOf(next)]);
   });
 
   test('is passed on to the ssh that jumps', async () => {

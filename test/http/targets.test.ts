@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { explainReply } from '../../src/api/explain.ts';
 import { sshConfiguration } from '../../src/api/ssh-configuration.ts';
+import { retireCaKey } from '../../src/ca/retire-ca-key.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
+import { requestFor } from '../ca/sample-authority.ts';
 import { createShop, type Shop } from '../inventory/shop.ts';
 import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
@@ -46,6 +48,25 @@ test('who gets in is told so', async () => {
     command: null,
     text: '',
   });
+});
+
+test('who has a certificate by a CA key that is not trusted any more is told to renew, and not after that', async () => {
+  const { sessionId } = await server.person('renata', 'contributor');
+  const renata = { ...bob, sessionId };
+  const issue = async () => {
+    const request = await requestFor(server.authority, sessionId);
+    await server.authority.issueUserCertificate({ sessionId, request });
+  };
+  const isToRenew = async () =>
+    explainReply.parse((await explain(renata, `target=${target}`)).json()).renew ?? false;
+  await issue();
+  expect(await isToRenew()).toBe(false);
+  const change = { db: server.database.db, ...server.held, now: server.clock.now, by: 'test' };
+  await retireCaKey(change, { purpose: 'user', generation: 1, compromised: true });
+  expect(await isToRenew()).toBe(true);
+  await server.authority.currentKrl(); // it knows the new key from here on
+  await issue();
+  expect(await isToRenew()).toBe(false);
 });
 
 test('who does not is told why, what helps, and what ssh says', async () => {

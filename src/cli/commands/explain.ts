@@ -2,6 +2,7 @@ import { explainReply } from '../../api/explain.ts';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { isTargetName } from '../../ssh/names.ts';
 import type { SallyContext } from '../context.ts';
+import { ensureCertificate } from '../ensure-certificate.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { printable, printableLines } from '../printable.ts';
 import { callSignedIn } from '../signed-in.ts';
@@ -28,6 +29,8 @@ export async function explain(
     path: `/v1/explain?${query}`,
     reply: explainReply,
   });
+  // Nothing tells sally that ssh was refused, so it finds out here that its certificate opens nothing any more.
+  if (reply.renew) await renew(context);
   if (options.json) terminal.print(JSON.stringify(reply, null, 2));
   else if (reply.allowed) {
     terminal.print(`${terminal.good('Allowed')}: ${reply.account} may reach ${reply.target}.`);
@@ -39,4 +42,13 @@ export async function explain(
     if (reply.text === '') for (const { message } of reply.reasons) terminal.print(printable(message));
   }
   return reply.allowed ? 'done' : 'refused';
+}
+
+/** @throws what the server has against it */
+async function renew(context: SallyContext): Promise<void> {
+  const outcome = await ensureCertificate(context, { force: true });
+  if ('error' in outcome) throw outcome.error;
+  context.terminal.tell(
+    'sally: the key that had signed your certificate is not trusted any more. You have a new certificate now.',
+  );
 }
