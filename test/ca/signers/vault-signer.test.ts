@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { sign } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { OpenSigner } from '../../../src/ca/signer.ts';
 import { signerLimits } from '../../../src/ca/signers/limited-signer.ts';
@@ -172,6 +173,40 @@ describe('a key in Vault or OpenBao (a double of the transit API)', () => {
     await expect(open('transit/p256', changes)).rejects.toMatchObject({
       message: expect.stringMatching(problem),
     });
+  });
+});
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+describe.skipIf(!hasOpenssl)('over TLS', () => {
+  test('it is believed with an authority that VAULT_CACERT names, and not without', async () => {
+    const [keyFile, certificateFile] = [folder.path('tls.key'), folder.path('tls.pem')];
+    const names = ['-subj', '/CN=vault', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      ...kind,
+      ...names,
+      '-keyout',
+      keyFile,
+      '-out',
+      certificateFile,
+    ]);
+    expect(made.status, `${made.stderr}`).toBe(0);
+    const tls = { key: readFileSync(keyFile), cert: readFileSync(certificateFile) };
+    const own = await startVault({ keys, tokens, tls });
+    try {
+      const signer = await open('transit/p256', { VAULT_ADDR: own.address, VAULT_CACERT: certificateFile });
+      verifySignature({ publicKey: signer.publicKey, bytes, signature: await signer.sign(bytes) });
+      own.requests.splice(0);
+      await expect(open('transit/p256', { VAULT_ADDR: own.address })).rejects.toMatchObject({
+        code: 'signer_failed',
+        message: expect.stringContaining('CERT'),
+      });
+      expect(own.requests).toEqual([]);
+    } finally {
+      await own.close();
+    }
   });
 });
 

@@ -1,7 +1,8 @@
 /** What the doubles of key services share: a server on loopback, key pairs as services hold them, and faults. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
@@ -34,10 +35,18 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
+/** Key and certificate in PEM form. */
+export interface TlsFiles {
+  readonly key: Buffer;
+  readonly cert: Buffer;
+}
+
+/** @param tls without it, the service speaks HTTP */
 export async function startService(
   answer: (request: ServiceRequest) => ServiceReply,
+  tls?: TlsFiles,
 ): Promise<RunningService> {
-  const server = createServer(async (incoming, response) => {
+  const listener: RequestListener = async (incoming, response) => {
     const { method = '', url: path = '', headers } = incoming;
     const request = { method, path, headers, body: await buffer(incoming) };
     service.requests.push(request);
@@ -45,11 +54,13 @@ export async function startService(
     const changed = service.fault?.(reply, request, response) ?? reply;
     if (changed === 'handled') return;
     response.writeHead(changed.status, changed.headers).end(changed.body);
-  }).listen(0, '127.0.0.1');
+  };
+  const server = tls ? createTlsServer(tls, listener) : createServer(listener);
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const service: RunningService = {
-    address: `http://127.0.0.1:${port}`,
+    address: `${tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     requests: [],
     fault: undefined,
     close: async () => {

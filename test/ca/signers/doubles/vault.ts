@@ -1,6 +1,13 @@
 /** The transit engine of HashiCorp Vault and OpenBao as their API documentation describes reading a key and signing. */
 import { sign } from 'node:crypto';
-import { type RunningService, type ServiceKey, type ServiceReply, startService } from './key-service.ts';
+import {
+  type RunningService,
+  type ServiceKey,
+  type ServiceReply,
+  type ServiceRequest,
+  startService,
+  type TlsFiles,
+} from './key-service.ts';
 
 export interface TransitKey {
   readonly type: string;
@@ -15,12 +22,15 @@ export interface VaultDouble {
   /** Which tokens may sign; changes as tokens are revoked and renewed. */
   readonly tokens: Set<string>;
   readonly namespace?: string;
+  readonly tls?: TlsFiles;
 }
 
 const hashes: Record<string, string> = { 'sha2-256': 'sha256', 'sha2-384': 'sha384', 'sha2-512': 'sha512' };
 
-export function startVault({ keys, tokens, namespace }: VaultDouble): Promise<RunningService> {
-  return startService(({ method, path, headers, body }) => {
+export function startVault({ keys, tokens, namespace, tls }: VaultDouble): Promise<RunningService> {
+  return startService(answer, tls);
+
+  function answer({ method, path, headers, body }: ServiceRequest): ServiceReply {
     if (headers['x-vault-request'] !== 'true') return failure(412, 'missing X-Vault-Request');
     if (!tokens.has(`${headers['x-vault-token']}`)) return failure(403, 'permission denied');
     if (headers['x-vault-namespace'] !== namespace) return failure(404, 'no handler for route');
@@ -30,7 +40,7 @@ export function startVault({ keys, tokens, namespace }: VaultDouble): Promise<Ru
       return key ? readKey(`${name}`, key) : reply(404, { errors: [] });
     if (verb !== 'sign' || method !== 'POST') return failure(405, 'unsupported operation');
     return key ? signInput(key, JSON.parse(body.toString('utf8'))) : failure(400, 'signing key not found');
-  });
+  }
 }
 
 export function failure(status: number, message: string): ServiceReply {
