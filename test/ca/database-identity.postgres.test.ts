@@ -37,6 +37,11 @@ describe.skipIf(!hasPostgres)('which Postgres it is (needs postgresql)', () => {
     await sql`grant execute on function pg_control_system() to public`.execute(database.db);
   });
 
+  test('what Postgres does to its own rows is no other writer', async () => {
+    await sql`vacuum (full, freeze) database_identity`.execute(database.db);
+    expect(await readStanding(database.db)).toMatchObject({ changes: [] });
+  });
+
   test('[abuse 18] many who notice a start of Postgres at once raise the serials once, and get none twice', async () => {
     await sql`
       update database_identity set postmaster_started_at = postmaster_started_at - interval '1 day',
