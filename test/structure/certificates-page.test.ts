@@ -174,9 +174,9 @@ describe('docs/certificates.md', () => {
     });
     const sections = [{ kind: 'certificates' as const, caPublicKey: ca.blob, serials: [5n] }];
     const krl = encodeKrl({ version: 1n, generatedAt: 1n, comment: '', sections });
-    const found = [`${line}\nnonsense\n`, examples.user, signature, krl].flatMap((bytes) =>
-      inspectBytes(Buffer.from(bytes), startSeconds),
-    );
+    const inputs = [`${line}\nnonsense\n`, examples.user, signature, krl];
+    const each = await Promise.all(inputs.map((bytes) => inspectBytes(Buffer.from(bytes), startSeconds)));
+    const found = each.flat();
     const members = (document: FoundDocument) => Object.keys(document).filter((name) => name !== 'kind');
     expect(Object.fromEntries(found.map((document) => [document.kind, members(document)]))).toEqual(expected);
     const user = found.find((document) => document.kind === 'certificate');

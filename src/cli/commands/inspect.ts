@@ -23,7 +23,7 @@ export async function inspect(
 ): Promise<ExitName> {
   const { terminal, environment } = context;
   const input = await readInput(context, file);
-  const found = inspected(input, nowSeconds(context));
+  const found = await inspected(input, nowSeconds(context));
   if (json) {
     terminal.print(asciiJson({ file: input.file, found }));
   } else {
@@ -43,9 +43,9 @@ export async function inspect(
   return found.every(isSound) ? 'done' : 'files';
 }
 
-function inspected(input: { file: string; bytes: Buffer }, now: number): FoundDocument[] {
+async function inspected(input: { file: string; bytes: Buffer }, now: number): Promise<FoundDocument[]> {
   try {
-    return inspectBytes(input.bytes, now);
+    return await inspectBytes(input.bytes, now);
   } catch (error) {
     if (!isSallyportError(error)) throw error;
     const what = input.file === '-' ? 'standard input' : printable(input.file);

@@ -1,6 +1,6 @@
 /** A certificate, decoded. Pure. */
 import { isSallyportError } from '../../errors/sallyport-error.ts';
-import { forever, kindNumbers } from '../../ssh/certificate.ts';
+import { kindNumbers } from '../../ssh/certificate.ts';
 import { canaryPrincipal, isHopPrincipal, splitKeyId } from '../../ssh/names.ts';
 import {
   type CertificateReading,
@@ -14,6 +14,7 @@ import { certificateWarnings } from './certificate-warnings.ts';
 import type { CertificateDocument, ClaimsDocument, OptionDocument } from './documents.ts';
 import { keyFacts } from './key-document.ts';
 import { criticalOptionMeanings, documentMeanings, extensionMeanings, principalMeaning } from './meanings.ts';
+import { calendarSeconds } from './moment.ts';
 import { textOf } from './text-of.ts';
 
 export type Place = Pick<CertificateDocument, 'line' | 'before' | 'comment'>;
@@ -41,8 +42,8 @@ export function certificateDocument(blob: Buffer, place: Place, nowSeconds: numb
     account: named?.account ?? null,
     session_id: named?.sessionId ?? null,
     serial: String(reading.serial),
-    valid_after: reading.validAfter === 0n ? null : secondsOf(reading.validAfter),
-    valid_before: secondsOf(reading.validBefore),
+    valid_after: reading.validAfter === 0n ? null : calendarSeconds(reading.validAfter),
+    valid_before: calendarSeconds(reading.validBefore),
     validity: validityOf(reading, BigInt(nowSeconds)),
     principals: reading.principals.map((bytes) => {
       const name = textOf(bytes);
@@ -66,13 +67,6 @@ function purposeOf({ kind, principals }: CertificateReading): CertificateDocumen
   const name = textOf(first);
   if (name === canaryPrincipal) return 'canary';
   return isHopPrincipal(name) ? 'hop' : 'user';
-}
-
-/** Beyond this no calendar goes; what software writes for "forever" is higher. */
-const endOfYear9999 = 253_402_300_799n;
-
-function secondsOf(seconds: bigint): number | null {
-  return seconds >= forever || seconds > endOfYear9999 ? null : Number(seconds);
 }
 
 function validityOf(
@@ -108,7 +102,11 @@ function claimsOf(word: string, extensions: readonly OptionDocument[]): ClaimsDo
   return null;
 }
 
+/** Ours are two levels deep; what is nested without end can be read, but not written again. */
+const mostBrackets = 100;
+
 function jsonObject(text: string): Record<string, unknown> | undefined {
+  if ((text.match(/[[{]/g) ?? []).length > mostBrackets) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;

@@ -5,7 +5,7 @@ import { fromNow, spanText } from '../times.ts';
 import type { CertificateDocument, ClaimsDocument, OptionDocument } from './documents.ts';
 import { keyText } from './key-text.ts';
 import { claimMeanings, methodMeanings, mfaMeanings, modeMeanings } from './meanings.ts';
-import { exactMoment } from './moment.ts';
+import { exactMoment, isCalendarSeconds } from './moment.ts';
 import { placeRows } from './place-rows.ts';
 import { blockLines, type Row, wrapped } from './text-block.ts';
 
@@ -26,15 +26,18 @@ const kinds: Readonly<Record<NonNullable<CertificateDocument['purpose']>, string
 };
 
 export function certificateLines(document: CertificateDocument, page: Page): string[] {
-  const { terminal, columns } = page;
+  const { columns } = page;
   const { principals, critical_options, extensions, claims, mfa, warnings } = document;
+  const decoded = [claims && `claims@${claims.domain}`, mfa && `mfa@${mfa.domain}`].filter(
+    (name) => name !== null,
+  );
   const names = principals.map(({ name, meaning }) => ({ name: shown(name), text: meaning }));
   return [
-    terminal.bold(headline(document)),
+    ...title(headline(document), page),
     ...blockLines(factRows(document, page), { indent: 2, nameWidth: 10, columns }),
     ...listed('Principals', names, page),
     ...listed('Critical options', optionRows(critical_options, refusedUnknown), page),
-    ...listed('Extensions', optionRows(extensions, ignoredUnknown), page),
+    ...listed('Extensions', optionRows(extensions, ignoredUnknown, decoded), page),
     ...(claims
       ? section(`Claims of ${informative(claims)}`, claimRows(claims, claimMeanings, page), page)
       : []),
@@ -102,12 +105,17 @@ function validityRows({ validity, valid_after, valid_before }: CertificateDocume
   ];
 }
 
-function optionRows(options: readonly OptionDocument[], unknown: string): Row[] {
+/** @param decoded names of extensions that are shown in a section of their own */
+function optionRows(
+  options: readonly OptionDocument[],
+  unknown: string,
+  decoded: readonly string[] = [],
+): Row[] {
   return options.map(({ name, value, data, meaning }) => {
-    const isDocument = meaning?.endsWith('below') ?? false;
+    const what = meaning ?? unknown;
+    if (decoded.includes(name)) return { name: shown(name), text: `${what}: below` };
     const content = value === null ? `hex ${data}` : shown(value);
-    const text = content === '' || isDocument ? [meaning ?? unknown] : [content, `(${meaning ?? unknown})`];
-    return { name: shown(name), text: text.join(' ') };
+    return { name: shown(name), text: content === '' ? what : `${content} (${what})` };
   });
 }
 
@@ -123,7 +131,8 @@ function claimRows({ fields }: ClaimsDocument, meanings: ReadonlyMap<string, str
 }
 
 function claimText(name: string, value: unknown, { now }: Page): string {
-  if (name === 'auth_time' && isMoment(value)) return `${exactMoment(value)}, ${fromNow(value, now)}`;
+  if (name === 'auth_time' && isCalendarSeconds(value))
+    return `${exactMoment(value)}, ${fromNow(value, now)}`;
   if ((name === 'amr' || name === 'methods') && Array.isArray(value)) {
     return value.map((method) => explained(method, methodMeanings)).join(', ') || 'none';
   }
@@ -140,18 +149,18 @@ function asText(value: unknown): string {
   return shown(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
-/** Unix seconds that a calendar has. */
-function isMoment(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 253_402_300_799;
+function listed(name: string, rows: readonly Row[], page: Page): string[] {
+  if (rows.length === 0) return ['', `${page.terminal.bold(name)}: none`];
+  return section(`${name} (${rows.length})`, rows, page);
 }
 
-function listed(title: string, rows: readonly Row[], page: Page): string[] {
-  if (rows.length === 0) return ['', `${page.terminal.bold(title)}: none`];
-  return section(`${title} (${rows.length})`, rows, page);
+function section(heading: string, rows: readonly Row[], page: Page): string[] {
+  const { columns } = page;
+  return ['', ...title(heading, page), ...blockLines(rows, { indent: 2, nameWidth: 10, columns })];
 }
 
-function section(title: string, rows: readonly Row[], { terminal, columns }: Page): string[] {
-  return ['', terminal.bold(title), ...blockLines(rows, { indent: 2, nameWidth: 10, columns })];
+function title(text: string, { terminal, columns }: Page): string[] {
+  return wrapped(text, columns).map(terminal.bold);
 }
 
 function warningLines(warnings: CertificateDocument['warnings'], { terminal, columns }: Page): string[] {

@@ -17,7 +17,7 @@ export interface WarningFacts {
 
 const longLifeSeconds = 31n * 24n * 3600n;
 
-type Check = (facts: WarningFacts) => string | false | null;
+type Check = (facts: WarningFacts) => string | false | null | undefined;
 
 /** Each gives the warning's text, or nothing. A code never changes its meaning. */
 const checks: Readonly<Record<string, Check>> = {
@@ -78,6 +78,14 @@ const checks: Readonly<Record<string, Check>> = {
   control_characters: ({ reading, document }) =>
     [document.key_id, ...reading.principals.map(textOf)].some((text) => /\p{C}/u.test(text)) &&
     "Its names hold control characters, which can forge lines in sshd's log.",
+  claims_unreadable: ({ document }) => {
+    const isRead = (word: string) => (word === 'claims' ? document.claims : document.mfa) !== null;
+    const unread = document.extensions.find(({ name }) => {
+      const [, word = ''] = /^(claims|mfa)@./.exec(name) ?? [];
+      return word !== '' && !isRead(word);
+    });
+    return unread && `Its extension ${unread.name} is not the JSON that it should be; companions refuse it.`;
+  },
   claims_differ: ({ document }) => {
     const { claims, account, session_id } = document;
     const differ = claims && (claims.fields['sub'] !== account || claims.fields['sid'] !== session_id);

@@ -45,7 +45,10 @@ const mostShown = 12;
 
 function krlLines(document: KrlDocument, page: Page): string[] {
   const { version, generated_at, comment, bytes, sections, keys, sha1, sha256 } = document;
-  const made = `${exactMoment(generated_at)}, ${fromNow(generated_at, page.now)}`;
+  const made =
+    generated_at === null
+      ? 'at a time that no calendar has'
+      : `${exactMoment(generated_at)}, ${fromNow(generated_at, page.now)}`;
   const others: [string, readonly string[]][] = [
     ['Revoked keys', keys],
     ['Revoked keys by SHA-1', sha1],

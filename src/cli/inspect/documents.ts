@@ -99,7 +99,8 @@ export interface PublicKeyDocument extends OnALine {
 export interface KrlDocument extends Placed {
   readonly kind: 'krl';
   readonly version: string;
-  readonly generated_at: number;
+  /** null for a time that no calendar has. */
+  readonly generated_at: number | null;
   readonly comment: string;
   readonly bytes: number;
   readonly sections: readonly KrlSectionDocument[];

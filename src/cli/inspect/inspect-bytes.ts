@@ -10,23 +10,32 @@ import { type Recognized, recognize } from './recognize.ts';
 import { signatureDocument } from './signature-document.ts';
 
 /** @throws file_refused if nothing in the bytes is of a kind that is known */
-export function inspectBytes(bytes: Buffer, nowSeconds: number): FoundDocument[] {
-  return recognize(bytes).map((found) => {
+export async function inspectBytes(bytes: Buffer, nowSeconds: number): Promise<FoundDocument[]> {
+  const documents: FoundDocument[] = [];
+  for (const found of recognize(bytes)) {
     try {
-      return decoded(found, nowSeconds);
+      documents.push(await decoded(found, nowSeconds));
     } catch (error) {
-      if (isSallyportError(error)) return { kind: 'unreadable', line: found.line, problem: error.message };
-      throw error;
+      if (!isSallyportError(error)) throw error;
+      documents.push({ kind: 'unreadable', line: found.line, problem: error.message });
     }
-  });
+  }
+  return documents;
 }
 
-function decoded(found: Recognized, nowSeconds: number): FoundDocument {
+async function decoded(found: Recognized, nowSeconds: number): Promise<FoundDocument> {
   switch (found.kind) {
     case 'krl':
       return krlDocument(found.bytes);
     case 'signature':
       return signatureDocument(found.bytes);
+    case 'key file': {
+      // Loads more than any other kind needs.
+      const { readPublicKeyFile } = await import('../../ssh/read-key-file.ts');
+      const { blob, comment } = await readPublicKeyFile(found.bytes);
+      const place = { line: null, before: null, comment: comment === '' ? null : comment };
+      return { kind: 'public_key', ...place, public_key: keyFacts(blob) };
+    }
     case 'unreadable':
       return found;
     case 'key': {

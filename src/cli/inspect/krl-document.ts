@@ -5,6 +5,7 @@ import { namedRanges } from '../../ssh/parse-krl-serials.ts';
 import { fingerprint } from '../../ssh/public-key.ts';
 import type { KrlDocument } from './documents.ts';
 import { keyFacts } from './key-document.ts';
+import { calendarSeconds } from './moment.ts';
 
 /** @throws krl_malformed, also for what sshd would read and Sallyport does not trust */
 export function krlDocument(bytes: Buffer): KrlDocument {
@@ -13,7 +14,7 @@ export function krlDocument(bytes: Buffer): KrlDocument {
     kind: 'krl',
     line: null,
     version: String(version),
-    generated_at: Number(generatedAt),
+    generated_at: calendarSeconds(generatedAt),
     comment,
     bytes: bytes.length,
     sections: sections.map((section) => {

@@ -70,8 +70,8 @@ export const extensionMeanings: ReadonlyMap<string, string> = new Map([
 
 /** Extensions of Sallyport, by what stands before the @. */
 export const documentMeanings: ReadonlyMap<string, string> = new Map([
-  ['claims', 'who logged in and how, below'],
-  ['mfa', 'factors of the login and who vouches, below'],
+  ['claims', 'who logged in and how'],
+  ['mfa', 'factors of the login and who vouches'],
 ]);
 
 export const claimMeanings: ReadonlyMap<string, string> = new Map([

@@ -1,5 +1,18 @@
 /** Moments to the second, for reading and for comparing with logs: local time, and UTC where that is another. */
 
+/** 9999-12-31 23:59:59 UTC: beyond it no calendar goes. What software writes for "forever" is higher. */
+const lastSecond = 253_402_300_799;
+
+/** Unix seconds as a number, or null for a time that no calendar has. */
+export function calendarSeconds(seconds: bigint): number | null {
+  return seconds > lastSecond ? null : Number(seconds);
+}
+
+/** Whether something from outside is a moment that exactMoment() can write. */
+export function isCalendarSeconds(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= lastSecond;
+}
+
 /** "2027-01-15 09:59:30 +01:00 (08:59:30 UTC)" */
 export function exactMoment(seconds: number): string {
   const moment = new Date(seconds * 1000);

@@ -3,11 +3,9 @@
  * `ssh-add -L`, sshd's $SSH_USER_AUTH), revocation lists, SSHSIG signatures, keys in PEM or RFC 4716. Everything else is
  * refused by the name of what it is instead. Pure; nothing of a private key is repeated.
  */
-import { createPublicKey } from 'node:crypto';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { krlMagic } from '../../ssh/krl-format.ts';
 import { unarmor } from '../../ssh/pem.ts';
-import { publicKeyBlobOf } from '../../ssh/public-key.ts';
 import { WireReader } from '../../ssh/wire.ts';
 import { textOf } from './text-of.ts';
 
@@ -19,7 +17,8 @@ export type Recognized =
       readonly before: string | null;
       readonly comment: string | null;
     }
-  | { readonly kind: 'krl' | 'signature'; readonly bytes: Buffer; readonly line: null }
+  /** A `key file` is one public key in PEM or RFC 4716. */
+  | { readonly kind: 'krl' | 'signature' | 'key file'; readonly bytes: Buffer; readonly line: null }
   | { readonly kind: 'unreadable'; readonly line: number; readonly problem: string };
 
 const privateKeyMarks =
@@ -61,10 +60,10 @@ export function recognize(bytes: Buffer): Recognized[] {
       'holds a private key, and nothing of it is shown. Look at the .pub or -cert.pub file beside it instead.',
     );
   }
-  const armored = armoredFile(text);
+  const armored = armoredFile(bytes, text);
   if (armored !== undefined) return [armored];
   const lines = text.split(/\r?\n/).flatMap((line, index) => readLine(line, index + 1));
-  if (lines.some(({ kind }) => kind === 'key')) return lines;
+  if (lines.some((found) => found.kind !== 'unreadable' || found.problem !== noKey)) return lines;
   const what = otherFiles.find(([begins]) => begins.test(text))?.[1] ?? 'of no kind that is known here';
   throw refused(`is ${what}. ${expected}`);
 }
@@ -73,38 +72,20 @@ export function recognize(bytes: Buffer): Recognized[] {
 function binaryFile(bytes: Buffer): Recognized | undefined {
   if (bytes.length >= 8 && bytes.readBigUInt64BE() === krlMagic) return { kind: 'krl', bytes, line: null };
   if (bytes.subarray(0, 6).toString('latin1') === 'SSHSIG') return { kind: 'signature', bytes, line: null };
-  return innerType(bytes) === undefined ? undefined : wholeKey(bytes);
+  if (innerType(bytes) === undefined) return undefined;
+  return { kind: 'key', blob: bytes, line: null, before: null, comment: null };
 }
 
-function armoredFile(text: string): Recognized | undefined {
+function armoredFile(bytes: Buffer, text: string): Recognized | undefined {
   const signature = unarmor('SSH SIGNATURE', `${text.trim()}\n`);
   if (signature !== undefined) return { kind: 'signature', bytes: signature, line: null };
-  const blob = rfc4716Key(text) ?? pemKey(text);
-  return blob && wholeKey(blob);
+  return keyFile.test(text) ? { kind: 'key file', bytes, line: null } : undefined;
 }
 
-function wholeKey(blob: Buffer): Recognized {
-  return { kind: 'key', blob, line: null, before: null, comment: null };
-}
+const keyFile = /^\s*-----? ?BEGIN ([A-Za-z0-9]+ )?PUBLIC KEY ?-----?/;
 
-/** RFC 4716: base64 between two lines, after headers, which a backslash continues. */
-function rfc4716Key(text: string): Buffer | undefined {
-  const [, body] =
-    /^---- BEGIN SSH2 PUBLIC KEY ----\r?\n([\s\S]*?)^---- END SSH2 PUBLIC KEY ----/m.exec(text) ?? [];
-  if (body === undefined) return undefined;
-  const base64 = body.replace(/^[^\n:]+:([^\n]*\\\r?\n)*[^\n]*\n/gm, '').replace(/\s/g, '');
-  const blob = Buffer.from(base64, 'base64');
-  return innerType(blob) === undefined ? undefined : blob;
-}
-
-function pemKey(text: string): Buffer | undefined {
-  if (!/^-----BEGIN (RSA )?PUBLIC KEY-----/m.test(text)) return undefined;
-  try {
-    return publicKeyBlobOf(createPublicKey(text));
-  } catch {
-    return undefined;
-  }
-}
+const noKey = 'There is no key or certificate on it.';
+const damaged = 'It names a type of key, but the base64 after it is missing, cut or damaged.';
 
 /** "[marker] [hosts or options] [type] base64 [comment]"; nothing for blank lines and comments. */
 function readLine(text: string, line: number): Recognized[] {
@@ -124,7 +105,8 @@ function readLine(text: string, line: number): Recognized[] {
       { kind: 'key', blob, line, before: before.join(' ') || null, comment: comment === '' ? null : comment },
     ];
   }
-  return [{ kind: 'unreadable', line, problem: 'There is no key or certificate on it.' }];
+  const isDamaged = words.some(({ word }) => isTypeName(word));
+  return [{ kind: 'unreadable', line, problem: isDamaged ? damaged : noKey }];
 }
 
 /** White space separates, except inside double quotes, where options may hold it. */

@@ -24,8 +24,12 @@ export function blockLines(rows: readonly Row[], { indent, nameWidth, columns }:
   return rows.flatMap(({ name, text, paint = (line) => line }) => {
     const margin = ' '.repeat(indent + width + 2);
     const [first = '', ...more] = wrapped(text, columns - margin.length);
-    const head = `${' '.repeat(indent)}${name.padEnd(width)}`;
-    const start = name.length > width ? [head, margin + paint(first)] : [`${head}  ${paint(first)}`];
+    const names = wrapped(name, columns - indent).map((line) => ' '.repeat(indent) + line);
+    const [head = ''] = names;
+    const start =
+      name.length > width
+        ? [...names, margin + paint(first)]
+        : [`${head.padEnd(margin.length)}${paint(first)}`];
     return [...start, ...more.map((line) => margin + paint(line))].map((line) => line.trimEnd());
   });
 }
