@@ -58,6 +58,8 @@ export function nowSeconds(): number {
 
 export class TestAuthority {
   userCa = generateEd25519();
+  /** Known as stolen: the list names it, and it signs that list for who knows no other. */
+  compromisedCa: GeneratedKey | undefined;
   readonly hostCa = generateEd25519();
   version = BigInt(Date.now());
   krlVersion = this.version;
@@ -236,6 +238,7 @@ export class TestAuthority {
       comment: '',
       sections: [
         { kind: 'certificates', caPublicKey: this.userCa.publicKeyBlob, serials: [1n, ...this.revoked] },
+        ...(this.compromisedCa ? [{ kind: 'keys' as const, blobs: [this.compromisedCa.publicKeyBlob] }] : []),
       ],
     });
   }
@@ -267,6 +270,7 @@ export class TestAuthority {
         version: krlVersion,
         data: krl.toString('base64'),
         signature: await this.signKrl(krlVersion, krl),
+        ...(this.compromisedCa && { signatures: [await this.signKrl(krlVersion, krl, this.compromisedCa)] }),
       },
       host_certificate: enrolled.hostCertificate,
       targets: this.targets,
