@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { isProgram } from '../../src/gateway/programs.ts';
 import { listingLine, randomart } from '../../src/ssh/key-listing.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
@@ -97,13 +98,13 @@ describeWithSshKeygen('keys and ssh-keygen', () => {
   });
 });
 
-const puttygen = spawnSync('puttygen', ['--version']).error === undefined;
+const puttygen = '/usr/bin/puttygen';
 
-describe.skipIf(!puttygen)('keys and puttygen', () => {
+describe.skipIf(!isProgram(puttygen))('keys and puttygen (needs putty-tools)', () => {
   function puttyKey(name: string, ...args: string[]): string {
     const file = folder.path(name);
     const made = ['-t', 'ecdsa', '-b', '384', '-C', 'the PuTTY key', '--new-passphrase', '/dev/null'];
-    execFileSync('puttygen', ['-q', ...made, '-o', file, ...args], {
+    execFileSync(puttygen, ['-q', ...made, '-o', file, ...args], {
       env: { ...process.env, HOME: folder.path('.') },
     });
     return file;
@@ -111,8 +112,8 @@ describe.skipIf(!puttygen)('keys and puttygen', () => {
 
   test('a public key saved by PuTTY is read with its comment', async () => {
     const file = puttyKey('putty.ppk');
-    const line = execFileSync('puttygen', ['-L', file], { encoding: 'utf8' });
-    execFileSync('puttygen', [file, '-O', 'public', '-o', folder.path('putty.pub')]);
+    const line = execFileSync(puttygen, ['-L', file], { encoding: 'utf8' });
+    execFileSync(puttygen, [file, '-O', 'public', '-o', folder.path('putty.pub')]);
     const saved = readFileSync(folder.path('putty.pub'));
     expect(await readPublicKeyFile(saved)).toEqual(parsePublicKeyLine(line));
   });
