@@ -59,11 +59,12 @@ async function dyingWithParent(): Promise<string[]> {
 
 /**
  * Starts a cluster of its own: a new one, or a standby that follows another. The standby takes what is there now and
- * then every change.
+ * then every change. `durable`: commits reach the disk, as in real life; for benchmarks.
  */
 export async function startPostgresCluster(
   programs: string,
   following?: PostgresCluster,
+  { durable = false } = {},
 ): Promise<PostgresCluster> {
   // A socket's path holds at most 107 bytes, and TMPDIR may be deep.
   const parent = tmpdir().length > 60 ? '/tmp' : tmpdir();
@@ -86,9 +87,7 @@ export async function startPostgresCluster(
       unix_socket_directories: folder,
       max_connections: '200',
       shared_buffers: '64MB',
-      fsync: 'off',
-      synchronous_commit: 'off',
-      full_page_writes: 'off',
+      ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
     };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const command = [...(await dyingWithParent()), join(programs, 'postgres'), '-D', data, ...flags];
