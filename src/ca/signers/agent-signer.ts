@@ -71,10 +71,11 @@ export function pickIdentity(
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
   const shown = identities.map(({ blob, comment }) => `\n  ${fingerprint(blob)} ${JSON.stringify(comment)}`);
-  throw new SallyportError(
-    'settings_invalid',
-    `The CA key is not there exactly once, but ${found.length} times. There are:${shown.join('') || ' no keys'}`,
-  );
+  const problem =
+    first === undefined
+      ? 'None of the keys there is the one that is named.'
+      : `${found.length} of the keys there are what is named: name one by its fingerprint.`;
+  throw new SallyportError('settings_invalid', `${problem} There are:${shown.join('') || ' none'}`);
 }
 
 /** A key of the agent at a socket. */

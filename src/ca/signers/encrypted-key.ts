@@ -49,7 +49,7 @@ const kdfName = 'scrypt';
 const cipherName = 'aes-256-gcm';
 const lengths = { key: 32, salt: 32, nonce: 12, tag: 16, digest: 32 } as const;
 
-/** 128 MiB and about half a second for each guess at a passphrase. */
+/** 128 MiB and some tenths of a second for each guess at a passphrase. */
 const ownParameters: ScryptParameters = { logN: 17, r: 8, p: 1 };
 /** scrypt needs 128 * N * r bytes. A file that asks for more would exhaust this machine, not protect a key. */
 const mostMemory = 256 * 1024 * 1024;

@@ -99,7 +99,8 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
 
 function asSignerFailure(error: unknown): SallyportError {
   if (error instanceof SallyportError && error.code === 'signer_failed') return error;
-  return failed(error instanceof Error ? error.message : String(error), error);
+  const problem = error instanceof Error ? error.message : String(error);
+  return failed(problem.replace(/\.$/, ''), error);
 }
 
 function resting(): SallyportError {

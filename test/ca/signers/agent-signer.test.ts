@@ -185,8 +185,8 @@ describe('an agent that answers wrongly', () => {
       () => Buffer.concat([framed(identities(key.publicKeyBlob)), Buffer.alloc(1)]),
       'more than its reply',
     ],
-    ['holds the key twice', () => framed(identities(key.publicKeyBlob, key.publicKeyBlob)), '2 times'],
-    ['holds none', () => framed(identities()), 'no keys'],
+    ['holds the key twice', () => framed(identities(key.publicKeyBlob, key.publicKeyBlob)), '2 of the keys'],
+    ['holds none', () => framed(identities()), 'There are: none'],
   ];
   test.each(lists)('when it %s as it lists its keys', async (_, list, problem) => {
     await expect(openWith(list, signing)).rejects.toMatchObject({

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encryptKey } from '../../../src/ca/signers/encrypted-key.ts';
 import { createKeyFile } from '../../../src/ca/signers/key-file.ts';
 import { openSigner } from '../../../src/ca/signers/open-signer.ts';
 import { signerSurroundings } from '../../../src/ca/signers/surroundings.ts';
@@ -22,6 +23,13 @@ async function writeKey(name: string, { privateKey }: { privateKey: KeyObject })
   await writeFile(join(folder, name), privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
 }
 
+/** With a passphrase that costs next to nothing. */
+async function writeEncrypted(name: string, passphrase: string): Promise<void> {
+  const der = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
+  const text = await encryptKey(der, Buffer.from(passphrase), { logN: 4, r: 8, p: 1 });
+  await writeFile(join(folder, name), text, { mode: 0o600 });
+}
+
 describe('a key in a file', () => {
   test.each([
     ['ssh-ed25519', () => generateKeyPairSync('ed25519')],
@@ -37,8 +45,7 @@ describe('a key in a file', () => {
   });
 
   test('may be encrypted: the passphrase is the line in a file that the settings name, or a systemd credential', async () => {
-    const passphrase = Buffer.from('correct horse battery staple');
-    await createKeyFile(join(folder, 'encrypted.pem'), { passphrase });
+    await writeEncrypted('encrypted.pem', 'correct horse battery staple');
     const credentials = await mkdtemp(join(folder, 'credentials-'));
     const file = join(credentials, 'sallyport-keys-passphrase');
     await writeFile(file, 'correct horse battery staple\n', { mode: 0o400 });
@@ -60,7 +67,7 @@ describe('a key in a file', () => {
     ['is empty', '\n', { code: 'settings_invalid', message: /is empty/ }],
     ['is too long for one', 'x'.repeat(20_000), { code: 'file_refused', message: /too long/ }],
   ])('is not opened where its passphrase %s', async (what, content, { code, message }) => {
-    await createKeyFile(join(folder, 'other.pem'), { passphrase: Buffer.from('x') }).catch(() => {});
+    await writeEncrypted('other.pem', 'x');
     const path = join(folder, `secret-${what.replaceAll(' ', '-')}`);
     if (content !== 'passphrase') await writeFile(path, content, { mode: 0o600 });
     await expect(open('file:other.pem', { SALLYPORT_KEYS_PASSPHRASE_FILE: path })).rejects.toMatchObject({
@@ -70,7 +77,7 @@ describe('a key in a file', () => {
   });
 
   test('is not opened with a passphrase that others may read', async () => {
-    await createKeyFile(join(folder, 'exposed.pem'), { passphrase: Buffer.from('x') });
+    await writeEncrypted('exposed.pem', 'x');
     const path = join(folder, 'exposed');
     await writeFile(path, 'x', { mode: 0o604 });
     await expect(open('file:exposed.pem', { SALLYPORT_KEYS_PASSPHRASE_FILE: path })).rejects.toMatchObject({
