@@ -13,8 +13,8 @@ import { randomInt } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
-import { type StandingRow, standingColumns, standingOf, standingTables } from './database-identity.ts';
-import { requireIssuingAllowed, requireUnchanged } from './issuing-allowed.ts';
+import { isAcceptedAndRunning, readStanding } from './database-identity.ts';
+import { requireUnchanged } from './issuing-allowed.ts';
 
 const perSecond = 2n ** 20n;
 /** About 1.06 years. */
@@ -57,26 +57,23 @@ export async function nextSerial(tx: Tx, now: Date): Promise<bigint> {
 
 /** As many serials as that, in one statement; for none it asks all the same. @throws as nextSerial() */
 export async function nextSerials(tx: Tx, count: number, now: Date): Promise<bigint[]> {
-  if (count === 0) {
-    await requireIssuingAllowed(tx);
-    return [];
-  }
-  const { serials, restarted } = await drawSerials(tx, count);
-  if (!restarted) return serials;
+  const drawn = count > 0 ? await drawSerials(tx, count) : undefined;
+  if (drawn?.isAccepted === true) return drawn.serials;
+  // Used up: they may have been given before.
+  requireUnchanged(await readStanding(tx));
+  if (count === 0) return [];
   await acceptRestart(tx, now);
-  return (await drawSerials(tx, count)).serials;
+  const { serials } = await drawSerials(tx, count);
+  return serials;
 }
 
-async function drawSerials(tx: Tx, count: number): Promise<{ serials: bigint[]; restarted: boolean }> {
+async function drawSerials(tx: Tx, count: number): Promise<{ serials: bigint[]; isAccepted: boolean }> {
   // As text all the way: a JavaScript number ends at 2^53.
-  const { rows } = await sql<StandingRow & { serial: string }>`
-    with standing as materialized (select ${standingColumns} from ${standingTables})
-    select nextval('certificate_serials')::text as serial, standing.*
-    from standing, generate_series(1, ${count}::integer)
+  const { rows } = await sql<{ serial: string; is_accepted: boolean | null }>`
+    select nextval('certificate_serials')::text as serial, ${isAcceptedAndRunning} as is_accepted
+    from generate_series(1, ${count}::integer)
   `.execute(tx);
-  const standing = standingOf(rows[0]);
-  requireUnchanged(standing);
-  return { serials: rows.map(({ serial }) => BigInt(serial)), restarted: standing.restarted };
+  return { serials: rows.map(({ serial }) => BigInt(serial)), isAccepted: rows[0]?.is_accepted === true };
 }
 
 /**

@@ -59,8 +59,9 @@ describe('issuing stops', () => {
   afterEach(acceptAgain);
 
   test.each([
-    ['other_cluster', `system_identifier = system_identifier + 1, ${byUs}`],
-    ['other_timeline', `timeline = timeline + 1, ${byUs}`],
+    // Another cluster's Postgres was started at another moment, and so was a standby before it was promoted.
+    ['other_cluster', `system_identifier = system_identifier + 1, ${startedBefore}`],
+    ['other_timeline', `timeline = timeline + 1, ${startedBefore}`],
     ['other_database', `database_oid = database_oid + 1, ${byUs}`],
     // Dumped and restored: the row is the same, but another transaction has written it.
     ['copied_rows', 'accepted_at = accepted_at'],
