@@ -1,6 +1,6 @@
 /** GET /v1/ca, POST /v1/ca/rotate and POST /v1/ca/retire: the CA keys, for operators. Times are unix seconds. */
 import { z } from 'zod';
-import { unixSeconds } from './common.ts';
+import { uint64, unixSeconds } from './common.ts';
 
 const purpose = z.enum(['user', 'host', 'hop']);
 const generation = z.int().positive();
@@ -27,7 +27,17 @@ export const caKey = z.strictObject({
   problems: z.array(z.string()),
 });
 
-export const caStatus = z.strictObject({ keys: z.array(caKey) });
+/** The revocation list; null while there is no CA. sshd gets slow over one of more bytes than the limit. */
+const krl = z
+  .strictObject({
+    version: uint64,
+    revoked_serials: z.int().nonnegative(),
+    bytes: z.int().positive(),
+    limit: z.int().positive(),
+  })
+  .nullable();
+
+export const caStatus = z.strictObject({ keys: z.array(caKey), krl });
 
 export const rotateRequest = z.strictObject({
   purpose,

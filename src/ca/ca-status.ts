@@ -1,10 +1,11 @@
-/** How every generation of every CA key stands, for operators. */
+/** How every generation of every CA key stands, and how large the revocation list is, for operators. */
 import type { CaKeyDocument, CaStatus } from '../api/ca-keys.ts';
 import type { Database } from '../database/database.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { type CaKeyRecord, readCaKeys } from './ca-key-store.ts';
 import { replicaPatienceMilliseconds } from './decide-rotation.ts';
 import { purposes } from './issuing.ts';
+import { krlReport } from './read-krl.ts';
 import { type Readiness, readReadiness } from './readiness.ts';
 import { endOf } from './retire-ca-key.ts';
 import { waitsFor, waitText } from './rotate-ca-key.ts';
@@ -19,7 +20,12 @@ export async function caStatus(db: Database, now: Date): Promise<CaStatus> {
       documents.push(await documentOf({ db, now }, key, reports));
     }
   }
-  return { keys: documents };
+  return { keys: documents, krl: keys.length === 0 ? null : await krlDocument(db) };
+}
+
+async function krlDocument(db: Database): Promise<CaStatus['krl']> {
+  const { version, serials, budget } = await krlReport(db);
+  return { version, revoked_serials: serials, ...budget };
 }
 
 async function documentOf(

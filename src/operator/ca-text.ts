@@ -1,5 +1,6 @@
 /** What `sallyport ca` prints. Pure: documents in, text out. */
 import type { CaKeyDocument, CaStatus, RetireReply, RotateReply } from '../api/ca-keys.ts';
+import { budgetMessage } from '../ca/krl-budget.ts';
 
 /** What each CA's certificates are for, in the order of the table. */
 const about = {
@@ -8,8 +9,8 @@ const about = {
   hop: 'hop CA: gateways for people, at hosts',
 } as const;
 
-/** Every generation, aligned, with what it waits for and the next command. */
-export function statusText({ keys }: CaStatus): string {
+/** Every generation, aligned, with what it waits for and the next command; then the size of the revocation list. */
+export function statusText({ keys, krl }: CaStatus): string {
   if (keys.length === 0) return 'There are no CA keys yet. Make them: sallyport ca init\n';
   const width = Math.max(...keys.map(({ generation }) => `${generation}`.length));
   const indent = ' '.repeat(width + 4);
@@ -22,7 +23,7 @@ export function statusText({ keys }: CaStatus): string {
       ]);
     return `${about[purpose]}\n${lines.map((line) => `${line}\n`).join('')}`;
   });
-  return blocks.join('\n');
+  return [...blocks, ...(krl ? [`${budgetMessage(krl)}\n`] : [])].join('\n');
 }
 
 function stateWord({ state, compromised_at }: CaKeyDocument): string {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { writeFileAtomically } from '../../src/files/write-file.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
@@ -8,7 +8,7 @@ import { askSshKeygen } from '../interop/query-krl.ts';
 import { temporaryFolder } from '../interop/ssh-keygen.ts';
 import { ca } from '../ssh/sample-certificate.ts';
 
-const child = join(import.meta.dirname, 'write-while-traced.ts');
+const child = fileURLToPath(new URL('./write-while-traced.ts', import.meta.url));
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0;
 const calls = ['openat', 'write', 'fchmod', 'fsync', 'close', 'rename', 'renameat', 'renameat2', 'unlink'];
 

@@ -99,6 +99,8 @@ describe.skipIf(!hasPostgres)('sallyport ca (needs Postgres)', () => {
         2  next         SHA256:FINGERPRINT  file:hop_ca_2.pem
            trusted since TIME, signs nothing yet
            everybody knows it; let it sign: sallyport ca rotate hop
+
+      The revocation list has 422 of 80000 bytes.
       "
     `);
     const { keys } = caStatus.parse(JSON.parse((await ca('status', '--json')).output));
