@@ -11,6 +11,7 @@ import { inTransaction } from '../../src/database/transaction.ts';
 import { pruneRevokedSerials } from '../../src/revocation/revoked-serials.ts';
 import { bumpStateVersion, readStateVersion } from '../../src/revocation/state-version.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
+import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { verifySshsig } from '../../src/ssh/sshsig.ts';
@@ -112,6 +113,20 @@ describe('the revocation list', () => {
       parsePublicKeyLine(hop?.publicKeyLine ?? '').blob,
       sample.userKey.publicKeyBlob,
     ]);
+  });
+
+  test('[abuse 105] revokes a canary in every section, the one that its CA shows', async () => {
+    const krl = parseKrl((await sample.authority.currentKrl()).data);
+    const shown = [
+      ...(await sample.authority.userAuthorities()),
+      ...(await sample.authority.hopAuthorities()),
+    ];
+    expect(shown).toHaveLength(krl.sections.length);
+    for (const { publicKeyLine, canaryLine } of shown) {
+      const canary = parseCertificateLine(canaryLine);
+      expect(canary.caPublicKey).toEqual(parsePublicKeyLine(publicKeyLine).blob);
+      expect(isRevoked(krl, canary.caPublicKey, canary.serial)).toBe(true);
+    }
   });
 });
 

@@ -101,6 +101,18 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
     expect(await isRevoked(serial + 1n)).toBe(false);
   });
 
+  test('[abuse 113] a list at its budget is installed, and so is one ten times as large', async () => {
+    for (const count of [9_900, 99_000]) {
+      authority.revoked = Array.from({ length: count }, (_, index) => 1_000_003n * BigInt(index + 1));
+      const version = authority.push({ krl: true });
+      await authority.waitForAcknowledgement((found) => found.krl_version === version);
+      expect((await stat(paths.revokedKeys)).size).toBeGreaterThan(8 * count);
+      const last = 1_000_003n * BigInt(count);
+      expect([await isRevoked(last), await isRevoked(last + 1n)]).toEqual([true, false]);
+    }
+    authority.revoked = [];
+  });
+
   test.each([
     ['empty', () => Buffer.alloc(0)],
     ['of comments only', () => Buffer.from('# nothing\n')],
