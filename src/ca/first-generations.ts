@@ -4,6 +4,7 @@
  */
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { acceptDatabase } from './accept-database.ts';
 import { lockCaKeys, readCaKeys } from './ca-key-store.ts';
 import { type Purpose, purposes } from './issuing.ts';
@@ -26,7 +27,9 @@ export async function registerFirstGenerations(
   const signers = new Map<Purpose, OpenSigner>();
   try {
     for (const purpose of missing) {
-      const signer = await openSigner(firstSigners[purpose]);
+      const signer = await openSigner(firstSigners[purpose]).catch((error) => {
+        throw withAdvice(error, purpose);
+      });
       signers.set(purpose, signer);
       await proveSigner(signer);
     }
@@ -52,4 +55,14 @@ export async function registerFirstGenerations(
 async function purposesWithout(db: Database): Promise<Purpose[]> {
   const known = await readCaKeys(db);
   return purposes.filter((purpose) => known.every((key) => key.purpose !== purpose));
+}
+
+/** An installation from before there was this CA has no key of it yet. */
+function withAdvice(error: unknown, purpose: Purpose): unknown {
+  if (!isSallyportError(error) || error.code !== 'settings_invalid') return error;
+  return new SallyportError(
+    'settings_invalid',
+    `${error.message} The database has no ${purpose} CA key yet; make what is missing with: sallyport ca init`,
+    { cause: error },
+  );
 }

@@ -9,7 +9,7 @@ import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { type CaKeyRecord, caKeysChannel, readCaKeys } from './ca-key-store.ts';
 import { companionPatienceMilliseconds, replicaPatienceMilliseconds } from './decide-rotation.ts';
-import type { CaKey, CaKeys, Purpose } from './issuing.ts';
+import { type CaKey, type CaKeys, type Purpose, purposes } from './issuing.ts';
 import { forgetReadiness, reportReadiness } from './readiness.ts';
 import { proveSigner, type SignerOpener } from './register-ca-key.ts';
 import type { OpenSigner } from './signer.ts';
@@ -60,9 +60,10 @@ export class OpenCaKeys implements CaKeys {
     };
     try {
       await keys.#read();
-      for (const { id, state } of keys.#records) {
-        const problem = keys.#problems.get(id);
-        if (state === 'active' && problem !== undefined) throw problem;
+      for (const purpose of purposes) {
+        const active = keys.#records.find((key) => key.purpose === purpose && key.state === 'active');
+        const problem = active && keys.#problems.get(active.id);
+        if (problem) throw problem;
       }
     } catch (error) {
       await keys.close();

@@ -41,6 +41,7 @@ test('what must be set is enough; the rest has defaults', async () => {
     listen: { host: '127.0.0.1', port: 8420 },
     organizationSlug: 'acme',
     trustedProxies: [],
+    operators: [],
     identityProvider: {
       issuer: 'https://login.example.com/realms/acme',
       clientId: 'sallyport',
@@ -57,9 +58,11 @@ test('lists are words with spaces or commas between them', async () => {
     ...least,
     SALLYPORT_OIDC_MFA_METHODS: 'mfa, otp,hwk',
     SALLYPORT_TRUSTED_PROXIES: '10.0.0.0/8 ::1',
+    SALLYPORT_OPERATORS: 'olga@example.com, otto@example.com',
   });
   expect(settings.identityProvider.mfaMethods).toEqual(['mfa', 'otp', 'hwk']);
   expect(settings.trustedProxies).toEqual(['10.0.0.0/8', '::1']);
+  expect(settings.operators).toEqual(['olga@example.com', 'otto@example.com']);
 });
 
 test('an empty value counts as not set', async () => {
@@ -104,6 +107,7 @@ describe('refuses', () => {
     ['SALLYPORT_OIDC_ISSUER', 'http://login.example.com', 'must be an https:// URL'],
     ['SALLYPORT_OIDC_SCOPES', ' , ', 'holds no word'],
     ['SALLYPORT_OIDC_MFA_METHODS', ',', 'holds no word'],
+    ['SALLYPORT_OPERATORS', 'olga', 'must be account names'],
     ['SALLYPORT_TRUSTED_PROXIES', 'proxy.example.com', 'must be addresses or networks'],
     ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/33', 'must be addresses or networks'],
     ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/8/8', 'must be addresses or networks'],
