@@ -7,6 +7,7 @@ import { registerFirstGenerations } from './first-generations.ts';
 import { hostCertificateFor, issueHostCertificate } from './issue-host-certificate.ts';
 import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
 import type { Issuing } from './issuing.ts';
+import type { IssuingAlarm } from './issuing-alarm.ts';
 import type { FirstSigners } from './key-files.ts';
 import type { KrlBudget } from './krl-budget.ts';
 import { OpenCaKeys } from './open-ca-keys.ts';
@@ -23,6 +24,8 @@ export interface CertificateAuthorityOptions {
   readonly clock: () => Date;
   /** Called once for each new reason why a CA key can't be used by this process. */
   readonly onProblem?: (error: unknown) => void;
+  /** Called when issuing has stopped for everybody, and when it goes on. */
+  readonly onAlarm?: (alarm: IssuingAlarm) => void;
   /** Called when the revocation list grows over its budget, and when it is within it again. */
   readonly onKrlBudgetCrossed?: (budget: KrlBudget) => void;
   /** How often the keys are read again in case a notification was lost. */
@@ -65,7 +68,7 @@ export async function createCertificateAuthority(
   return {
     domain,
     createChallenge: (sessionId) => createChallenge(issuing, sessionId),
-    issueUserCertificate: createUserCertificateIssuer(issuing),
+    issueUserCertificate: createUserCertificateIssuer(issuing, options.onAlarm),
     issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
     hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId),
     currentKrl: createKrlSource(issuing, onKrlBudgetCrossed),

@@ -33,6 +33,7 @@ import {
 } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
 import type { Issuing } from './issuing.ts';
+import { type IssuingAlarm, watchIssuing } from './issuing-alarm.ts';
 import { requireIssuingAllowed } from './issuing-allowed.ts';
 import { challengeRefused, consumeChallenges, verifyPossession } from './possession.ts';
 import { recordRefusal } from './record-refusal.ts';
@@ -53,23 +54,36 @@ export interface UserCertificateRequest {
  */
 export type UserCertificateIssuer = (asking: UserCertificateRequest) => Promise<CertificateReply>;
 
-export function createUserCertificateIssuer(issuing: Issuing): UserCertificateIssuer {
+export function createUserCertificateIssuer(
+  issuing: Issuing,
+  onAlarm: (alarm: IssuingAlarm) => void = () => {},
+): UserCertificateIssuer {
+  const watch = watchIssuing(onAlarm);
   const commit = createGroupCommit({
     db: issuing.db,
     lineOf: ({ sessionId }: Asked) => sessionId,
     work: (tx, group, how) => decideAndStore(tx, issuing, group, how),
   });
   return async (asking) => {
-    let stored: ToSign;
     try {
-      const asked = readRequest(issuing, asking);
-      stored = await commit(asked);
+      const stored = await readAndStore(asking);
+      const certificate = await signStored(issuing, stored);
+      watch.issued();
+      return replyWith(certificate);
+    } catch (error) {
+      watch.failed(error);
+      throw error;
+    }
+  };
+
+  async function readAndStore(asking: UserCertificateRequest): Promise<ToSign> {
+    try {
+      return await commit(readRequest(issuing, asking));
     } catch (error) {
       await recordRefusal(issuing.db, asking.sessionId, error);
       throw error;
     }
-    return replyWith(await signStored(issuing, stored));
-  };
+  }
 }
 
 /** A request, read and checked as far as it can be without the database. */

@@ -40,13 +40,28 @@ export function asDatabaseError(error: unknown): unknown {
   return isConnectionFailure(error) ? databaseUnavailable(error) : error;
 }
 
+/** What to say where it is known better than "does not answer". */
+const explanations: ReadonlyMap<unknown, string> = new Map([
+  [
+    '53100', // disk_full
+    "The database's disk is full: nothing can be recorded, so nothing is given out. " +
+      'If you run this server: make room for Postgres.',
+  ],
+  [
+    '25006', // read_only_sql_transaction
+    'The database takes no writes now, as during a failover. Try again in a moment. ' +
+      'If you run this server: check that DATABASE_URL leads to the primary.',
+  ],
+]);
+
 /** For errors while connecting, whatever they are. The driver's text goes into the log's detail only: it names hosts. */
 export function databaseUnavailable(error: unknown): SallyportError {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return new SallyportError(
     'database_unavailable',
-    'The database does not answer. Try again in a moment. ' +
-      'If you run this server: check that Postgres is up and that DATABASE_URL is right.',
+    explanations.get(code) ??
+      'The database does not answer. Try again in a moment. ' +
+        'If you run this server: check that Postgres is up and that DATABASE_URL is right.',
     { detail: `${code ?? 'no code'}: ${message}`, cause: error },
   );
 }

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { createCertificateAuthority } from '../ca/certificate-authority.ts';
+import type { IssuingAlarm } from '../ca/issuing-alarm.ts';
 import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import { firstSigners } from '../ca/key-files.ts';
 import { budgetMessage } from '../ca/krl-budget.ts';
@@ -49,6 +50,7 @@ export interface RunningServer {
 /** Listens when it returns. @throws in_use if the address is taken; settings_invalid if a key is not the one in use */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { database, keys, publicUrl, clock } = parts;
+  let logAlarm = (_alarm: IssuingAlarm): void => {};
   let logError = (_error: unknown, _what: string): void => {};
   let logWarning = (_facts: object, _message: string): void => {};
   const authority = await createCertificateAuthority({
@@ -58,6 +60,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     domain: publicUrl.hostname,
     clock,
     onProblem: (error) => logError(error, 'a CA key can not be used'),
+    onAlarm: (alarm) => logAlarm(alarm),
     onKrlBudgetCrossed: (krl) => logWarning({ krl }, budgetMessage(krl)),
   });
   const issuer = new URL(parts.identityProvider.issuer);
@@ -103,6 +106,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     version,
   });
   logError = (err, what) => app.log.error({ err }, what);
+  logAlarm = (alarm) => app.log.fatal(alarm, alarm.alarm.replace('_', ' '));
   logWarning = (facts, message) => app.log.warn(facts, message);
   // It serves all the same: people see why, admins can still revoke, and `sallyport recover` needs no restart.
   await requireIssuingAllowed(database.db).catch((error) => logError(error, 'no certificates are issued'));
