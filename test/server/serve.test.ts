@@ -175,6 +175,33 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
     globex.frontDoor.leadTo([first.port, second.port]);
   });
 
+  test('after a failover servers issue nothing and say why; sallyport recover brings them back without a restart', async () => {
+    const client = new pg.Client({ connectionString: globex.databaseUrl });
+    await client.connect();
+    await client.query(`
+      update database_identity set timeline = timeline + 1, written_by = pg_current_xact_id(),
+        postmaster_started_at = postmaster_started_at - interval '1 day'`);
+    await client.end();
+    const refused = globex.sally(hank, 'cert', 'ensure', '--force');
+    expect(await refused.ended).not.toBe(0);
+    expect(refused.output()).toContain('Whoever runs the server: sallyport recover');
+    const third = await globex.serve();
+    expect(third.output()).toContain('no certificates are issued');
+    third.child.kill('SIGTERM');
+
+    expect(await globex.sallyport('recover')).toMatchObject({ status: 1 });
+    const recovery = await globex.sallyport('recover', '--yes');
+    expect(recovery).toMatchObject({
+      status: 0,
+      output: expect.stringMatching(/Recovered with state version/),
+    });
+    const ended = globex.sally(hank, 'cert', 'ensure', '--force');
+    expect(await ended.ended).not.toBe(0);
+    expect(ended.output()).toContain('sally login');
+    expect(await globex.login(hank)).toMatchObject({ status: 0 });
+    expect(await globex.sally(hank, 'cert', 'ensure', '--force').ended).toBe(0);
+  });
+
   test('nothing that a server logged is a secret', async () => {
     const logs = first.output() + second.output();
     expect(logs).toContain('"/v1/certificates"');
@@ -215,7 +242,7 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
     });
     expect(await serve.ended).toBe(1);
     expect(serve.output()).toMatch(
-      /The user CA key is SHA256:\S+, but this database was set up with SHA256:/,
+      /The user CA key at file:user_ca.pem is SHA256:\S+, but this database knows generation 1 as SHA256:/,
     );
   });
 
