@@ -53,7 +53,7 @@ test.each<[string, number, string, (own: string) => string]>([
   ['options in front of the key', 422, 'key_malformed', (own) => `command="id" ${own}`],
   ['a DSA key', 422, 'key_type_refused', () => dsa],
   ['an RSA key of 2048 bits', 422, 'key_weak', () => keygen('rsa', '2048').line],
-  ['an ECDSA key', 422, 'key_type_refused', () => keygen('ecdsa', '256').line],
+  ['somebody else’s ECDSA key', 422, 'key_possession_unproven', () => keygen('ecdsa', '256').line],
   ['a private key', 422, 'key_is_private', () => keygen('ed25519', '256').privateKey],
   ['somebody else’s key', 422, 'key_possession_unproven', () => keygen('ed25519', '257').line],
 ])('%s is refused with its code, and nothing is stored', async (_what, status, code, publicKey) => {
