@@ -18,7 +18,7 @@ import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { ca, hostFields, issue, now, rawToBeSigned, subject, userFields } from '../ssh/sample-certificate.ts';
 import { keysOfEveryType, plainKey } from '../ssh/sample-keys.ts';
-import { addToCorpus } from './corpus.ts';
+import { addToCorpus, readCorpus } from './corpus.ts';
 import { signedMessage, sshsigNamespace } from './parsers/signatures.ts';
 import { caKeyPassphrase } from './parsers/signers.ts';
 
@@ -220,6 +220,31 @@ async function makeSignerSeeds(): Promise<void> {
   seed('service-key', 'x25519', generateKeyPairSync('x25519').publicKey.export(toSpki));
 }
 
+/** What people point `sally inspect` at, made of the other parsers' seeds where there are any. */
+function makeInspectionSeeds(): void {
+  const claims = '{"v":1,"sub":"alice@example.org","auth_time":1799999000,"amr":["otp",7],"mode":"ci"}';
+  const extensions = [
+    { name: 'claims@ca.example.org', value: claims },
+    { name: 'mfa@ca.example.org', value: '{"v":1,"methods":["otp"],"by":"https://login.example.org"}' },
+  ];
+  const certificate = issue({ ...userFields, extensions });
+  const key = publicKeyLine({ blob: subject.blob, comment: 'key' });
+  seed('inspection', 'certificate', `${certificateLine(certificate, 'alice')}\n`);
+  seed('inspection', 'binary', certificate);
+  seed('inspection', 'authorized-keys', `# mine\nrestrict,command="echo \\"a b\\"" ${key}\n`);
+  seed('inspection', 'known-hosts', `@cert-authority *.sallyport ${key}\n|1|YQ==|Yg== ${key}\n`);
+  for (const [parser, name] of [
+    ['certificate-line', 'openssh-loose'],
+    ['krl', 'serials'],
+    ['sshsig', 'verified'],
+    ['key-file', 'rsa-rfc4716'],
+  ] as const) {
+    const found = readCorpus(parser).find((file) => file.name === name);
+    if (found === undefined) throw new Error(`there is no ${parser}/${name}`);
+    seed('inspection', `${parser}-${name}`, found.input);
+  }
+}
+
 function makeTextSeeds(): void {
   seed('source-address', 'both', '192.0.2.0/24,2001:db8::/32,198.51.100.7');
   seed('source-address', 'v6', '::1,fe80::1:2,1:2:3:4:5:6:7:8/127');
@@ -253,6 +278,7 @@ try {
   await makeSignatureSeeds();
   await makeSignerSeeds();
   makeTextSeeds();
+  makeInspectionSeeds();
 } finally {
   rmSync(folder, { recursive: true });
 }

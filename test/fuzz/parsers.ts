@@ -6,6 +6,7 @@ import {
   certificateReadings,
   certificates,
 } from './parsers/certificates.ts';
+import { inspections } from './parsers/inspections.ts';
 import { publicKeyBlobs, publicKeyFiles, publicKeyLines } from './parsers/keys.ts';
 import { revocationLists } from './parsers/revocation-lists.ts';
 import { derSignatures, signatureBlobs, sshsigBodies, sshsigs } from './parsers/signatures.ts';
@@ -28,6 +29,7 @@ export const parsers: Readonly<Record<string, FuzzedParser>> = {
   'certificate-reading': certificateReadings,
   'der-signature': derSignatures,
   'encrypted-ca-key': encryptedCaKeys,
+  inspection: inspections,
   'key-blob': publicKeyBlobs,
   'key-file': publicKeyFiles,
   'key-id': keyIds,

@@ -182,6 +182,7 @@ describe.skipIf(!hasSsh)('a stock sshd with the lines of docs/certificates.md (n
   });
 
   test('[abuse 32] refuses MFA that is claimed in an extension only: the principal enforces', async () => {
+    expect(page.text).toContain('is information, the principal is what sshd enforces');
     const alice = await certified({ mfa: true });
     const { principals, extensions } = parseCertificateLine(alice.certificate);
     expect(extensions.map(({ name }) => name)).toContain('mfa@ca.example.com');

@@ -30,7 +30,7 @@ export async function inspect(
     const page = {
       terminal,
       now: context.now(),
-      columns: Math.max(60, environment.columns ?? 80),
+      columns: Math.max(60, environment.columns || 80),
       md5,
       showsLines: found.length > 1,
     };
