@@ -57,6 +57,15 @@ program
   });
 
 program
+  .command('revoke-companion <companion>')
+  .description('end a gateway or host for good: its credential and its host certificates')
+  .action(async (name: string) => {
+    const { runRevokeCompanion } = await import('./operator/run-revoke-companion.ts');
+    const { env: environment, stdout } = process;
+    await runRevokeCompanion({ name, environment, stdout, clock: () => new Date() });
+  });
+
+program
   .command('recover')
   .description('after a restored backup or a failover: revoke what the database may have forgotten')
   .option('--yes', 'do not ask')
