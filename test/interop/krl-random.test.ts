@@ -65,7 +65,7 @@ describeWithSshKeygen('random revocation lists and ssh-keygen', () => {
         });
         expect(ours).toEqual(expected);
       }),
-      { numRuns: 25, seed, endOnFailure: true },
+      { numRuns: 15, seed, endOnFailure: true },
     );
   });
 });
