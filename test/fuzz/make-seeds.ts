@@ -11,15 +11,16 @@ import { encryptKey } from '../../src/ca/signers/encrypted-key.ts';
 import type { CertificateFields } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
+import type { KrlSection } from '../../src/ssh/krl.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { unarmor } from '../../src/ssh/pem.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { ca, hostFields, issue, now, rawToBeSigned, subject, userFields } from '../ssh/sample-certificate.ts';
-import { keysOfEveryType, plainKey } from '../ssh/sample-keys.ts';
+import { keysOfEveryType, plainKey, securityKey } from '../ssh/sample-keys.ts';
 import { addToCorpus, readCorpus } from './corpus.ts';
-import { signedMessage, sshsigNamespace } from './parsers/signatures.ts';
+import { signedMessage, sshsigNamespace, touched } from './parsers/signatures.ts';
 import { caKeyPassphrase } from './parsers/signers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-seeds-'));
@@ -37,6 +38,9 @@ function makeKeySeeds(): void {
     const name = type.replace(/@.*/, '');
     seed('key-blob', name, blob);
     seed('key-line', name, `${publicKeyLine({ blob, comment: 'alice@laptop' })}\n`);
+  }
+  for (const [name, byte] of Object.entries({ 'low-order': 0, 'not-canonical': 0xff })) {
+    seed('key-blob', name, new WireWriter().string('ssh-ed25519').string(Buffer.alloc(32, byte)).bytes());
   }
   const dss = new WireWriter().string('ssh-dss');
   for (const byte of [0x11, 0x12, 0x13, 0x14]) dss.string(Buffer.alloc(20, byte));
@@ -152,6 +156,17 @@ function makeKrlSeeds(): void {
       ],
     }),
   );
+  // Short ones, in which a change is likely to meet what matters.
+  const dense = [1n, 3n, 4n, 6n, 8n, 9n, 11n, 15n, 17n, 18n, 20n].map((serial) => serial + 100n);
+  const kinds: Readonly<Record<string, KrlSection>> = {
+    list: { kind: 'certificates', caPublicKey: null, serials: [5n, 2n ** 63n] },
+    range: { kind: 'certificates', caPublicKey: null, serials: [], ranges: [{ from: 5n, to: 5000n }] },
+    bitmap: { kind: 'certificates', caPublicKey: null, serials: dense },
+    'key-ids': { kind: 'certificates', caPublicKey: null, serials: [], keyIds: ['a', 'b'] },
+    sha1: { kind: 'sha1', digests: digest(20) },
+  };
+  for (const [name, section] of Object.entries(kinds))
+    seed('krl', name, encodeKrl({ ...header, sections: [section] }));
   writeFileSync(path('ca.pub'), `${publicKeyLine({ blob: ca.blob })}\n`);
   const lines = [
     ...[1, 3, 4, 6, 8, 9, 11, 15, 1000, 5_000_000].map((serial) => `serial: ${serial}`),
@@ -170,6 +185,8 @@ async function makeSignatureSeeds(): Promise<void> {
   for (const key of keys) seed('signature', key.type.replace(/@.*/, ''), key.sign(signedMessage));
   const own = plainKey(subject.privateKey);
   seed('signature', 'verified', own.sign(signedMessage));
+  seed('signature', 'verified-touch', touched.sign(signedMessage));
+  seed('signature', 'untouched', securityKey(subject.privateKey, 'ssh:', 0).sign(signedMessage));
   const claim = { message: signedMessage, namespace: sshsigNamespace };
   for (const key of [own, ...keys.slice(0, 5)]) {
     const armored = await signSshsig({ ...claim, publicKeyBlob: key.blob, sign: (bytes) => key.sign(bytes) });

@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../../src/errors/codes.ts';
 import { listingLine, randomart } from '../../../src/ssh/key-listing.ts';
-import { isSecurityKey } from '../../../src/ssh/key-types.ts';
 import {
   checkPublicKeyBlob,
   parsePublicKeyLine,
@@ -43,7 +42,8 @@ export const publicKeyBlobs: FuzzedParser = {
   read(input) {
     const type = checkPublicKeyBlob(input);
     const key = toKeyObject(input);
-    if (!isSecurityKey(type)) expectSame(publicKeyBlobOf(key), input);
+    // Of a security key and of the hybrid, node:crypto gets only a part.
+    if (!type.includes('@')) expectSame(publicKeyBlobOf(key), input);
     expectFact(listingLine({ blob: input, comment: '' }).endsWith(')'), 'is listed in another form');
     expectFact(/^(.{19}\n){10}.{19}$/.test(randomart(input)), 'is drawn in another form');
     return `${type}, ${key.asymmetricKeyDetails?.modulusLength ?? 0} bits`;

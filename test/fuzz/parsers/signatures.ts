@@ -9,11 +9,16 @@ import {
 import { signSshsig, verifySshsig } from '../../../src/ssh/sshsig.ts';
 import { WireReader } from '../../../src/ssh/wire.ts';
 import { subject } from '../../ssh/sample-certificate.ts';
+import { plainKey, securityKey } from '../../ssh/sample-keys.ts';
 import { expectFact, expectSame, type FuzzedParser } from '../examine.ts';
 
 /** What the signatures of the corpus are over. */
 export const signedMessage = Buffer.from('what was signed');
 export const sshsigNamespace = 'pop@example.org';
+
+/** The keys of signatures that are verified, of which each can make only one. */
+const plain = plainKey(subject.privateKey);
+export const touched = securityKey(subject.privateKey);
 
 const label = 'SSH SIGNATURE';
 const claim = { message: signedMessage, namespace: sshsigNamespace, publicKeyBlob: subject.blob };
@@ -40,9 +45,9 @@ export const signatureBlobs: FuzzedParser = {
   codes: ['signature_invalid'],
   read(input) {
     const algorithm = signatureAlgorithmInside(input);
-    const own = signWithKey(subject.privateKey, signedMessage);
-    const isVerified = verifies(input);
-    if (isVerified) expectSame(input, own);
+    const key = algorithm === touched.type ? touched : plain;
+    const isVerified = verifies(key.blob, input);
+    if (isVerified) expectSame(input, key.sign(signedMessage));
     return `${algorithm}, ${isVerified ? 'verified' : 'of something else'}`;
   },
 };
@@ -62,9 +67,9 @@ export const derSignatures: FuzzedParser = {
   },
 };
 
-function verifies(signature: Buffer): boolean {
+function verifies(publicKey: Buffer, signature: Buffer): boolean {
   try {
-    verifySignature({ publicKey: subject.blob, bytes: signedMessage, signature });
+    verifySignature({ publicKey, bytes: signedMessage, signature });
     return true;
   } catch (error) {
     if (isSallyportError(error) && error.code === 'signature_invalid') return false;
