@@ -31,9 +31,10 @@ export function createKrlSource(
     // The list may be about the keys themselves; who signs it must be as new as the list.
     await issuing.keys.refresh();
     const budget = budgetOf(data);
-    current = { version, data, budget, ...(await signKrl(issuing, version, data)) };
+    const made = { version, data, budget, ...(await signKrl(issuing, version, data)) };
+    if (made.isByActive) current = made;
     noteBudget(budget);
-    return current;
+    return made;
   }
 
   return async () => {

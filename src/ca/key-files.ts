@@ -4,6 +4,7 @@
  */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder } from '../files/write-file.ts';
 import type { Purpose } from './issuing.ts';
 import type { SignerOpener } from './register-ca-key.ts';
@@ -37,13 +38,28 @@ export function keyFiles(folder: string, environment: NodeJS.ProcessEnv): KeyFil
     createKey: async (purpose, generation) => {
       const path = join(folder, keyFileName(purpose, generation));
       if (!(await exists(path))) {
-        await ensurePrivateFolder(folder);
         const passphrase = await surroundings.passphrase();
-        await createKeyFile(path, { passphrase }).finally(() => passphrase?.fill(0));
+        await makeFile(folder, path, passphrase).finally(() => passphrase?.fill(0));
       }
       return keyFileUri(purpose, generation);
     },
   };
+}
+
+/** A server's own keys folder may be read-only to it, and should be where the commands are used. */
+async function makeFile(folder: string, path: string, passphrase: Buffer | undefined): Promise<void> {
+  try {
+    await ensurePrivateFolder(folder);
+    await createKeyFile(path, { passphrase });
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (isSallyportError(error) || syscall === undefined) throw error;
+    throw new SallyportError(
+      'file_refused',
+      `The key file ${path} can't be made here (${code}). Name a signer with --signer, or run the command as the ` +
+        "keys folder's owner where it can be written.",
+    );
+  }
 }
 
 function keyFileUri(purpose: Purpose, generation: number): string {

@@ -40,6 +40,7 @@ export class OpenCaKeys implements CaKeys {
   readonly #problems = new Map<string, SallyportError>();
   #records: readonly CaKeyRecord[] = [];
   #reading: Promise<void> = Promise.resolve();
+  #isAway = false;
   #reported = { at: new Date(0), text: '' };
   #stop: () => Promise<void> = async () => {};
 
@@ -51,15 +52,16 @@ export class OpenCaKeys implements CaKeys {
   static async open(options: OpenCaKeysOptions): Promise<OpenCaKeys> {
     const keys = new OpenCaKeys(options);
     // Listen first, then read: nothing falls between the two.
-    const listener = await options.database.listen(caKeysChannel, () => void keys.refresh());
-    const timer = setInterval(() => void keys.refresh(), options.pollMilliseconds ?? pollMilliseconds);
+    const listener = await options.database.listen(caKeysChannel, () => void keys.#follow());
+    const timer = setInterval(() => void keys.#follow(), options.pollMilliseconds ?? pollMilliseconds);
     timer.unref();
     keys.#stop = async () => {
       clearInterval(timer);
       await listener.close();
     };
     try {
-      await keys.#read();
+      await keys.refresh();
+      await keys.#report(options.clock());
       for (const purpose of purposes) {
         const active = keys.#records.find((key) => key.purpose === purpose && key.state === 'active');
         const problem = active && keys.#problems.get(active.id);
@@ -93,10 +95,23 @@ export class OpenCaKeys implements CaKeys {
       .flatMap(({ id }) => this.#opened.get(id)?.key ?? []);
   }
 
-  /** Reads the keys again; what fails is told to `onProblem`, and what was known stays. */
+  /** @throws database_unavailable; then what was known stays */
   refresh(): Promise<void> {
-    this.#reading = this.#reading.then(() => this.#read()).catch((error) => this.#options.onProblem(error));
-    return this.#reading;
+    const reading = this.#reading.then(() => this.#read());
+    this.#reading = reading.catch(() => {});
+    return reading;
+  }
+
+  /** Where nobody waits for it. That the database is away is told once. */
+  async #follow(): Promise<void> {
+    try {
+      await this.refresh();
+      await this.#report(this.#options.clock());
+      this.#isAway = false;
+    } catch (error) {
+      if (!this.#isAway) this.#options.onProblem(error);
+      this.#isAway = true;
+    }
   }
 
   async close(): Promise<void> {
@@ -117,7 +132,6 @@ export class OpenCaKeys implements CaKeys {
     await Promise.all(records.map((record) => this.#ensureOpen(record)));
     this.#records = records;
     await this.#closeAllBut(new Set(records.map(({ id }) => id)));
-    await this.#report(now);
   }
 
   /** Now and then also where nothing is new: who has not reported for a while is taken for gone. */

@@ -6,7 +6,7 @@
  */
 import { krlMessage } from '../api/companions.ts';
 import { signSshsig } from '../ssh/sshsig.ts';
-import type { CaKey, Issuing } from './issuing.ts';
+import type { CaKey, CaKeys, Issuing } from './issuing.ts';
 import { signerFailed } from './sign-certificate.ts';
 
 export interface KrlSignatures {
@@ -14,9 +14,15 @@ export interface KrlSignatures {
   readonly signature: string;
   /** The same by the others, those that could sign. */
   readonly signatures: readonly string[];
+  /** Whether the active key has signed. If not, another try may do better. */
+  readonly isByActive: boolean;
 }
 
-/** @throws signer_failed if the active key can't sign; the others are only needed by who was away for long */
+/**
+ * A server that can't open the active key at all, as after an emergency that made it elsewhere, gives what the others
+ * sign, so that its companions hear at least of the end of a stolen key that they know.
+ * @throws signer_failed if nobody can sign, or the active key is open here and could not
+ */
 export async function signKrl(
   { domain, keys }: Pick<Issuing, 'domain' | 'keys'>,
   version: string,
@@ -30,10 +36,21 @@ export async function signKrl(
       publicKeyBlob: publicKey,
       sign: (bytes) => signer.sign(bytes),
     });
-  const [first, ...others] = await Promise.allSettled([keys.active('user'), ...keys.vouching()].map(signBy));
-  if (first?.status !== 'fulfilled') throw signerFailed(first?.reason);
+  const active = activeOf(keys);
+  const signers = [active, ...keys.vouching()].filter((key) => key !== undefined);
+  const [first, ...others] = await Promise.allSettled(signers.map(signBy));
+  if (first?.status !== 'fulfilled') throw signerFailed(first?.reason ?? 'no user CA key is open');
   return {
+    isByActive: signers[0] === active,
     signature: first.value,
     signatures: others.flatMap((other) => (other.status === 'fulfilled' ? [other.value] : [])),
   };
+}
+
+function activeOf(keys: CaKeys): CaKey | undefined {
+  try {
+    return keys.active('user');
+  } catch {
+    return undefined;
+  }
 }
