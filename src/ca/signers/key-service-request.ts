@@ -45,32 +45,45 @@ export function openKeyService({ name, setting, address, ca }: KeyServiceOptions
   const base = parseAddress(address, name, setting);
   const isSecure = base.protocol === 'https:';
   const agent = isSecure ? new HttpsAgent({ keepAlive: true, ca }) : new HttpAgent({ keepAlive: true });
-  const send = isSecure ? httpsRequest : httpRequest;
+  const request = isSecure ? httpsRequest : httpRequest;
   const prefix = base.pathname.replace(/\/$/, '');
+
+  /** @returns the reply's head */
+  function send(
+    { method, path, headers, body }: KeyServiceRequest,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const described =
+      content === undefined ? {} : { 'content-type': 'application/json', 'content-length': content.length };
+    return new Promise((resolve, reject) => {
+      const options = { method, agent, signal, headers: { ...headers, ...described } };
+      const sent = request(new URL(prefix + path, base), options, resolve);
+      sent.on('error', (error) => reject(Object.assign(error, { onKeptConnection: sent.reusedSocket })));
+      sent.end(content);
+    });
+  }
+
   return {
-    ask: async ({ method, path, headers, body }, signal) => {
-      const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    ask: async (asked, signal) => {
       try {
-        const response = await new Promise<IncomingMessage>((resolve, reject) => {
-          const length = content === undefined ? {} : { 'content-length': content.length };
-          const type = content === undefined ? {} : { 'content-type': 'application/json' };
-          const options = { method, agent, signal, headers: { ...headers, ...type, ...length } };
-          send(new URL(prefix + path, base), options, resolve)
-            .on('error', reject)
-            .end(content);
-        });
-        return await readReply(response, name);
+        // A service ends connections that nobody used for a while, perhaps just as they are used again.
+        const again = (error: unknown) => (wasEnded(error) ? send(asked, signal) : Promise.reject(error));
+        return await readReply(await send(asked, signal).catch(again), name);
       } catch (error) {
         if (error instanceof SallyportError) throw error;
         const { code, message } = error as NodeJS.ErrnoException;
-        throw keyServiceFailure(
-          name,
-          signal.aborted ? 'it did not answer in time' : `no reply (${code ?? message})`,
-        );
+        const problem = signal.aborted ? 'it did not answer in time' : `no reply (${code ?? message})`;
+        throw keyServiceFailure(name, problem);
       }
     },
     close: () => agent.destroy(),
   };
+}
+
+function wasEnded(error: unknown): boolean {
+  const { code, onKeptConnection } = error as NodeJS.ErrnoException & { onKeptConnection?: boolean };
+  return onKeptConnection === true && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
 /** What is thrown when a service fails: for the operator, without anything that was sent. */

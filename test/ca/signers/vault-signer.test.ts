@@ -123,6 +123,18 @@ describe('a key in Vault or OpenBao (a double of the transit API)', () => {
     });
   });
 
+  test('is asked again at once where the service had just ended the connection that was kept open', async () => {
+    const signer = await open('transit/p256');
+    vault.requests.splice(0);
+    vault.fault = (_, __, response) => {
+      vault.fault = undefined;
+      response.destroy();
+      return 'handled';
+    };
+    verifySignature({ publicKey: signer.publicKey, bytes, signature: await signer.sign(bytes) });
+    expect(vault.requests).toHaveLength(2);
+  });
+
   test('in a namespace is asked for there', async () => {
     const own = await startVault({ keys, tokens, namespace: 'teams/ssh' });
     try {
