@@ -34,9 +34,10 @@ program
   .description('the CA keys of a server')
   .command('create <folder>')
   .description('make the keys that are missing in a folder; never overwrites one')
-  .action(async (folder: string) => {
+  .option('--no-ca', 'no CA key files: signers elsewhere hold those keys (sallyport ca init)')
+  .action(async (folder: string, options: { ca: boolean }) => {
     const { createServerKeys } = await import('./server/keys-folder.ts');
-    await createServerKeys(folder, process.env);
+    await createServerKeys(folder, process.env, options);
     process.stdout.write(`The keys are in ${folder}. Back them up where only you can read them.\n`);
   });
 

@@ -25,11 +25,16 @@ const oauthKeysFile = z.object({
 /**
  * Makes the keys that are not there yet; never overwrites one.
  * @param environment names the passphrase, where the CA keys shall be encrypted
+ * @param options without `ca` where signers elsewhere hold the CA keys
  */
-export async function createServerKeys(folder: string, environment: NodeJS.ProcessEnv = {}): Promise<void> {
+export async function createServerKeys(
+  folder: string,
+  environment: NodeJS.ProcessEnv = {},
+  { ca = true }: { readonly ca?: boolean } = {},
+): Promise<void> {
   await ensurePrivateFolder(folder);
   const { createKey } = keyFiles(folder, environment);
-  for (const purpose of purposes) await createKey(purpose, 1);
+  if (ca) for (const purpose of purposes) await createKey(purpose, 1);
   if (!(await exists(join(folder, oauthFile)))) {
     const keys = JSON.stringify(await createAuthorizationServerKeys());
     await writeFileAtomically(join(folder, oauthFile), keys, { mode: 0o600 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { krlMessage } from '../../src/api/companions.ts';
 import { type CaKeyRecord, readCaKeys } from '../../src/ca/ca-key-store.ts';
 import { caStatus } from '../../src/ca/ca-status.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
@@ -8,6 +9,7 @@ import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isKeyRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
+import { verifySshsig } from '../../src/ssh/sshsig.ts';
 import { startTestServer, type TestServer } from '../http/test-server.ts';
 import { refusalCode, requestFor } from './sample-authority.ts';
 
@@ -46,6 +48,24 @@ async function keyOf(purpose: string, generation: number): Promise<CaKeyRecord> 
   const found = keys.find((key) => key.purpose === purpose && key.generation === generation);
   if (found === undefined) throw new Error('no such key');
   return found;
+}
+
+/** One more server, whose user CA signers after the first are not to be had. */
+async function serverWithoutLaterKeys(onProblem: (error: unknown) => void = () => {}) {
+  const { held, database, clock, publicUrl } = server;
+  const authority = await createCertificateAuthority({
+    ...held,
+    openSigner: async (uri) => {
+      if (uri === 'memory:user' || !uri.startsWith('memory:user')) return await held.openSigner(uri);
+      throw new SallyportError('settings_invalid', 'The token is not here.');
+    },
+    database,
+    clock: () => clock.now,
+    domain: publicUrl.hostname,
+    onProblem,
+  });
+  more.push(authority);
+  return authority;
 }
 
 async function issuedBy(authority: CertificateAuthority): Promise<Buffer> {
@@ -123,22 +143,9 @@ describe('a rotation', () => {
   });
 
   test('waits for a server that can’t open the key, which says why; the others go on', async () => {
-    const { held, database, clock, publicUrl } = server;
     const told: string[] = [];
-    const authority = await createCertificateAuthority({
-      ...held,
-      openSigner: async (uri) => {
-        if (uri === 'memory:user') return await held.openSigner(uri);
-        if (uri.startsWith('memory:user'))
-          throw new SallyportError('settings_invalid', 'The token is not here.');
-        return await held.openSigner(uri);
-      },
-      database,
-      clock: () => clock.now,
-      domain: publicUrl.hostname,
-      onProblem: (error) => told.push(String(error)),
-    });
-    more.push(authority);
+    const authority = await serverWithoutLaterKeys((error) => told.push(String(error)));
+    const { database, clock } = server;
     await rotateCaKey(change(), { purpose: 'user' });
     await expect.poll(() => told, patiently).toEqual(['SallyportError: The token is not here.']);
     await expect
@@ -246,6 +253,22 @@ describe('the end of a key', () => {
       expect(isKeyRevoked(krl, publicKey)).toBe(true);
     expect(isKeyRevoked(krl, (await keyOf('user', 3)).publicKey)).toBe(false);
     expect((await server.authority.userAuthorities()).length).toBe(1);
+  });
+
+  test('reaches also the companions of a server that can’t open the key which signs instead', async () => {
+    const authority = await serverWithoutLaterKeys();
+    const first = await keyOf('user', 1);
+    await retireCaKey(change(), { purpose: 'user', generation: 1, compromised: true });
+    const { data, version, signature, isByActive } = await authority.currentKrl();
+    expect(isKeyRevoked(parseKrl(data), first.publicKey)).toBe(true);
+    expect(isByActive).toBe(false);
+    verifySshsig({
+      message: krlMessage(version, data),
+      namespace: `krl@${authority.domain}`,
+      publicKeyBlob: first.publicKey,
+      armored: signature,
+    });
+    expect((await server.authority.currentKrl()).isByActive).toBe(true);
   });
 
   test('of a compromised one that was retired long ago: the list names it all the same', async () => {

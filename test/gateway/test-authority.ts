@@ -58,6 +58,8 @@ export function nowSeconds(): number {
 
 export class TestAuthority {
   userCa = generateEd25519();
+  /** Named to hosts, if there is one. */
+  hopCa: GeneratedKey | undefined;
   /** Known as stolen: the list names it, and it signs that list for who knows no other. */
   compromisedCa: GeneratedKey | undefined;
   readonly hostCa = generateEd25519();
@@ -238,6 +240,9 @@ export class TestAuthority {
       comment: '',
       sections: [
         { kind: 'certificates', caPublicKey: this.userCa.publicKeyBlob, serials: [1n, ...this.revoked] },
+        ...(this.hopCa
+          ? [{ kind: 'certificates' as const, caPublicKey: this.hopCa.publicKeyBlob, serials: [1n] }]
+          : []),
         ...(this.compromisedCa ? [{ kind: 'keys' as const, blobs: [this.compromisedCa.publicKeyBlob] }] : []),
       ],
     });
@@ -266,6 +271,10 @@ export class TestAuthority {
       },
       generated_at: nowSeconds(),
       user_authorities: [{ public_key: caLine(this.userCa), canary: this.canary(this.userCa).line }],
+      ...(this.hopCa &&
+        enrolled.kind === 'host' && {
+          hop_authorities: [{ public_key: caLine(this.hopCa), canary: this.canary(this.hopCa).line }],
+        }),
       krl: {
         version: krlVersion,
         data: krl.toString('base64'),

@@ -55,6 +55,12 @@ describe('createServerKeys', () => {
     expect(after[3]).toContain('BEGIN PRIVATE KEY');
   });
 
+  test('makes no CA keys where signers elsewhere hold them', async () => {
+    await createServerKeys(keys, {}, { ca: false });
+    expect(await readdir(keys)).toEqual(['oauth.json']);
+    expect((await openServerKeys(keys)).oauth.cookieKeys).toHaveLength(1);
+  });
+
   test('makes other keys in another folder', async () => {
     await createServerKeys(keys);
     const before = await contents();
