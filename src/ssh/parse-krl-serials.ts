@@ -53,14 +53,22 @@ export function namesSerial({ runs, bitmaps, offsets }: ParsedSerials, serial: b
   return bitmaps.slice(start, end).some(({ offset, bits }) => hasBit(bits, Number(serial - offset)));
 }
 
-/** Every serial that is named, for whoever shows a list. Beware: eight times the size of the bitmaps, and more. */
+/** All that is named, merged, for whoever shows a list. A bitmap of scattered bits takes much more room so. */
 export function namedRanges({ runs, bitmaps }: ParsedSerials): SerialRange[] {
-  const singles = bitmaps.flatMap(({ offset, bits }) =>
-    Array.from({ length: 8 * bits.length }, (_, bit) => bit)
-      .filter((bit) => hasBit(bits, bit))
-      .map((bit) => offset + BigInt(bit)),
-  );
-  return rangesOf(runsOf(singles, rangesOf(runs)));
+  if (bitmaps.length === 0) return rangesOf(runs);
+  return rangesOf(runsOf([], [...rangesOf(runs), ...bitmaps.flatMap(rangesOfBitmap)]));
+}
+
+function rangesOfBitmap({ offset, bits }: SerialBitmap): SerialRange[] {
+  const ranges: SerialRange[] = [];
+  const end = 8 * bits.length;
+  for (let bit = 0; bit < end; bit++) {
+    if (!hasBit(bits, bit)) continue;
+    const first = bit;
+    while (bit + 1 < end && hasBit(bits, bit + 1)) bit++;
+    ranges.push({ from: offset + BigInt(first), to: offset + BigInt(bit) });
+  }
+  return ranges;
 }
 
 function readList(reader: WireReader, { serials }: FoundSerials): void {
