@@ -34,7 +34,11 @@ type Read = (text: string) => PublicKey | Promise<PublicKey>;
 const formats: readonly [recognises: RegExp, read: Read][] = [
   [/PRIVATE KEY-----|^Private-(Lines|MAC|Hash|key-format)|^PuTTY-User-Key-File-1/m, refusePrivate],
   [/^\s*---- BEGIN SSH2 PUBLIC KEY ----/, readRfc4716],
-  [/^\s*-----BEGIN ((RSA|DSA|EC|EdDSA) )?PUBLIC KEY-----/, (text) => readWithSshpk(text, 'pem')],
+  // One block and nothing else: sshpk would take the first of two and overlook the rest.
+  [
+    /^\s*-----BEGIN ((RSA|DSA|EC|EdDSA) )?PUBLIC KEY-----[A-Za-z0-9+/=\s]*-----END [A-Za-z ]+-----\s*$/,
+    (text) => readWithSshpk(text, 'pem'),
+  ],
   [/^\s*-----BEGIN/, refuseOtherPem],
   [/^\s*PuTTY-User-Key-File-[23]:/, (text) => readWithSshpk(text, 'putty')],
   [/^(;[^\n]*\n)*\S+\. IN (DNS)?KEY /, (text) => readWithSshpk(text, 'dnssec')],
@@ -45,7 +49,7 @@ function refusePrivate(): never {
 }
 
 function refuseOtherPem(): never {
-  throw malformed('is PEM, but of something else than a public key');
+  throw malformed('is PEM, but not of one public key and nothing else');
 }
 
 /** RFC 4716 section 3: headers, of which one may go on after a backslash, then the blob in base64. */

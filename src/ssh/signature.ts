@@ -1,8 +1,7 @@
 /**
  * SSH signatures, as they stand in certificates and SSHSIGs: the algorithm's name and what it puts after it (RFC 4253
  * section 6.6, RFC 5656 section 3.1.2, RFC 8332 section 3, RFC 8709 section 6, OpenSSH PROTOCOL.u2f, and
- * mldsa-ed25519.ts for the hybrid). RSA with SHA-1,
- * which carries the name `ssh-rsa`, is neither made nor believed.
+ * mldsa-ed25519.ts for the hybrid). RSA with SHA-1, which carries the name `ssh-rsa`, is neither made nor believed.
  */
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';

@@ -79,6 +79,8 @@ describe('a public key file', () => {
     ['nothing', ''],
     ['prose', 'The quick brown fox\n'],
     ['two keys', twoKeys],
+    ['two keys in PEM', `${pem(ec.publicKey)}${pem(ed25519.publicKey)}`],
+    ['a key in PEM and more', `${pem(ec.publicKey)}and more\n`],
     ['a PEM body that is no key', '-----BEGIN PUBLIC KEY-----\naGVsbG8=\n-----END PUBLIC KEY-----\n'],
     ['a PEM body that is no base64', '-----BEGIN PUBLIC KEY-----\n!!!\n-----END PUBLIC KEY-----\n'],
     ['PEM without an end', '-----BEGIN PUBLIC KEY-----\naGVsbG8=\n'],
