@@ -14,6 +14,7 @@ import {
 } from './agent-protocol.ts';
 import { askAgent } from './ask-agent.ts';
 import type { BareSigner } from './bare-signer.ts';
+import { excerpt } from './key-service-request.ts';
 import { signerSetting } from './signer-settings.ts';
 import type { SignerSurroundings } from './surroundings.ts';
 
@@ -70,7 +71,7 @@ export function pickIdentity(
   const found = identities.filter(isWanted);
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
-  const shown = identities.map(({ blob, comment }) => `\n  ${fingerprint(blob)} ${JSON.stringify(comment)}`);
+  const shown = identities.map(({ blob, comment }) => `\n  ${fingerprint(blob)} ${excerpt(comment)}`);
   const problem =
     first === undefined
       ? 'None of the keys there is the one that is named.'

@@ -187,6 +187,19 @@ describe('an agent that answers wrongly', () => {
     ],
     ['holds the key twice', () => framed(identities(key.publicKeyBlob, key.publicKeyBlob)), '2 of the keys'],
     ['holds none', () => framed(identities()), 'There are: none'],
+    [
+      'calls another key by what would act on a terminal',
+      () =>
+        framed(
+          new WireWriter()
+            .u8(12)
+            .u32(1)
+            .string(generateEd25519().publicKeyBlob)
+            .string('x\u001b[2J\u202ey')
+            .bytes(),
+        ),
+      'x [2J y',
+    ],
   ];
   test.each(lists)('when it %s as it lists its keys', async (_, list, problem) => {
     await expect(openWith(list, signing)).rejects.toMatchObject({
