@@ -62,7 +62,7 @@ export const userFields = {
 
 export class CertifiedPeople {
   readonly people: readonly CertifiedPerson[];
-  /** By the account's first name: each lacks one thing that sshd wants. */
+  /** By what sshd has against them. */
   readonly refused: Readonly<Record<'expired' | 'of another account' | 'by an unknown CA', CertifiedPerson>>;
   readonly hostCa = newKeyPair('ed25519');
   readonly host = newKeyPair('ed25519');
