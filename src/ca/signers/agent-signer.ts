@@ -71,7 +71,7 @@ export function pickIdentity(
   const found = identities.filter(isWanted);
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
-  const shown = identities.map(({ blob, comment }) => `\n  ${fingerprint(blob)} ${excerpt(comment)}`);
+  const shown = identities.map(({ blob, comment }) => `\n  ${fingerprint(blob)} "${excerpt(comment)}"`);
   const problem =
     first === undefined
       ? 'None of the keys there is the one that is named.'
