@@ -148,6 +148,63 @@ describe.skipIf(!hasPostgres)('[abuse 133] the database is lost', () => {
     expect(await certificatesOf(database, asking.sessionId)).toBe(1);
   });
 
+  test('after any one statement, whose answer is lost: nothing is returned, and the next try gives one certificate', async () => {
+    await issueWith({}, await asked());
+    const all = [...statements];
+    for (let number = 1; number <= all.length; number += 1) {
+      const asking = await asked();
+      let at = 0;
+      const after = () => {
+        at += 1;
+        if (at === number) throw new Error('Connection terminated unexpectedly');
+      };
+      expect(await refusalCode(issueWith({ after }, asking)), all[number - 1]).toBe('database_unavailable');
+      expect(signed).toBe(0);
+      // Only the commit can have come about; then what it stored is what the next try signs.
+      const stored = await certificatesOf(database, asking.sessionId);
+      expect(stored, all[number - 1]).toBe(number === all.length ? 1 : 0);
+      await issueWith({}, asking);
+      expect(await certificatesOf(database, asking.sessionId)).toBe(1);
+    }
+  });
+
+  test('while three share a transaction, before or after any of its statements: each is tried again and has one certificate', async () => {
+    // A group has the statements that one alone has.
+    await issueWith({}, await asked());
+    const size = statements.length;
+    for (let number = 1; number <= size; number += 1) {
+      for (const when of ['before', 'after'] as const) {
+        const [first, ...group] = [await asked(), await asked(), await asked(), await asked()];
+        if (first === undefined) throw new Error('there is none');
+        // The first goes alone; with its commit the others' transaction begins.
+        let at = -1;
+        const lost = new Error('Connection terminated unexpectedly');
+        fault = {
+          before: async (statement, _, processId) => {
+            if (at >= 0) at += 1;
+            if (at === number && when === 'before') await disconnect(processId);
+            if (statement === 'commit' && at < 0) at = 0;
+          },
+          after: () => {
+            if (at === number && when === 'after') throw lost;
+          },
+        };
+        statements = [];
+        const replies = await Promise.all([first, ...group].map((one) => faulty.issueUserCertificate(one)));
+        fault = {};
+        // The first's, the group's, and one for each that was tried again.
+        expect(
+          statements.filter((statement) => /^start/.test(statement)),
+          `${when} ${number}`,
+        ).toHaveLength(5);
+        for (const [index, { sessionId }] of [first, ...group].entries()) {
+          expect(await certificatesOf(database, sessionId)).toBe(1);
+          expect(parseCertificateLine(replies[index]?.certificate ?? '').keyId).toContain(sessionId);
+        }
+      }
+    }
+  });
+
   test('before anything: no challenge, no certificate and no revocation list', async () => {
     const asking = await asked();
     const before = async (_: string, __: number, processId: number) => disconnect(processId);
