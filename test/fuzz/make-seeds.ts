@@ -13,6 +13,7 @@ import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../sr
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import type { KrlSection } from '../../src/ssh/krl.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { unarmor } from '../../src/ssh/pem.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
@@ -101,6 +102,12 @@ function makeCertificateSeeds(): void {
       extensions: [],
     }),
   );
+  for (const name of ['key', 'signed-by-key']) {
+    const line = readFileSync(new URL(`../ssh/vectors/mldsa/${name}-cert.pub`, import.meta.url), 'utf8');
+    const { blob, toBeSigned, signature } = parseCertificateLine(line);
+    add(`mldsa-${name}`, blob, toBeSigned);
+    seed('signature', `mldsa-${name}`, signature);
+  }
   seed('certificate-line', 'ours', `${certificateLine(issue(userFields), 'alice')}\n`);
   seed('certificate-reading', 'ours', issue(userFields));
   const dss = new WireWriter().string('ssh-dss-cert-v01@openssh.com');

@@ -1,11 +1,12 @@
 /** A byte of something signed is changed on the way: nobody may be fooled, wherever it was and whatever it became. */
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isSallyportError } from '../../src/errors/sallyport-error.ts';
 import type { Certificate, CertificateFields } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
-import { parseCertificate } from '../../src/ssh/parse-certificate.ts';
+import { parseCertificate, parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { parseKrl } from '../../src/ssh/parse-krl.ts';
 import { armor, unarmor } from '../../src/ssh/pem.ts';
 import { signSshsig, verifySshsig } from '../../src/ssh/sshsig.ts';
@@ -88,6 +89,18 @@ test.each(keys.map((key, index) => [key.type, key, keys[(12 - index) % keys.leng
     const toBeSigned = encodeToBeSigned({ ...userFields, publicKey: subject.blob, caPublicKey: ca.blob });
     const blob = assembleCertificate(toBeSigned, ca.sign(toBeSigned));
     expect(foolingOnes(blob, everyFlip(blob, subject.type), ca.blob)).toEqual([]);
+  },
+);
+
+test.each([
+  ['for', 'key-cert.pub'],
+  ['by', 'signed-by-key-cert.pub'],
+])(
+  'no byte of a certificate of OpenSSH %s a key of the ML-DSA hybrid can be changed unnoticed',
+  (_, file) => {
+    const line = readFileSync(new URL(`../ssh/vectors/mldsa/${file}`, import.meta.url), 'utf8');
+    const { blob, caPublicKey } = parseCertificateLine(line);
+    expect(foolingOnes(blob, everyFlip(blob, 'hybrid'), caPublicKey)).toEqual([]);
   },
 );
 

@@ -42,7 +42,7 @@ function cheap(input: Buffer): Buffer {
   if (input.length < logNOffset + 4) return input;
   const logN = input.readUInt32BE(logNOffset);
   const copy = Buffer.from(input);
-  if (logN > 10 && logN < 25) copy.writeUInt32BE(10, logNOffset);
+  if (logN > 4 && logN < 25) copy.writeUInt32BE(4, logNOffset);
   return copy;
 }
 
