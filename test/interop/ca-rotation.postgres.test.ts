@@ -33,241 +33,236 @@ const sshd = '/usr/sbin/sshd';
 const patiently = { timeout: 30_000 };
 const isPossible = hasPostgres && existsSync(sshd) && existsSync('/usr/bin/ssh');
 
-describe.skipIf(!isPossible)(
-  'a CA key follows the other before a real sshd (needs Postgres and openssh-server)',
-  () => {
-    const folder = temporaryFolder();
-    const servers: { authority: CertificateAuthority; feed: Feed; close(): Promise<void> }[] = [];
-    let server: TestServer;
-    let carol: TestPerson;
-    let bob: TestPerson;
-    let gateway: MachineOnFeed;
-    let listener: LocalSshd;
-    let port: number;
+describe.skipIf(!isPossible)('CA keys at a real sshd (needs Postgres and openssh-server)', () => {
+  const folder = temporaryFolder();
+  const servers: { authority: CertificateAuthority; feed: Feed; close(): Promise<void> }[] = [];
+  let server: TestServer;
+  let carol: TestPerson;
+  let bob: TestPerson;
+  let gateway: MachineOnFeed;
+  let listener: LocalSshd;
+  let port: number;
 
-    beforeAll(async () => {
-      server = await startTestServer();
-      bob = await server.person('bob', 'contributor');
-      carol = await server.person('carol', 'contributor');
-      for (let number = 0; number < 2; number += 1) servers.push(await anotherServer());
-      gateway = await machineOnFeed(server, server.shop.gatewayId);
-      await gateway.listen(at(0).feed);
-      await gateway.installed(() => true);
-      port = await freePort();
-      listener = await startSshd();
+  beforeAll(async () => {
+    server = await startTestServer();
+    bob = await server.person('bob', 'contributor');
+    carol = await server.person('carol', 'contributor');
+    for (let number = 0; number < 2; number += 1) servers.push(await anotherServer());
+    gateway = await machineOnFeed(server, server.shop.gatewayId);
+    await gateway.listen(at(0).feed);
+    await gateway.installed(() => true);
+    port = await freePort();
+    listener = await startSshd();
+  });
+  afterAll(async () => {
+    await listener?.stop();
+    for (const each of servers) await each.close();
+    await server?.close();
+    if (gateway) await rm(dirname(gateway.paths.stateFolder), { recursive: true, force: true });
+  });
+
+  /** One more replica, with a connection of its own to hear by. */
+  async function anotherServer() {
+    const { held, publicUrl, clock } = server;
+    const database = await openPostgres({ url: server.database.url ?? '' });
+    const common = { database, clock: () => clock.now };
+    const authority = await createCertificateAuthority({ ...common, ...held, domain: publicUrl.hostname });
+    const onError = (error: unknown) => void gateway.problems.push(String(error));
+    const feed = await createFeed({ ...common, authority, publicUrl, onError });
+    const close = async () => {
+      await feed.close();
+      await authority.close();
+      await database.close();
+    };
+    return { authority, feed, close };
+  }
+
+  function at(index: number) {
+    const found = servers[index % servers.length];
+    if (found === undefined) throw new Error('no server');
+    return found;
+  }
+
+  /** Trusts what the companion has installed, and nothing else. */
+  async function startSshd(): Promise<LocalSshd> {
+    const isBare = process.getuid?.() === 0 && !existsSync('/run/sshd');
+    const lines = [
+      `Port ${port}`,
+      'ListenAddress 127.0.0.1',
+      `HostKey ${folder.write('host', generateEd25519().openssh('host'))}`,
+      `TrustedUserCAKeys ${gateway.paths.userAuthorities}`,
+      `RevokedKeys ${gateway.paths.revokedKeys}`,
+      `AuthorizedPrincipalsFile ${folder.write('principals', `${carol.account}\n${bob.account}\n`)}`,
+      'AuthorizedKeysFile none',
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'PermitRootLogin prohibit-password',
+      'UsePAM no',
+      'StrictModes no',
+      'MaxStartups 100',
+      'PidFile none',
+      'LogLevel VERBOSE',
+    ];
+    return await startLocalSshd({
+      folder: folder.path('sshd'),
+      sshd,
+      address: '127.0.0.1',
+      port,
+      configuration: lines.map((line) => `${line}\n`).join(''),
+      ...(isBare ? { namespace: { binds: [] } } : {}),
     });
-    afterAll(async () => {
-      await listener?.stop();
-      for (const each of servers) await each.close();
-      await server?.close();
-      if (gateway) await rm(dirname(gateway.paths.stateFolder), { recursive: true, force: true });
-    });
+  }
 
-    /** One more replica, with a connection of its own to hear by. */
-    async function anotherServer() {
-      const { held, publicUrl, clock } = server;
-      const database = await openPostgres({ url: server.database.url ?? '' });
-      const common = { database, clock: () => clock.now };
-      const authority = await createCertificateAuthority({ ...common, ...held, domain: publicUrl.hostname });
-      const onError = (error: unknown) => void gateway.problems.push(String(error));
-      const feed = await createFeed({ ...common, authority, publicUrl, onError });
-      const close = async () => {
-        await feed.close();
-        await authority.close();
-        await database.close();
-      };
-      return { authority, feed, close };
-    }
+  interface Held {
+    readonly line: string;
+    readonly key: GeneratedKey;
+  }
 
-    function at(index: number) {
-      const found = servers[index % servers.length];
-      if (found === undefined) throw new Error('no server');
-      return found;
-    }
+  async function issue(authority: CertificateAuthority, { sessionId } = carol): Promise<Held> {
+    const key = generateEd25519();
+    const request = await requestFor(authority, sessionId, key);
+    const { certificate } = await authority.issueUserCertificate({ sessionId, request });
+    return { line: certificate, key };
+  }
 
-    /** Trusts what the companion has installed, and nothing else. */
-    async function startSshd(): Promise<LocalSshd> {
-      const isBare = process.getuid?.() === 0 && !existsSync('/run/sshd');
-      const lines = [
-        `Port ${port}`,
-        'ListenAddress 127.0.0.1',
-        `HostKey ${folder.write('host', generateEd25519().openssh('host'))}`,
-        `TrustedUserCAKeys ${gateway.paths.userAuthorities}`,
-        `RevokedKeys ${gateway.paths.revokedKeys}`,
-        `AuthorizedPrincipalsFile ${folder.write('principals', `${carol.account}\n${bob.account}\n`)}`,
-        'AuthorizedKeysFile none',
-        'PasswordAuthentication no',
-        'KbdInteractiveAuthentication no',
-        'PermitRootLogin prohibit-password',
-        'UsePAM no',
-        'StrictModes no',
-        'MaxStartups 100',
-        'PidFile none',
-        'LogLevel VERBOSE',
-      ];
-      return await startLocalSshd({
-        folder: folder.path('sshd'),
-        sshd,
-        address: '127.0.0.1',
-        port,
-        configuration: lines.map((line) => `${line}\n`).join(''),
-        ...(isBare ? { namespace: { binds: [] } } : {}),
-      });
-    }
+  /** Null if sshd let them in, else what it said. */
+  async function refusal({ line, key }: Held): Promise<string | null> {
+    const name = randomBytes(6).toString('hex');
+    const identity = folder.write(name, key.openssh('test'));
+    folder.write(`${name}-cert.pub`, `${line}\n`);
+    const options = ['IdentitiesOnly=yes', 'IdentityAgent=none', 'BatchMode=yes', 'StrictHostKeyChecking=no'];
+    const args = [...options, 'UserKnownHostsFile=/dev/null', `Port=${port}`].flatMap((option) => [
+      '-o',
+      option,
+    ]);
+    return await run('/usr/bin/ssh', [
+      '-F',
+      '/dev/null',
+      ...args,
+      '-i',
+      identity,
+      `${userInfo().username}@127.0.0.1`,
+      'true',
+    ]).then(
+      () => null,
+      ({ stderr }: { stderr: string }) => stderr,
+    );
+  }
 
-    interface Held {
-      readonly line: string;
-      readonly key: GeneratedKey;
-    }
+  function change(now = server.clock.now): CaKeyChange {
+    return { db: server.database.db, ...server.held, now, by: 'test' };
+  }
 
-    async function issue(authority: CertificateAuthority, { sessionId } = carol): Promise<Held> {
-      const key = generateEd25519();
-      const request = await requestFor(authority, sessionId, key);
-      const { certificate } = await authority.issueUserCertificate({ sessionId, request });
-      return { line: certificate, key };
-    }
+  /** Fingerprints of what the installed state lets people in with. */
+  function trusted(): string[] {
+    const { user_authorities = [] } = gateway.installer.installed ?? {};
+    return user_authorities.map(({ canary }) => fingerprint(parseCertificateLine(canary).caPublicKey));
+  }
 
-    /** Null if sshd let them in, else what it said. */
-    async function refusal({ line, key }: Held): Promise<string | null> {
-      const name = randomBytes(6).toString('hex');
-      const identity = folder.write(name, key.openssh('test'));
-      folder.write(`${name}-cert.pub`, `${line}\n`);
-      const options = [
-        'IdentitiesOnly=yes',
-        'IdentityAgent=none',
-        'BatchMode=yes',
-        'StrictHostKeyChecking=no',
-      ];
-      const args = [...options, 'UserKnownHostsFile=/dev/null', `Port=${port}`].flatMap((option) => [
-        '-o',
-        option,
-      ]);
-      return await run('/usr/bin/ssh', [
-        '-F',
-        '/dev/null',
-        ...args,
-        '-i',
-        identity,
-        `${userInfo().username}@127.0.0.1`,
-        'true',
-      ]).then(
-        () => null,
-        ({ stderr }: { stderr: string }) => stderr,
-      );
-    }
+  async function fingerprintOf(generation: number): Promise<string> {
+    const keys = await readCaKeys(server.database.db);
+    const found = keys.find((key) => key.purpose === 'user' && key.generation === generation);
+    return fingerprint(found?.publicKey ?? Buffer.alloc(0));
+  }
 
-    function change(now = server.clock.now): CaKeyChange {
-      return { db: server.database.db, ...server.held, now, by: 'test' };
-    }
+  test('[abuse 109] a rotation under load loses no login, and what was revoked before it stays revoked', async () => {
+    const revoked = await issue(at(1).authority, bob);
+    expect(await refusal(revoked)).toBeNull();
+    await inTransaction(server.database.db, (tx) =>
+      endSession(tx, { sessionId: bob.sessionId, reason: 'revoked', by: 'test' }, server.clock.now),
+    );
+    await gateway.installed(({ ended_sessions }) => ended_sessions.includes(bob.sessionId));
+    expect(await refusal(revoked)).toMatch(/Permission denied/);
 
-    /** Fingerprints of what the installed state lets people in with. */
-    function trusted(): string[] {
-      const { user_authorities = [] } = gateway.installer.installed ?? {};
-      return user_authorities.map(({ canary }) => fingerprint(parseCertificateLine(canary).caPublicKey));
-    }
-
-    async function fingerprintOf(generation: number): Promise<string> {
-      const keys = await readCaKeys(server.database.db);
-      const found = keys.find((key) => key.purpose === 'user' && key.generation === generation);
-      return fingerprint(found?.publicKey ?? Buffer.alloc(0));
-    }
-
-    test('[abuse 109] a rotation under load loses no login, and what was revoked before it stays revoked', async () => {
-      const revoked = await issue(at(1).authority, bob);
-      expect(await refusal(revoked)).toBeNull();
-      await inTransaction(server.database.db, (tx) =>
-        endSession(tx, { sessionId: bob.sessionId, reason: 'revoked', by: 'test' }, server.clock.now),
-      );
-      await gateway.installed(({ ended_sessions }) => ended_sessions.includes(bob.sessionId));
-      expect(await refusal(revoked)).toMatch(/Permission denied/);
-
-      const logins: { by: string; server: number; refusal: string | null }[] = [];
-      let isOver = false;
-      const heard = new EventTarget();
-      const load = servers.map(async ({ authority }, index) => {
-        while (!isOver) {
-          const held = await issue(authority);
-          const by = fingerprint(parseCertificateLine(held.line).caPublicKey);
-          logins.push({ by, server: index, refusal: await refusal(held) });
-          heard.dispatchEvent(new Event('login'));
-        }
-      });
-      /** Each server has certified somebody by this key, who came in, since now. */
-      const loggedInBy = async (by: string) => {
-        const from = logins.length;
-        for (const index of servers.keys()) {
-          const found = () => logins.slice(from).some((login) => login.by === by && login.server === index);
-          while (!found())
-            await new Promise((resolve) => heard.addEventListener('login', resolve, { once: true }));
-        }
-      };
-      try {
-        const first = await fingerprintOf(1);
-        await loggedInBy(first);
-        expect(await rotateCaKey(change(), { purpose: 'user' })).toMatchObject({
-          did: 'created',
-          generation: 2,
-        });
-        const next = await fingerprintOf(2);
-        await gateway.installed(() => trusted().includes(next));
-        await loggedInBy(first);
-
-        // The servers and the gateway report that they know it.
-        await expect
-          .poll(() => rotateCaKey(change(), { purpose: 'user' }).then(({ did }) => did, String), patiently)
-          .toBe('activated');
-        await loggedInBy(next);
-        expect(await refusal(revoked)).toMatch(/Permission denied/);
-        expect(trusted()).toEqual([first, next]);
-
-        const anHourAfterTheLast = new Date(server.clock.now.getTime() + 3 * 3_600_000);
-        expect(await retireExpired(server.database.db, server.clock.now)).toBe(0);
-        expect(await retireExpired(server.database.db, anHourAfterTheLast)).toBe(1);
-        await gateway.installed(() => !trusted().includes(first));
-        await loggedInBy(next);
-        expect(await refusal(revoked)).toMatch(/Permission denied/);
-      } finally {
-        isOver = true;
-        await Promise.all(load);
+    const logins: { by: string; server: number; refusal: string | null }[] = [];
+    let isOver = false;
+    const heard = new EventTarget();
+    const load = servers.map(async ({ authority }, index) => {
+      while (!isOver) {
+        const held = await issue(authority);
+        const by = fingerprint(parseCertificateLine(held.line).caPublicKey);
+        logins.push({ by, server: index, refusal: await refusal(held) });
+        heard.dispatchEvent(new Event('login'));
       }
-      expect(logins.filter((login) => login.refusal !== null)).toEqual([]);
-      expect(gateway.problems).toEqual([]);
     });
-
-    test('what a stolen key signs is refused once the push is installed, with serials that were never given too', async () => {
-      const keys = await readCaKeys(server.database.db);
-      const active = keys.find(({ purpose, state }) => purpose === 'user' && state === 'active');
-      const thief = stolenKey(active?.signer ?? '');
-      const key = generateEd25519();
-      const toBeSigned = encodeToBeSigned({
-        ...parseCertificateLine((await issue(at(0).authority)).line),
-        publicKey: key.publicKeyBlob,
-        serial: 4_242n,
+    /** Each server has certified somebody by this key, who came in, since now. */
+    const loggedInBy = async (by: string) => {
+      const from = logins.length;
+      for (const index of servers.keys()) {
+        const found = () => logins.slice(from).some((login) => login.by === by && login.server === index);
+        while (!found())
+          await new Promise((resolve) => heard.addEventListener('login', resolve, { once: true }));
+      }
+    };
+    try {
+      const first = await fingerprintOf(1);
+      await loggedInBy(first);
+      expect(await rotateCaKey(change(), { purpose: 'user' })).toMatchObject({
+        did: 'created',
+        generation: 2,
       });
-      const blob = assembleCertificate(toBeSigned, signWithKey(thief.privateKey, toBeSigned));
-      const forged = { line: certificateLine(blob), key };
-      expect(await refusal(forged)).toBeNull();
+      const next = await fingerprintOf(2);
+      await gateway.installed(() => trusted().includes(next));
+      await loggedInBy(first);
 
-      const { replacedBy, stateVersion } = await retireCaKey(change(), {
-        purpose: 'user',
-        generation: active?.generation ?? 0,
-        compromised: true,
-      });
-      await gateway.installed(({ version }) => BigInt(version) >= stateVersion);
-      expect(await refusal(forged)).toMatch(/Permission denied/);
-      expect(trusted()).toEqual([await fingerprintOf(replacedBy ?? 0)]);
-      // The session lives, and gets a certificate by the new key without a login.
-      for (const { authority } of servers) expect(await refusal(await issue(authority))).toBeNull();
-      expect(gateway.problems).toEqual([]);
+      // The servers and the gateway report that they know it.
+      await expect
+        .poll(() => rotateCaKey(change(), { purpose: 'user' }).then(({ did }) => did, String), patiently)
+        .toBe('activated');
+      await loggedInBy(next);
+      expect(await refusal(revoked)).toMatch(/Permission denied/);
+      expect(trusted()).toEqual([first, next]);
 
-      // Not by its place among the trusted keys alone: the list itself refuses whatever it signs.
-      const query = await run('/usr/bin/ssh-keygen', [
-        '-Q',
-        '-f',
-        gateway.paths.revokedKeys,
-        folder.write('forged-cert.pub', `${forged.line}\n`),
-      ]).catch(({ stdout }: { stdout: string }) => ({ stdout }));
-      expect(query.stdout).toContain('REVOKED');
+      const anHourAfterTheLast = new Date(server.clock.now.getTime() + 3 * 3_600_000);
+      expect(await retireExpired(server.database.db, server.clock.now)).toBe(0);
+      expect(await retireExpired(server.database.db, anHourAfterTheLast)).toBe(1);
+      await gateway.installed(() => !trusted().includes(first));
+      await loggedInBy(next);
+      expect(await refusal(revoked)).toMatch(/Permission denied/);
+    } finally {
+      isOver = true;
+      await Promise.all(load);
+    }
+    expect(logins.filter((login) => login.refusal !== null)).toEqual([]);
+    expect(gateway.problems).toEqual([]);
+  });
+
+  test('what a stolen key signs is refused once the push is installed, with serials that were never given too', async () => {
+    await rotateCaKey(change(), { purpose: 'user', now: true });
+    const keys = await readCaKeys(server.database.db);
+    const active = keys.find(({ purpose, state }) => purpose === 'user' && state === 'active');
+    await gateway.installed(() => trusted().includes(fingerprint(active?.publicKey ?? Buffer.alloc(0))));
+    const thief = stolenKey(active?.signer ?? '');
+    const key = generateEd25519();
+    const toBeSigned = encodeToBeSigned({
+      ...parseCertificateLine((await issue(at(0).authority)).line),
+      publicKey: key.publicKeyBlob,
+      serial: 4_242n,
     });
-  },
-);
+    const blob = assembleCertificate(toBeSigned, signWithKey(thief.privateKey, toBeSigned));
+    const forged = { line: certificateLine(blob), key };
+    expect(await refusal(forged)).toBeNull();
+
+    const { replacedBy, stateVersion } = await retireCaKey(change(), {
+      purpose: 'user',
+      generation: active?.generation ?? 0,
+      compromised: true,
+    });
+    await gateway.installed(({ version }) => BigInt(version) >= stateVersion);
+    expect(await refusal(forged)).toMatch(/Permission denied/);
+    expect(trusted()).toContain(await fingerprintOf(replacedBy ?? 0));
+    expect(trusted()).not.toContain(fingerprint(thief.publicKeyBlob));
+    // The session lives, and gets a certificate by the new key without a login.
+    for (const { authority } of servers) expect(await refusal(await issue(authority))).toBeNull();
+    expect(gateway.problems).toEqual([]);
+
+    // Not by its place among the trusted keys alone: the list itself refuses whatever it signs.
+    const query = await run('/usr/bin/ssh-keygen', [
+      '-Q',
+      '-f',
+      gateway.paths.revokedKeys,
+      folder.write('forged-cert.pub', `${forged.line}\n`),
+    ]).catch(({ stdout }: { stdout: string }) => ({ stdout }));
+    expect(query.stdout).toContain('REVOKED');
+  });
+});
