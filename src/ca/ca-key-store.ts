@@ -58,6 +58,14 @@ export async function lockCaKeys(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${changeLock})`.execute(tx);
 }
 
+/**
+ * Waits for whoever is storing a certificate of this key, and lets nobody store another before the end of the
+ * transaction: their foreign key holds the row too.
+ */
+export async function lockCaKeyRow(tx: Tx, id: string): Promise<void> {
+  await tx.selectFrom('ca_keys').select('id').where('id', '=', id).forUpdate().execute();
+}
+
 /** When the last certificate that a key has signed is over; null if there is none. Canaries were over before. */
 export async function lastExpiry(db: Database, caKeyId: string): Promise<Date | null> {
   const { last } = await db

@@ -11,6 +11,7 @@ import {
   announceCaKeys,
   type CaKeyRecord,
   lastExpiry,
+  lockCaKeyRow,
   lockCaKeys,
   moveCaKey,
   readCaKeys,
@@ -69,6 +70,9 @@ export async function retireExpired(db: Database, now: Date): Promise<number> {
     let ended = 0;
     for (const key of await readCaKeys(tx)) {
       if (key.state !== 'retiring' || (await endOf(tx, key, now)) > now) continue;
+      // Once more with everything that was being stored meanwhile, as by a server that had slept through the rotation.
+      await lockCaKeyRow(tx, key.id);
+      if ((await endOf(tx, key, now)) > now) continue;
       await retire(tx, key, { now, by: 'sweep' });
       ended += 1;
     }
@@ -98,6 +102,7 @@ async function requireRetirable(tx: Tx, key: CaKeyRecord, now: Date): Promise<vo
         ' - or, if somebody else has the key, add --compromised',
     );
   }
+  await lockCaKeyRow(tx, key.id);
   if (state === 'retired') throw refused(`Generation ${generation} of the ${purpose} CA is retired already.`);
   const end = await endOf(tx, key, now);
   if (end <= now) return;

@@ -5,12 +5,16 @@ import { caStatus } from '../../src/ca/ca-status.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import { retireCaKey, retireExpired } from '../../src/ca/retire-ca-key.ts';
 import { type CaKeyChange, makeNext, rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
 import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isKeyRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { verifySshsig } from '../../src/ssh/sshsig.ts';
+import { hasPostgres } from '../database/fresh-database.ts';
+import { lockAwaited } from '../database/lock-awaited.ts';
 import { startTestServer, type TestServer } from '../http/test-server.ts';
+import { storeCertificate } from '../sessions/login.ts';
 import { refusalCode, requestFor } from './sample-authority.ts';
 
 const hour = 3_600_000;
@@ -169,6 +173,20 @@ describe('a rotation', () => {
       .toBe('signer_failed');
   });
 
+  test('reaches a server whose notifications are lost all the same', async () => {
+    const { held, database, clock, publicUrl } = server;
+    const authority = await createCertificateAuthority({
+      ...held,
+      database: { ...database, listen: async () => ({ close: async () => {} }) },
+      clock: () => clock.now,
+      domain: publicUrl.hostname,
+      pollMilliseconds: 20,
+    });
+    more.push(authority);
+    await rotateCaKey(change(), { purpose: 'user', now: true });
+    await expect.poll(() => issuedBy(authority), patiently).toEqual((await keyOf('user', 2)).publicKey);
+  });
+
   test('is refused where the given signer does not work, and changes nothing', async () => {
     const attempt = rotateCaKey(change(), { purpose: 'hop', signer: 'memory:nobody' });
     expect(await refusalCode(attempt)).toBe('settings_invalid');
@@ -219,6 +237,30 @@ describe('the end of a key', () => {
     expect((await server.authority.userAuthorities()).length).toBe(1);
     expect(await retireExpired(db, at(3 * hour))).toBe(0);
   });
+
+  test.skipIf(!hasPostgres)(
+    'waits for a certificate that is being stored while the sweep looks',
+    async () => {
+      await rotateCaKey(change(), { purpose: 'user', now: true });
+      const { db } = server.database;
+      const { id } = await keyOf('user', 1);
+      const stored = Promise.withResolvers<void>();
+      const sweeping = Promise.withResolvers<void>();
+      const storing = inTransaction(db, async (tx) => {
+        const validBefore = new Date(server.clock.now.getTime() + 5 * hour);
+        await storeCertificate(tx, { caKeyId: id, validBefore });
+        stored.resolve();
+        await sweeping.promise;
+      });
+      await stored.promise;
+      const swept = retireExpired(db, new Date(server.clock.now.getTime() + 2 * hour));
+      await lockAwaited(db);
+      sweeping.resolve();
+      await storing;
+      expect(await swept).toBe(0);
+      expect(await generations('user')).toEqual(['1 retiring', '2 active']);
+    },
+  );
 
   test('is refused for the key that signs, and a next key can be taken back', async () => {
     expect(await refusalCode(retireCaKey(change(), { purpose: 'user', generation: 1 }))).toBe(
