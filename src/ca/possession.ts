@@ -23,6 +23,9 @@ export async function createChallenge(
   const now = clock();
   const challenge = randomBytes(32).toString('base64url');
   await inTransaction(db, async (tx) => {
+    // Not flushed to disk: a challenge that a crash forgets is refused, and whoever has it asks for another. That it was
+    // used is written by the transaction that stores the certificate, which is.
+    await sql`set local synchronous_commit = off`.execute(tx);
     await lockLiveSession(tx, sessionId, 'share', now);
     await forgetExpired(tx, now);
     await tx
