@@ -6,16 +6,20 @@
 import { z } from 'zod';
 import { accountName, slug, unixSeconds } from './common.ts';
 
-export const certificateClaims = z.strictObject({
-  v: z.literal(1),
-  sub: accountName,
-  org: slug,
-  amr: z.array(z.string()),
-  acr: z.string().nullable(),
-  auth_time: unixSeconds,
-  sid: z.uuid(),
-  mode: z.enum(['interactive', 'token', 'ci', 'hop']),
-});
+export const certificateClaims = z
+  .strictObject({
+    v: z.literal(1),
+    sub: accountName,
+    org: slug,
+    amr: z.array(z.string()),
+    acr: z.string().nullable(),
+    auth_time: unixSeconds,
+    sid: z.uuid(),
+    mode: z.enum(['interactive', 'token', 'ci', 'hop']),
+    /** Who acts for the account: the name of the gateway, in hop certificates and in no others. */
+    act: slug.optional(),
+  })
+  .refine(({ mode, act }) => (mode === 'hop') === (act !== undefined), 'act and mode hop come together');
 
 /** Absent from a certificate without MFA. */
 export const certificateMfa = z.strictObject({

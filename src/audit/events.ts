@@ -53,7 +53,8 @@ export interface EventFacts {
     /** Unix seconds. */
     readonly valid_before: number;
   };
-  'certificate.refused': Refusal;
+  /** `gateway`: it asked for a hop certificate. */
+  'certificate.refused': Refusal & { readonly gateway?: string };
 
   /** `sallyport recover`: the database may have forgotten what happened since its last event before this. */
   'database.recovered': {

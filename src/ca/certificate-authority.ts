@@ -1,9 +1,11 @@
 /** The certificate authority's public face: what the rest of Sallyport asks of it. */
 import type { PossessionChallenge } from '../api/certificates.ts';
+import type { HopCertificateReply } from '../api/hop-certificates.ts';
 import type { Database, DatabaseHandle } from '../database/database.ts';
 import { type Authority, trustedAuthorities } from './authorities.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
 import { registerFirstGenerations } from './first-generations.ts';
+import { type AskingForHop, issueHopCertificate } from './issue-hop-certificate.ts';
 import { hostCertificateFor, issueHostCertificate } from './issue-host-certificate.ts';
 import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
 import type { Issuing } from './issuing.ts';
@@ -36,6 +38,8 @@ export interface CertificateAuthority {
   readonly domain: string;
   createChallenge(sessionId: string): Promise<PossessionChallenge>;
   readonly issueUserCertificate: UserCertificateIssuer;
+  /** A gateway's certificate for one connection of a person to one host. */
+  issueHopCertificate(asking: AskingForHop): Promise<HopCertificateReply>;
   /** A new host certificate's line. */
   issueHostCertificate(companionId: string): Promise<string>;
   /** The line of the host certificate that the machine should have now; a new one only if it needs one. */
@@ -69,6 +73,7 @@ export async function createCertificateAuthority(
     domain,
     createChallenge: (sessionId) => createChallenge(issuing, sessionId),
     issueUserCertificate: createUserCertificateIssuer(issuing, options.onAlarm),
+    issueHopCertificate: (asking) => issueHopCertificate(issuing, asking),
     issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
     hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId),
     currentKrl: createKrlSource(issuing, onKrlBudgetCrossed),

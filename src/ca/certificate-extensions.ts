@@ -19,6 +19,8 @@ export interface ExtensionFacts {
   /** `permit-*` */
   readonly permissions: readonly string[];
   readonly mfa: boolean;
+  /** Hop certificates: the gateway that acts for the account. */
+  readonly actor?: string;
 }
 
 export function certificateExtensions(facts: ExtensionFacts): CertificateOption[] {
@@ -35,7 +37,7 @@ export function certificateExtensions(facts: ExtensionFacts): CertificateOption[
   return [...permissions.map((name) => ({ name, value: '' })), ...documents];
 }
 
-function claims({ account, session }: ExtensionFacts): CertificateClaims {
+function claims({ account, session, actor }: ExtensionFacts): CertificateClaims {
   const { amr, acr, authTimeSeconds } = session.assurance;
   return {
     v: 1,
@@ -45,7 +47,7 @@ function claims({ account, session }: ExtensionFacts): CertificateClaims {
     acr,
     auth_time: authTimeSeconds,
     sid: session.id,
-    mode: session.mode,
+    ...(actor === undefined ? { mode: session.mode } : { mode: 'hop', act: actor }),
   };
 }
 

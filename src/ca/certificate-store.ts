@@ -15,14 +15,16 @@ export interface NewCertificate {
   /** What it was decided from, for people who ask later. */
   readonly decision: Readonly<Record<string, unknown>>;
   readonly organizationId?: string;
-  /** User certificates: whose it is, and the request that a client may repeat. */
+  /** User and hop certificates: whose it is, and the request that a client may repeat. */
   readonly login?: { readonly accountId: string; readonly sessionId: string; readonly requestId: string };
-  /** Host certificates. */
+  /** Host certificates: whose it is. Hop certificates: the gateway's that asked. */
   readonly companionId?: string;
 }
 
 export interface StoredCertificate {
   readonly serial: bigint;
+  readonly kind: NewCertificate['kind'];
+  readonly companionId: string | null;
   readonly caKeyId: string;
   readonly publicKey: Buffer;
   readonly principals: readonly string[];
@@ -110,13 +112,14 @@ export async function certificatesOfRequests<Request extends RequestOfSession>(
   return found;
 }
 
-/** The companion's certificate that lasts longest. */
+/** The companion's own certificate that lasts longest. */
 export async function lastCertificateOfCompanion(
   tx: Tx,
   companionId: string,
 ): Promise<StoredCertificate | undefined> {
   const row = await storedCertificates(tx)
     .where('companion_id', '=', companionId)
+    .where('certificates.kind', '=', 'host')
     .orderBy('certificates.valid_before', 'desc')
     .orderBy('certificates.serial', 'desc')
     .limit(1)
@@ -130,6 +133,8 @@ function storedCertificates(tx: Tx) {
     .leftJoin('revoked_serials', 'revoked_serials.serial', 'certificates.serial')
     .select([
       'certificates.serial',
+      'certificates.kind',
+      'certificates.companion_id',
       'certificates.ca_key_id',
       'certificates.public_key',
       'certificates.principals',
@@ -145,6 +150,8 @@ type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof storedCertificates>[
 function fromRow(row: Row): StoredCertificate {
   return {
     serial: BigInt(row.serial),
+    kind: row.kind,
+    companionId: row.companion_id,
     caKeyId: row.ca_key_id,
     publicKey: row.public_key,
     principals: row.principals,

@@ -8,6 +8,7 @@ export async function hasLostCertificate(tx: Tx, sessionId: string, now: Date): 
     .innerJoin('ca_keys', 'ca_keys.id', 'certificates.ca_key_id')
     .select('ca_keys.state')
     .where('certificates.session_id', '=', sessionId)
+    .where('certificates.kind', '=', 'user')
     .where('certificates.valid_before', '>', now)
     .orderBy('certificates.valid_before', 'desc')
     .orderBy('certificates.serial', 'desc')

@@ -7,7 +7,7 @@ import type { CheckedState } from './check-state.ts';
 import type { Connections } from './connections.ts';
 import { decideOffer, type Facts, type OfferDecision } from './decide-offer.ts';
 import type { Log } from './log.ts';
-import { type Offer, readOffer } from './offered-certificate.ts';
+import { type Offer, principalOf, readOffer } from './offered-certificate.ts';
 import { gatewayLine, hostLine, mostPermitted, refusalLine } from './principals-answer.ts';
 import { routeText } from './route-text.ts';
 import type { SshdListener } from './sshd-listener.ts';
@@ -42,6 +42,7 @@ export function answerPrincipals(answering: Answering, form: URLSearchParams): s
   const now = current();
   if (now === undefined) return deny(log, user, 'there is no state to decide from');
   const { checked, facts } = now;
+  const { companion } = facts.state;
 
   const monitor = listener.monitor(Number(form.get('ppid')));
   if (monitor === undefined)
@@ -49,8 +50,8 @@ export function answerPrincipals(answering: Answering, form: URLSearchParams): s
 
   let offer: Offer;
   try {
-    const { authorities, krl } = checked;
-    offer = readOffer(form.get('key') ?? '', { authorities, krl, domain, nowSeconds: facts.nowSeconds });
+    const { nowSeconds } = facts;
+    offer = readOffer(form.get('key') ?? '', { ...checked, machine: companion.name, domain, nowSeconds });
   } catch (error) {
     if (isSallyportError(error)) return deny(log, user, error.message);
     throw error;
@@ -71,12 +72,13 @@ export function answerPrincipals(answering: Answering, form: URLSearchParams): s
     permitted,
     offeredAtSeconds: facts.nowSeconds,
   });
-  const isHost = facts.state.companion.kind === 'host';
-  if (isHost && permitted.length > 0) return hostLine(offer.account);
+  const principal = principalOf(offer, companion.name);
+  const isHost = companion.kind === 'host';
+  if (isHost && permitted.length > 0) return hostLine(principal);
 
   const ticket = tickets.issue(connection, { offer, user }, facts.nowSeconds * 1_000);
   const route = { curl: answering.curl, socket: answering.routeSocket, ticket };
-  return isHost ? refusalLine(offer.account, route) : gatewayLine(offer.account, permitted, route);
+  return isHost ? refusalLine(principal, route) : gatewayLine(principal, permitted, route);
 }
 
 /** @param form ticket, and the target that the client named. Undefined if the ticket is none. */

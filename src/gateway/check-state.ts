@@ -32,7 +32,9 @@ export interface CheckedState {
   readonly authorities: readonly Buffer[];
   /** Their lines, without comments: the next pins. */
   readonly authorityLines: readonly string[];
-  /** The lines of the hop CA keys to trust; hosts only. */
+  /** Blobs of the hop CA keys to trust; hosts only. */
+  readonly hopAuthorities: readonly Buffer[];
+  /** Their lines. */
   readonly hopAuthorityLines: readonly string[];
   readonly canaryLines: readonly string[];
   /** Lines of the CA keys that are known to be compromised now. */
@@ -75,6 +77,7 @@ export function checkState(state: CompanionState, expectations: StateExpectation
     state,
     authorities: user.map(({ blob }) => blob),
     authorityLines: user.map(({ line }) => line),
+    hopAuthorities: hop.map(({ blob }) => blob),
     hopAuthorityLines: hop.map(({ line }) => line),
     canaryLines: [...state.user_authorities, ...hopAuthorities].map(({ canary }) => canary),
     compromisedLines: [...new Set([...expected.compromised, ...expected.pinned.filter(isCompromised)])],

@@ -3,7 +3,8 @@
  * follow sshd: the user is who the client wants to log in as.
  */
 import type { CompanionState } from '../api/companions.ts';
-import { decideAccess, unknownTarget } from '../policy/decide-access.ts';
+import { type AccessDecision, decideAccess, unknownTarget } from '../policy/decide-access.ts';
+import { decideHopArrival } from '../policy/decide-hop.ts';
 import type { AccountFacts, TargetFacts } from '../policy/facts.ts';
 import type { Reasons } from '../policy/reasons.ts';
 import { type Offer, sessionOf } from './offered-certificate.ts';
@@ -97,10 +98,11 @@ function judge(
   target: TargetFacts,
   { state, endedSessions, nowSeconds }: Facts,
   phase: 'start' | 'running',
-) {
+): AccessDecision {
   // People of one organization never learn of another's targets, whatever a rule says.
   if (account.organization !== target.organization) return unknownTarget;
-  return decideAccess({
+  const decide = offer.mode === 'hop' ? decideHopArrival : decideAccess;
+  return decide({
     account,
     session: sessionOf(offer, phase, endedSessions.has(offer.sessionId)),
     target,

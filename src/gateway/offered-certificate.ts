@@ -4,16 +4,18 @@
  * without the key is checked here, again and in full; the key itself is sshd's part. Pure.
  */
 import { z } from 'zod';
-import { certificateClaims, certificateMfa, claimsExtensionName, mfaExtensionName } from '../api/claims.ts';
 import { accountName, uint64, unixSeconds } from '../api/common.ts';
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { offerRefused, readClaims, type StatedClaims } from '../api/read-claims.ts';
 import type { SessionFacts } from '../policy/facts.ts';
 import { decodeBase64 } from '../ssh/base64.ts';
 import type { Certificate } from '../ssh/certificate.ts';
-import { splitKeyId } from '../ssh/names.ts';
+import { hopPrincipal } from '../ssh/names.ts';
 import { parseCertificate } from '../ssh/parse-certificate.ts';
 import { isCertificateRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import { verifyCertificateBy } from '../ssh/verify-certificate.ts';
+
+/** A minute, and as much for clocks that differ. */
+const longestHopSeconds = 120n;
 
 /** What is kept of an offer for as long as its connection lives; also on disk, hence a schema. */
 export const offerSchema = z.strictObject({
@@ -23,7 +25,8 @@ export const offerSchema = z.strictObject({
   serial: uint64,
   /** Base64 of the CA's key blob: a serial means nothing without it. */
   authority: z.base64(),
-  mode: z.enum(['interactive', 'token', 'ci']),
+  /** hop: a gateway brings the person, by a certificate that the hop CA signed for this host. */
+  mode: z.enum(['interactive', 'token', 'ci', 'hop']),
   amr: z.array(z.string()),
   acr: z.string().nullable(),
   authTimeSeconds: unixSeconds,
@@ -34,7 +37,12 @@ export const offerSchema = z.strictObject({
 export type Offer = z.infer<typeof offerSchema>;
 
 export interface OfferChecks {
+  /** Blobs of the user CA keys. */
   readonly authorities: readonly Buffer[];
+  /** Blobs of the hop CA keys; none on a gateway. */
+  readonly hopAuthorities: readonly Buffer[];
+  /** This machine's name. */
+  readonly machine: string;
   readonly krl: ParsedKrl;
   readonly domain: string;
   readonly nowSeconds: number;
@@ -44,27 +52,25 @@ export interface OfferChecks {
  * @param base64 the certificate's blob
  * @throws certificate_malformed, signature_invalid, certificate_refused
  */
-export function readOffer(base64: string, { authorities, krl, domain, nowSeconds }: OfferChecks): Offer {
+export function readOffer(base64: string, checks: OfferChecks): Offer {
+  const { authorities, hopAuthorities, krl, domain, nowSeconds } = checks;
   const blob = decodeBase64(base64);
-  if (blob === undefined) throw refused('is not base64');
+  if (blob === undefined) throw offerRefused('is not base64');
   const certificate = parseCertificate(blob);
-  verifyCertificateBy(certificate, authorities);
+  const { kind, validAfter, validBefore, serial, caPublicKey } = certificate;
+  // By who signed it, and by nothing that it says of itself.
+  const isHop = hopAuthorities.some((authority) => authority.equals(caPublicKey));
+  verifyCertificateBy(certificate, isHop ? hopAuthorities : authorities);
 
-  const { kind, keyId, principals, validAfter, validBefore, serial, caPublicKey } = certificate;
-  if (kind !== 'user') throw refused('is not for a user');
-  if (BigInt(nowSeconds) < validAfter) throw refused('is not valid yet');
-  if (BigInt(nowSeconds) >= validBefore) throw refused('has expired');
-  if (isCertificateRevoked(krl, certificate)) throw refused('is revoked');
+  if (kind !== 'user') throw offerRefused('is not for a user');
+  if (BigInt(nowSeconds) < validAfter) throw offerRefused('is not valid yet');
+  if (BigInt(nowSeconds) >= validBefore) throw offerRefused('has expired');
+  if (isCertificateRevoked(krl, certificate)) throw offerRefused('is revoked');
 
-  const claims = readJson(certificate, claimsExtensionName(domain), certificateClaims);
-  if (claims === undefined) throw refused('holds no claims of this domain');
-  const named = splitKeyId(keyId);
-  if (named?.account !== claims.sub || named.sessionId !== claims.sid) {
-    throw refused('has a key ID and claims that differ');
-  }
-  if (!principals.includes(claims.sub)) throw refused('does not hold its account among its principals');
-  if (claims.mode === 'hop') throw refused('is for one target only');
-  const mfa = readJson(certificate, mfaExtensionName(domain), certificateMfa);
+  const stated = readClaims(certificate, domain);
+  if (isHop) checkHop(certificate, stated, checks);
+  else checkPersons(certificate, stated);
+  const { claims, mfa } = stated;
   return {
     account: claims.sub,
     organization: claims.org,
@@ -80,6 +86,31 @@ export function readOffer(base64: string, { authorities, krl, domain, nowSeconds
   };
 }
 
+function checkPersons({ principals }: Certificate, { claims }: StatedClaims): void {
+  if (!principals.includes(claims.sub)) {
+    throw offerRefused('does not hold its account among its principals');
+  }
+  if (claims.mode === 'hop') throw offerRefused('says that it is a hop, and no hop CA signed it');
+}
+
+/** What the CA's linter let leave, looked at again: for this host alone, from one gateway, for a minute, without MFA. */
+function checkHop(certificate: Certificate, { claims, mfa }: StatedClaims, checks: OfferChecks): void {
+  const { principals, criticalOptions, validBefore } = certificate;
+  if (principals.join() !== hopPrincipal(checks.machine)) throw offerRefused('is for another host');
+  if (claims.mode !== 'hop') throw offerRefused('is of the hop CA and does not say that it is a hop');
+  if (mfa !== undefined) throw offerRefused('is a hop and speaks of MFA');
+  if (criticalOptions.map(({ name }) => name).join() !== 'source-address') {
+    throw offerRefused('is a hop and not bound to the address of its gateway');
+  }
+  if (validBefore > BigInt(checks.nowSeconds) + longestHopSeconds)
+    throw offerRefused('is a hop for too long');
+}
+
+/** Which of its names sshd shall let in. */
+export function principalOf({ mode, account }: Offer, machine: string): string {
+  return mode === 'hop' ? hopPrincipal(machine) : account;
+}
+
 /** The session as policy sees it. A certificate's end is the end of starting connections, not of running ones. */
 export function sessionOf(offer: Offer, phase: 'start' | 'running', ended: boolean): SessionFacts {
   const { sessionId, mode, amr, acr, authTimeSeconds, mfa } = offer;
@@ -90,28 +121,4 @@ export function sessionOf(offer: Offer, phase: 'start' | 'running', ended: boole
     expiresAtSeconds: phase === 'start' ? offer.validBeforeSeconds : Number.MAX_SAFE_INTEGER,
     assurance: { amr, acr, authTimeSeconds, mfa },
   };
-}
-
-function readJson<Schema extends z.ZodType>(
-  { extensions }: Certificate,
-  name: string,
-  schema: Schema,
-): z.infer<Schema> | undefined {
-  const found = extensions.find((extension) => extension.name === name);
-  if (found === undefined) return undefined;
-  const parsed = schema.safeParse(parseJson(found.value ?? ''));
-  if (!parsed.success) throw refused(`has an extension ${name} that can't be read`);
-  return parsed.data;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function refused(problem: string): SallyportError {
-  return new SallyportError('certificate_refused', `The offered certificate ${problem}.`);
 }

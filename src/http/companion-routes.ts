@@ -8,6 +8,7 @@ import {
   enrolmentRequest,
   installedVersions,
 } from '../api/companions.ts';
+import { type HopCertificateReply, hopCertificateRequest } from '../api/hop-certificates.ts';
 import { replaceConnections } from '../connections/replace-connections.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { AppParts } from './app-parts.ts';
@@ -23,7 +24,7 @@ export function companionRoutes(
   app: FastifyInstance,
   parts: Pick<AppParts, 'database' | 'authority' | 'feed' | 'clock'>,
 ): void {
-  const { database, feed, clock } = parts;
+  const { database, authority, feed, clock } = parts;
 
   /** Before it is sent anything: it may have more than this database remembers. */
   async function requireKnown(request: FastifyRequest): Promise<void> {
@@ -87,5 +88,15 @@ export function companionRoutes(
       );
       return { ended_sessions };
     },
+  );
+
+  app.post(
+    '/v1/companions/hop-certificates',
+    { config: { auth: 'companion', purpose: 'a minute on one host for a person at a gateway' } },
+    async (request): Promise<HopCertificateReply> =>
+      await authority.issueHopCertificate({
+        companionId: companionOf(request).companionId,
+        request: parseInput(hopCertificateRequest, request.body, 'body'),
+      }),
   );
 }

@@ -50,6 +50,34 @@ export async function targetsOfCompanion(db: Database, companionId: string): Pro
   return rows.map(target);
 }
 
+export interface TargetBehindGateway {
+  readonly target: Target;
+  /** The enrolled host that it runs on, if there is one. */
+  readonly hostName: string | null;
+}
+
+/** Undefined, the same for a name that is nobody's and for one in an environment that is not assigned to the gateway. */
+export async function targetBehindGateway(
+  db: Database,
+  gatewayId: string,
+  name: string,
+): Promise<TargetBehindGateway | undefined> {
+  const row = await targetQuery(db)
+    .innerJoin('companion_environments', 'companion_environments.environment_id', 'environments.id')
+    .leftJoin('companions as host', (join) =>
+      join
+        .onRef('host.id', '=', 'instances.host_id')
+        .on('host.kind', '=', 'host')
+        .on('host.enrolled_at', 'is not', null)
+        .on('host.revoked_at', 'is', null),
+    )
+    .select('host.name as host_name')
+    .where('companion_environments.companion_id', '=', gatewayId)
+    .where('instances.target_name', '=', name)
+    .executeTakeFirst();
+  return row && { target: target(row), hostName: row.host_name };
+}
+
 type TargetRow = Awaited<ReturnType<ReturnType<typeof targetQuery>['execute']>>[number];
 
 function targetQuery(db: Database) {

@@ -66,6 +66,16 @@ export const reasonTable = {
     message: () => 'The instance is stopped. Start it first.',
     command: null,
   },
+  relay_off: {
+    message: (environment: string) =>
+      `The environment ${environment} lets nobody through a gateway that sees the session. Jump through it instead.`,
+    command: null,
+  },
+  host_missing: {
+    message: () =>
+      'No enrolled host serves this target, so no gateway can log in to it for you. Jump instead.',
+    command: null,
+  },
   mfa_missing: {
     message: (environment: string) =>
       `The environment ${environment} wants a login with a second factor; this login had none.`,

@@ -28,6 +28,7 @@ test('every route and who may call it', () => {
       "companion GET  /v1/companions/state",
       "companion POST /v1/companions/acknowledgement",
       "companion POST /v1/companions/connections",
+      "companion POST /v1/companions/hop-certificates",
       "none      GET  /",
       "none      GET  /console",
       "none      GET  /console/sign-in",

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { type AccessFacts, decideAccess } from '../../src/policy/decide-access.ts';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
+import { decideHop } from '../../src/policy/decide-hop.ts';
 import { reasonTable } from '../../src/policy/reasons.ts';
 import { bob, example, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
 
@@ -22,6 +23,7 @@ const refusals = [
     { ...certificate, session: { ...session, expiresAtSeconds: nowSeconds + 1 } },
     nowSeconds,
   ),
+  decideHop({ ...access, target: { ...target, accessMode: 'jump' }, hasHost: false }),
 ];
 
 const reasons = refusals.flatMap((decision) => (decision.allowed ? [] : decision.reasons));
