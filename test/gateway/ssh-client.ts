@@ -32,18 +32,19 @@ export async function createPerson(
   parent: string,
   account: string,
   options: Partial<UserCertificateOptions> = {},
-  { withPrivateKey = true }: { withPrivateKey?: boolean } = {},
+  more: {
+    readonly withPrivateKey?: boolean;
+    /** Another certificate than a user's. */
+    readonly certify?: (about: { account: string; publicKey: Buffer; sessionId: string }) => Buffer;
+  } = {},
 ): Promise<Person> {
+  const { withPrivateKey = true, certify } = more;
   const folder = join(parent, randomUUID());
   await mkdir(folder, { mode: 0o700, recursive: true });
   const key = generateEd25519();
   const sessionId = options.sessionId ?? randomUUID();
-  const certificate = authority.userCertificate({
-    account,
-    publicKey: key.publicKeyBlob,
-    sessionId,
-    ...options,
-  });
+  const about = { account, publicKey: key.publicKeyBlob, sessionId };
+  const certificate = certify ? certify(about) : authority.userCertificate({ ...about, ...options });
   const identity = join(folder, 'id');
   await writeFile(`${identity}-cert.pub`, `${certificateLine(certificate)}\n`);
   await writeFile(`${identity}.pub`, `${publicKeyLine({ type: 'ssh-ed25519', blob: key.publicKeyBlob })}\n`);

@@ -20,7 +20,7 @@ import {
 import type { CertificateFields } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
-import { canaryPrincipal, keyIdFor } from '../../src/ssh/names.ts';
+import { canaryPrincipal, hopPrincipal, keyIdFor } from '../../src/ssh/names.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signWithKey } from '../../src/ssh/signature.ts';
@@ -52,6 +52,20 @@ export interface UserCertificateOptions {
   readonly claims?: Partial<CertificateClaims>;
 }
 
+export interface HopCertificateOptions {
+  readonly account: string;
+  readonly publicKey: Buffer;
+  readonly sessionId: string;
+  readonly principals?: readonly string[];
+  readonly validBeforeSeconds?: number;
+  readonly serial?: bigint;
+  readonly ca?: GeneratedKey;
+  readonly criticalOptions?: CertificateFields['criticalOptions'];
+  /** Beside the claims and permit-pty. */
+  readonly extensions?: CertificateFields['extensions'];
+  readonly claims?: Partial<CertificateClaims>;
+}
+
 export function nowSeconds(): number {
   return Math.floor(Date.now() / 1_000);
 }
@@ -72,6 +86,8 @@ export class TestAuthority {
   /** What the reply to a report names. */
   endedAmongReported: string[] = [];
   revoked: bigint[] = [];
+  /** Serials of the hop CA. */
+  revokedHops: bigint[] = [];
   readonly acknowledgements: Acknowledgement[] = [];
   /** What companions said they have when they opened a stream. */
   readonly installed: Record<string, string>[] = [];
@@ -195,6 +211,42 @@ export class TestAuthority {
     );
   }
 
+  /** For the host named `host`, from this machine, as the CA issues one: the login behind it is a day old. */
+  hopCertificate(options: HopCertificateOptions): Buffer {
+    const { account, publicKey, sessionId, ca = this.hopCa ?? this.userCa, claims } = options;
+    const now = nowSeconds();
+    const stated = {
+      v: 1,
+      sub: account,
+      org: 'example',
+      amr: ['pwd', 'otp'],
+      acr: null,
+      auth_time: now - 86_400,
+      sid: sessionId,
+      mode: 'hop',
+      act: 'gateway',
+      ...claims,
+    };
+    return this.issue(
+      {
+        kind: 'user',
+        publicKey,
+        serial: options.serial ?? this.nextSerial(),
+        keyId: keyIdFor(account, sessionId),
+        principals: options.principals ?? [hopPrincipal('host')],
+        validAfter: BigInt(now - 60),
+        validBefore: BigInt(options.validBeforeSeconds ?? now + 60),
+        criticalOptions: options.criticalOptions ?? [{ name: 'source-address', value: '127.0.0.1' }],
+        extensions: [
+          { name: `claims@${domain}`, value: JSON.stringify(stated) },
+          { name: 'permit-pty', value: '' },
+          ...(options.extensions ?? []),
+        ],
+      },
+      ca,
+    );
+  }
+
   hostCertificate(publicKey: Buffer): string {
     const now = BigInt(nowSeconds());
     const blob = this.issue(
@@ -241,7 +293,13 @@ export class TestAuthority {
       sections: [
         { kind: 'certificates', caPublicKey: this.userCa.publicKeyBlob, serials: [1n, ...this.revoked] },
         ...(this.hopCa
-          ? [{ kind: 'certificates' as const, caPublicKey: this.hopCa.publicKeyBlob, serials: [1n] }]
+          ? [
+              {
+                kind: 'certificates' as const,
+                caPublicKey: this.hopCa.publicKeyBlob,
+                serials: [1n, ...this.revokedHops],
+              },
+            ]
           : []),
         ...(this.compromisedCa ? [{ kind: 'keys' as const, blobs: [this.compromisedCa.publicKeyBlob] }] : []),
       ],
