@@ -2,6 +2,7 @@
 import type { PossessionChallenge } from '../api/certificates.ts';
 import type { HopCertificateReply } from '../api/hop-certificates.ts';
 import type { Database, DatabaseHandle } from '../database/database.ts';
+import { refuseListedKey, type WeakKeyList } from '../ssh/weak-key-list.ts';
 import { type Authority, trustedAuthorities } from './authorities.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
 import { registerFirstGenerations } from './first-generations.ts';
@@ -30,12 +31,16 @@ export interface CertificateAuthorityOptions {
   readonly onAlarm?: (alarm: IssuingAlarm) => void;
   /** Called when the revocation list grows over its budget, and when it is within it again. */
   readonly onKrlBudgetCrossed?: (budget: KrlBudget) => void;
+  /** Public keys that nobody may have certified, machines neither; none if it is left out. */
+  readonly weakKeys?: WeakKeyList;
   /** How often the keys are read again in case a notification was lost. */
   readonly pollMilliseconds?: number;
 }
 
 export interface CertificateAuthority {
   readonly domain: string;
+  /** @throws key_weak for a key that nobody may have certified */
+  refuseListedKey(blob: Buffer): void;
   createChallenge(sessionId: string): Promise<PossessionChallenge>;
   readonly issueUserCertificate: UserCertificateIssuer;
   /** A gateway's certificate for one connection of a person to one host. */
@@ -64,13 +69,14 @@ export async function createCertificateAuthority(
   options: CertificateAuthorityOptions,
 ): Promise<CertificateAuthority> {
   const { database, openSigner, firstSigners, domain, clock, onKrlBudgetCrossed, ...polling } = options;
-  const { onProblem = () => {} } = options;
+  const { onProblem = () => {}, weakKeys = new Set() } = options;
   const { db } = database;
   await registerFirstGenerations(db, { openSigner, firstSigners }, clock());
   const keys = await OpenCaKeys.open({ database, openSigner, clock, ...polling, onProblem });
-  const issuing: Issuing = { db, domain, clock, keys };
+  const issuing: Issuing = { db, domain, clock, keys, weakKeys };
   return {
     domain,
+    refuseListedKey: (blob) => refuseListedKey(weakKeys, blob),
     createChallenge: (sessionId) => createChallenge(issuing, sessionId),
     issueUserCertificate: createUserCertificateIssuer(issuing, options.onAlarm),
     issueHopCertificate: (asking) => issueHopCertificate(issuing, asking),

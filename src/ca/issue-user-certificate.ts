@@ -24,6 +24,7 @@ import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts'
 import { lintUserCertificate } from '../ssh/lint-certificate.ts';
 import { keyIdFor, parseKeyId } from '../ssh/names.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
+import { refuseListedKey } from '../ssh/weak-key-list.ts';
 import { certificateExtensions } from './certificate-extensions.ts';
 import {
   certificatesOfRequests,
@@ -100,9 +101,10 @@ interface Asked {
 type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 
 /** Step 1: the key is one that may be certified, and whoever asks holds its private half. */
-function readRequest({ domain }: Issuing, { sessionId, request }: UserCertificateRequest): Asked {
+function readRequest({ domain, weakKeys }: Issuing, { sessionId, request }: UserCertificateRequest): Asked {
   const { public_key, request_id, possession } = request;
   const { blob } = parsePublicKeyLine(public_key);
+  if (weakKeys) refuseListedKey(weakKeys, blob);
   verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession });
   return {
     sessionId,

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import type { WeakKeyList } from '../ssh/weak-key-list.ts';
 import type { Signer } from './signer.ts';
 
 /**
@@ -36,4 +37,6 @@ export interface Issuing {
   readonly domain: string;
   readonly clock: () => Date;
   readonly keys: CaKeys;
+  /** Public keys that nobody may have certified; none if it is left out. */
+  readonly weakKeys?: WeakKeyList;
 }

@@ -29,6 +29,7 @@ async function enrol(
 ): Promise<EnrolmentReply> {
   const { token, host_public_key, signature } = request;
   const hostKey = parsePublicKeyLine(host_public_key).blob;
+  authority.refuseListedKey(hostKey);
   verifySshsig({
     message: enrolmentMessage(token),
     namespace: `enrol@${authority.domain}`,

@@ -21,6 +21,7 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
     const server = await startServer({
       database,
       keys: settings.keys,
+      weakKeys: settings.weakKeys,
       publicUrl: settings.publicUrl,
       listen: settings.listen,
       organizationSlug: settings.organizationSlug,

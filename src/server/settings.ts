@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { isAccountName } from '../ssh/names.ts';
+import { parseWeakKeyList, type WeakKeyList } from '../ssh/weak-key-list.ts';
 import { openServerKeys, type ServerKeys } from './keys-folder.ts';
 
 /** `about` is what the person reads where the setting is missing. */
@@ -60,6 +61,8 @@ export const settingsSchema = z.object({
   SALLYPORT_TRUSTED_PROXIES: words()
     .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8')
     .default([]),
+  /** A file in the format of Debian's openssh-blacklist. */
+  SALLYPORT_WEAK_KEYS: z.string().optional(),
   /** Accounts that may change CA keys through the API, with a second factor. */
   SALLYPORT_OPERATORS: words()
     .refine((names) => names.every(isAccountName), 'must be account names, such as alice@example.com')
@@ -74,6 +77,8 @@ export interface ServeSettings {
   readonly organizationSlug: string;
   readonly trustedProxies: readonly string[];
   readonly operators: readonly string[];
+  /** Empty where no list was given. */
+  readonly weakKeys: WeakKeyList;
   readonly identityProvider: IdentityProviderSettings;
 }
 
@@ -104,6 +109,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
   const databaseUrl = given['DATABASE_URL'] ?? (await tryTo('DATABASE_URL_FILE', secretFrom));
   const clientSecret = await tryTo('SALLYPORT_OIDC_CLIENT_SECRET_FILE', secretFrom);
   const keys = await tryTo('SALLYPORT_KEYS', (folder) => openServerKeys(folder, environment));
+  const weakKeys = await tryTo('SALLYPORT_WEAK_KEYS', async (path) => parseWeakKeyList(await textOf(path)));
   const { success, data, error } = settingsSchema.safeParse({ ...given, DATABASE_URL: databaseUrl });
   for (const { path, message } of error?.issues ?? []) {
     const setting = path.join('.');
@@ -124,6 +130,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
     organizationSlug: data.SALLYPORT_ORGANIZATION,
     trustedProxies: data.SALLYPORT_TRUSTED_PROXIES,
     operators: data.SALLYPORT_OPERATORS,
+    weakKeys: weakKeys ?? new Set(),
     identityProvider: {
       issuer: data.SALLYPORT_OIDC_ISSUER,
       clientId: data.SALLYPORT_OIDC_CLIENT_ID,
@@ -169,9 +176,13 @@ function isNetwork(given: string): boolean {
 }
 
 async function secretFrom(path: string): Promise<string> {
-  const secret = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new SallyportError('settings_invalid', `${path} can't be read (${error.code})`);
-  });
+  const secret = await textOf(path);
   if (secret.trim() !== '') return secret.trim();
   throw new SallyportError('settings_invalid', `the file ${path} is empty`);
+}
+
+async function textOf(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new SallyportError('settings_invalid', `${path} can't be read (${error.code})`);
+  });
 }

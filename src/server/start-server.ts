@@ -15,6 +15,7 @@ import { createApp } from '../http/create-app.ts';
 import type { LogSettings } from '../http/request-log.ts';
 import { createIdentityProvider } from '../login/identity-provider.ts';
 import { createAuthorizationServer } from '../oauth/authorization-server.ts';
+import type { WeakKeyList } from '../ssh/weak-key-list.ts';
 import type { ServerKeys } from './keys-folder.ts';
 import { type IdentityProviderSettings, isLoopback } from './settings.ts';
 import { startSweeps } from './sweeps.ts';
@@ -24,6 +25,8 @@ export interface ServerParts {
   readonly database: DatabaseHandle;
   readonly keys: ServerKeys;
   readonly publicUrl: URL;
+  /** Public keys that nobody may have certified; none if it is left out. */
+  readonly weakKeys?: WeakKeyList;
   readonly listen: Listen;
   readonly organizationSlug: string;
   readonly identityProvider: IdentityProviderSettings;
@@ -49,7 +52,7 @@ export interface RunningServer {
 
 /** Listens when it returns. @throws in_use if the address is taken; settings_invalid if a key is not the one in use */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { database, keys, publicUrl, clock } = parts;
+  const { database, keys, publicUrl, weakKeys, clock } = parts;
   let logAlarm = (_alarm: IssuingAlarm): void => {};
   let logError = (_error: unknown, _what: string): void => {};
   let logWarning = (_facts: object, _message: string): void => {};
@@ -59,6 +62,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     firstSigners,
     domain: publicUrl.hostname,
     clock,
+    ...(weakKeys && { weakKeys }),
     onProblem: (error) => logError(error, 'a CA key can not be used'),
     onAlarm: (alarm) => logAlarm(alarm),
     onKrlBudgetCrossed: (krl) => logWarning({ krl }, budgetMessage(krl)),

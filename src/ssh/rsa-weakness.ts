@@ -9,8 +9,8 @@
  *   less than one case of 2^160.
  *
  * What cannot be told by the modulus: the keys of Debian's broken generator (CVE-2008-0166). Its keys of 1,024 and 2,048
- * bits, which nearly all were, are refused for their length; those of 4,096 bits are deterministic too but can only be
- * recognised by a list of all of them, which is not here. Nor are factors that two keys share.
+ * bits, which nearly all were, are refused for their length; those of 4,096 bits can only be recognised by a list of
+ * all of them: weak-key-list.ts reads one, where the operator has it. Nor can factors that two keys share.
  *
  * Public values only: nothing here has to run in constant time. 16,384 bits take half a millisecond.
  */

@@ -42,6 +42,7 @@ test('what must be set is enough; the rest has defaults', async () => {
     organizationSlug: 'acme',
     trustedProxies: [],
     operators: [],
+    weakKeys: new Set(),
     identityProvider: {
       issuer: 'https://login.example.com/realms/acme',
       clientId: 'sallyport',
@@ -63,6 +64,13 @@ test('lists are words with spaces or commas between them', async () => {
   expect(settings.identityProvider.mfaMethods).toEqual(['mfa', 'otp', 'hwk']);
   expect(settings.trustedProxies).toEqual(['10.0.0.0/8', '::1']);
   expect(settings.operators).toEqual(['olga@example.com', 'otto@example.com']);
+});
+
+test('a list of weak keys is read from its file', async () => {
+  const path = join(folder, 'weak-keys');
+  await writeFile(path, '# two\n00112233445566778899\nffeeddccbbaa99887766\n');
+  const { weakKeys } = await readServeSettings({ ...least, SALLYPORT_WEAK_KEYS: path });
+  expect([...weakKeys]).toEqual(['00112233445566778899', 'ffeeddccbbaa99887766']);
 });
 
 test('an empty value counts as not set', async () => {
@@ -108,6 +116,8 @@ describe('refuses', () => {
     ['SALLYPORT_OIDC_SCOPES', ' , ', 'holds no word'],
     ['SALLYPORT_OIDC_MFA_METHODS', ',', 'holds no word'],
     ['SALLYPORT_OPERATORS', 'olga', 'must be account names'],
+    ['SALLYPORT_WEAK_KEYS', '/nonexistent', "/nonexistent can't be read (ENOENT)"],
+    ['SALLYPORT_WEAK_KEYS', '/etc/passwd', 'line 1 of the list of weak keys'],
     ['SALLYPORT_TRUSTED_PROXIES', 'proxy.example.com', 'must be addresses or networks'],
     ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/33', 'must be addresses or networks'],
     ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/8/8', 'must be addresses or networks'],
