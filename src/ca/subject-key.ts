@@ -1,4 +1,5 @@
 /** Whose public keys are nobody's to certify: CAs', machines', other people's, and those of an ended login. */
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -19,15 +20,20 @@ interface Found {
   readonly was_revoked: boolean;
 }
 
+/** Begins the advisory locks of keys; the number means nothing but must stay the same. */
+const subjectKeyLock = 0x5a11_7002;
+
 /**
  * Why a key may not become the subject of a certificate of its account, for those of which that is so:
- * key_reserved or key_revoked.
+ * key_reserved or key_revoked. That stays true until the end of the transaction: whoever asks about the same key waits
+ * for it, on another replica too.
  */
 export async function subjectKeyFaults<Subject extends SubjectKey>(
   tx: Tx,
   subjects: readonly Subject[],
 ): Promise<ReadonlyMap<Subject, SallyportError>> {
   if (subjects.length === 0) return new Map();
+  await lockKeys(tx, subjects);
   const { rows } = await sql<Found>`
     with subject as (
       select * from unnest(
@@ -61,6 +67,22 @@ export async function subjectKeyFaults<Subject extends SubjectKey>(
     if (fault) faults.set(subject, fault);
   });
   return faults;
+}
+
+/**
+ * Two accounts that hold one private key could otherwise ask in the same instant, and neither would see the other's
+ * certificate. A statement of its own: the next one sees what whoever was waited for has stored. A lock is a number of
+ * 32 bits; two keys that share one wait for each other in vain, which does no harm.
+ */
+async function lockKeys(tx: Tx, subjects: readonly SubjectKey[]): Promise<void> {
+  const numbers = subjects.map(({ publicKey }) =>
+    createHash('sha256').update(publicKey).digest().readInt32BE(),
+  );
+  // Everybody in the same order, so that no two groups wait for each other.
+  const inOrder = [...new Set(numbers)].sort((a, b) => a - b);
+  await sql`
+    select pg_advisory_xact_lock(${subjectKeyLock}::integer, number) from unnest(${inOrder}::integer[]) as number
+  `.execute(tx);
 }
 
 function faultOf(found: Found | undefined): SallyportError | undefined {
