@@ -28,14 +28,17 @@ export interface Ran {
 }
 
 export async function createPerson(
-  authority: TestAuthority,
+  authority: Pick<TestAuthority, 'userCertificate' | 'hostCa'>,
   parent: string,
   account: string,
   options: Partial<UserCertificateOptions> = {},
   more: {
     readonly withPrivateKey?: boolean;
     /** Another certificate than a user's. */
-    readonly certify?: (about: { account: string; publicKey: Buffer; sessionId: string }) => Buffer;
+    readonly certify?: (
+      about: { account: string; publicKey: Buffer; sessionId: string },
+      key: GeneratedKey,
+    ) => Buffer | Promise<Buffer>;
   } = {},
 ): Promise<Person> {
   const { withPrivateKey = true, certify } = more;
@@ -44,7 +47,9 @@ export async function createPerson(
   const key = generateEd25519();
   const sessionId = options.sessionId ?? randomUUID();
   const about = { account, publicKey: key.publicKeyBlob, sessionId };
-  const certificate = certify ? certify(about) : authority.userCertificate({ ...about, ...options });
+  const certificate = certify
+    ? await certify(about, key)
+    : authority.userCertificate({ ...about, ...options });
   const identity = join(folder, 'id');
   await writeFile(`${identity}-cert.pub`, `${certificateLine(certificate)}\n`);
   await writeFile(`${identity}.pub`, `${publicKeyLine({ type: 'ssh-ed25519', blob: key.publicKeyBlob })}\n`);
