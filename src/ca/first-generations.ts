@@ -7,9 +7,10 @@ import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { acceptDatabase } from './accept-database.ts';
 import { lockCaKeys, readCaKeys } from './ca-key-store.ts';
+import { signCanary } from './canary.ts';
 import { type Purpose, purposes } from './issuing.ts';
 import type { FirstSigners } from './key-files.ts';
-import { proveSigner, registerCaKey, type SignerOpener } from './register-ca-key.ts';
+import { proveSigner, type Registration, registerCaKey, type SignerOpener } from './register-ca-key.ts';
 import type { OpenSigner } from './signer.ts';
 
 /**
@@ -33,19 +34,22 @@ export async function registerFirstGenerations(
       signers.set(purpose, signer);
       await proveSigner(signer);
     }
-    return await inTransaction(db, async (tx) => {
+    await inTransaction(db, async (tx) => {
       await lockCaKeys(tx);
       await acceptDatabase(tx, now);
+    });
+    const firsts: Registration[] = [];
+    for (const [purpose, signer] of signers) {
+      const first = { purpose, generation: 1, state: 'active', by: 'first start' } as const;
+      const canary = await signCanary(db, { ...first, signer }, now);
+      firsts.push({ ...first, publicKey: signer.publicKey, uri: firstSigners[purpose], canary });
+    }
+    return await inTransaction(db, async (tx) => {
+      await lockCaKeys(tx);
       const stillMissing = await purposesWithout(tx);
-      const made: Purpose[] = [];
-      for (const [purpose, signer] of signers) {
-        if (!stillMissing.includes(purpose)) continue;
-        const uri = firstSigners[purpose];
-        const first = { purpose, generation: 1, state: 'active', uri, signer, by: 'first start' } as const;
-        await registerCaKey(tx, first, now);
-        made.push(purpose);
-      }
-      return made;
+      const made = firsts.filter(({ purpose }) => stillMissing.includes(purpose));
+      for (const first of made) await registerCaKey(tx, first, now);
+      return made.map(({ purpose }) => purpose);
     });
   } finally {
     for (const signer of signers.values()) await signer.close();

@@ -1,4 +1,4 @@
-/** A new generation of a CA key enters the database, with the proof that its signer works. */
+/** A new generation of a CA key enters the database, once its signer has proven that it works. */
 import { randomBytes } from 'node:crypto';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
@@ -7,7 +7,7 @@ import { bumpStateVersion } from '../revocation/state-version.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { verifySignature } from '../ssh/signature.ts';
 import { announceCaKeys, insertCaKey, moveCaKey } from './ca-key-store.ts';
-import { createCanary } from './canary.ts';
+import { type Canary, storeCanary } from './canary.ts';
 import type { Purpose } from './issuing.ts';
 import { signerFailed } from './sign-certificate.ts';
 import type { OpenSigner, Signer } from './signer.ts';
@@ -19,21 +19,23 @@ export interface Registration {
   readonly purpose: Purpose;
   readonly generation: number;
   readonly state: 'next' | 'active';
-  /** URI, and what it names. */
+  /** SSH public key blob. */
+  readonly publicKey: Buffer;
+  /** URI of its signer. */
   readonly uri: string;
-  readonly signer: Signer;
+  /** Signed by it; undefined for a host CA. */
+  readonly canary: Canary | undefined;
   /** Who asked for it. */
   readonly by: string;
 }
 
 /**
- * Stores the key, has it sign its canary (a host CA has none: no KRL lists host certificates) and tells everybody. The
- * caller holds lockCaKeys(). Returns its id.
- * @throws settings_invalid if the key has served before; signer_failed
+ * Stores the key with its canary and tells everybody. The caller holds lockCaKeys(), and so no signer is asked here.
+ * Returns its id.
+ * @throws settings_invalid if the key has served before
  */
 export async function registerCaKey(tx: Tx, registration: Registration, now: Date): Promise<string> {
-  const { purpose, generation, state, uri, signer, by } = registration;
-  const { publicKey } = signer;
+  const { purpose, generation, state, publicKey, uri, canary, by } = registration;
   const id = await insertCaKey(tx, { purpose, generation, state, publicKey, signer: uri }, now);
   if (id === undefined) {
     throw new SallyportError(
@@ -44,7 +46,7 @@ export async function registerCaKey(tx: Tx, registration: Registration, now: Dat
   }
   const facts = { purpose, generation, fingerprint: fingerprint(publicKey), by };
   await recordEvent(tx, { event: 'ca_key.created', facts });
-  if (purpose !== 'host') await createCanary(tx, { id, purpose, generation, publicKey, signer }, now);
+  if (canary !== undefined) await storeCanary(tx, id, canary);
   const stateVersion = await bumpStateVersion(tx, now, { krl: purpose !== 'host' });
   await moveCaKey(tx, id, { stateVersion });
   await announceCaKeys(tx);

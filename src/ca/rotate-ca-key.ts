@@ -10,6 +10,7 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 import { announceCaKeys, type CaKeyRecord, lockCaKeys, moveCaKey, readCaKeys } from './ca-key-store.ts';
+import { signCanary } from './canary.ts';
 import { type NextKey, type Wait, waitsOf } from './decide-rotation.ts';
 import type { Purpose } from './issuing.ts';
 import type { KeyFiles } from './key-files.ts';
@@ -88,6 +89,8 @@ export async function makeNext(
   const signer = await change.openSigner(uri);
   try {
     await proveSigner(signer);
+    const { publicKey } = signer;
+    const canary = await signCanary(db, { purpose, generation, signer }, now);
     return await inTransaction(db, async (tx) => {
       await lockCaKeys(tx);
       const keys = await readCaKeys(tx);
@@ -95,7 +98,8 @@ export async function makeNext(
       if (isTaken || generation !== generationAfter(keys, purpose)) {
         throw refused(`Somebody else has just changed the ${purpose} CA. Look again: sallyport ca status`);
       }
-      const id = await registerCaKey(tx, { purpose, generation, state: 'next', uri, signer, by }, now);
+      const next = { purpose, generation, state: 'next', publicKey, uri, canary, by } as const;
+      const id = await registerCaKey(tx, next, now);
       return await recordOf(tx, id);
     });
   } finally {

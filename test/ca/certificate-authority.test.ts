@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { krlMessage } from '../../src/api/companions.ts';
+import { lockCaKeys } from '../../src/ca/ca-key-store.ts';
 import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import { retireCaKey } from '../../src/ca/retire-ca-key.ts';
 import { rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
+import type { Signer } from '../../src/ca/signer.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
@@ -97,6 +101,43 @@ test('a signer that can’t sign the canary registers nothing', async () => {
     const user = { ...ourSigners.user, sign: () => Promise.reject(new Error('out of order')) };
     expect(await refusalCode(start({ user }, empty))).toBe('signer_failed');
     expect(await empty.db.selectFrom('ca_keys').selectAll().execute()).toEqual([]);
+  } finally {
+    await empty.close();
+  }
+});
+
+test('no signer is waited for while the CA keys are locked', async () => {
+  const empty = await freshDatabase();
+  /** A signer that can only sign while somebody else can lock the keys. */
+  const unhurried = (signer: Signer): Signer => ({
+    ...signer,
+    sign: async (bytes) => {
+      await inTransaction(empty.db, lockCaKeys);
+      return await signer.sign(bytes);
+    },
+  });
+  try {
+    const held = heldInMemory({ ...ourSigners, user: memorySigner(), hop: memorySigner() });
+    const { openSigner } = held;
+    const slow = {
+      ...held,
+      openSigner: async (uri: string) => ({
+        ...(await openSigner(uri)),
+        ...unhurried(await openSigner(uri)),
+      }),
+    };
+    await (await createCertificateAuthority({ database: empty, ...common, ...slow })).close();
+    const change = { db: empty.db, ...slow, now: startTime, by: 'test' };
+    await rotateCaKey(change, { purpose: 'user', now: true });
+    await retireCaKey(change, { purpose: 'user', generation: 2, compromised: true });
+    const rows = await empty.db.selectFrom('ca_keys').select(['purpose', 'canary']).execute();
+    expect(rows.map(({ purpose, canary }) => `${purpose} ${canary !== null}`).sort()).toEqual([
+      'hop true',
+      'host false',
+      'user true',
+      'user true',
+      'user true',
+    ]);
   } finally {
     await empty.close();
   }
