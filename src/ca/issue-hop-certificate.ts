@@ -23,6 +23,7 @@ import { hopPrincipal, keyIdFor } from '../ssh/names.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
 import { verifySshsig } from '../ssh/sshsig.ts';
+import { refuseListedKey } from '../ssh/weak-key-list.ts';
 import { certificateExtensions } from './certificate-extensions.ts';
 import { certificatesOfRequests, type StoredCertificate, storeCertificate } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
@@ -81,8 +82,9 @@ interface ToSign extends Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'> {
 }
 
 /** The key is one that may be certified, and whoever asks holds its private half. */
-function readRequest({ domain }: Issuing, { companionId, request }: AskingForHop): Asked {
+function readRequest({ domain, weakKeys }: Issuing, { companionId, request }: AskingForHop): Asked {
   const { blob } = parsePublicKeyLine(request.public_key);
+  if (weakKeys) refuseListedKey(weakKeys, blob);
   try {
     verifySshsig({
       message: hopMessage(companionId, request),

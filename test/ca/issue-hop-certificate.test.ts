@@ -1,5 +1,11 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { HopCertificateReply, HopCertificateRequest } from '../../src/api/hop-certificates.ts';
+import { readCaKeys } from '../../src/ca/ca-key-store.ts';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import { issueHopCertificate } from '../../src/ca/issue-hop-certificate.ts';
+import type { Issuing } from '../../src/ca/issuing.ts';
+import type { Signer } from '../../src/ca/signer.ts';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { isSallyportError, type SallyportError } from '../../src/errors/sallyport-error.ts';
@@ -8,12 +14,14 @@ import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
 import { revokeCertificates } from '../../src/revocation/revoke-certificates.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { assembleCertificate, certificateLine } from '../../src/ssh/encode-certificate.ts';
+import { md5Fingerprint } from '../../src/ssh/key-listing.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { signWithKey } from '../../src/ssh/signature.ts';
 import { verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
+import { parseWeakKeyList } from '../../src/ssh/weak-key-list.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import {
   enrolled,
@@ -277,6 +285,21 @@ describe('a gateway gets nothing by the certificate of a person', () => {
     expect(await refusedSource(source)).toMatch(/^certificate_refused: .*has expired/);
   });
 
+  test.each([
+    ['retired', { state: 'retired' as const }],
+    ['compromised', { compromised_at: startTime }],
+  ])('of a user CA key that is %s, though this process has not heard of it', async (_what, change) => {
+    const { caPublicKey } = parseCertificateLine(source);
+    const ofKey = (set: { state?: 'active' | 'retired'; compromised_at?: Date | null }) =>
+      inTx((tx) => tx.updateTable('ca_keys').set(set).where('public_key', '=', caPublicKey).execute());
+    await ofKey(change);
+    try {
+      expect(await refusedSource(source)).toMatch(notIssued);
+    } finally {
+      await ofKey({ state: 'active', compromised_at: null });
+    }
+  });
+
   test('that is revoked', async () => {
     const serials = [parseCertificateLine(source).serial];
     await inTx((tx) => revokeCertificates(tx, { serials }, 'test', startTime));
@@ -455,4 +478,55 @@ describe('a gateway gets nothing', () => {
       .executeTakeFirstOrThrow();
     return host_key ?? Buffer.alloc(0);
   }
+});
+
+describe('when the hop CA key can’t sign', () => {
+  test('nothing leaves, and what was stored can be signed later', async () => {
+    const { gatewayId, targetName: target } = inventory;
+    const found = (await readCaKeys(database.db)).find(({ purpose }) => purpose === 'hop');
+    if (found === undefined) throw new Error('there is no hop CA key');
+    const { id, generation, publicKey } = found;
+    const sign = () => Promise.reject(new Error('hardware is out of order'));
+    const signer: Signer = { publicKey, algorithm: 'ssh-ed25519', sign };
+    const key = { id, generation, publicKey, purpose: 'hop' as const, signer };
+    const keys = { active: () => key, byId: () => key, vouching: () => [], refresh: async () => {} };
+    const broken: Issuing = { db: database.db, domain, clock: () => startTime, keys };
+    const request = await hopRequest(gatewayId, { source_certificate: source, target });
+    const asking = { companionId: gatewayId, request };
+    expect((await refusal(issueHopCertificate(broken, asking))).code).toBe('signer_failed');
+    const [stored] = await hopsOf(alice.sessionId);
+    expect(await sample.authority.issueHopCertificate(asking)).toMatchObject({ serial: stored?.serial });
+  });
+});
+
+describe('a key on the operator’s list of weak ones', () => {
+  test('gets no hop certificate either', async () => {
+    const listed = generateEd25519();
+    const digits = md5Fingerprint(listed.publicKeyBlob).replace('MD5:', '').replaceAll(':', '').slice(-20);
+    const strict = await createCertificateAuthority({
+      database,
+      ...sample.held,
+      firstSigners: { user: 'memory:user', host: 'memory:host', hop: 'memory:hop' },
+      domain,
+      clock: () => sample.clock.now,
+      weakKeys: parseWeakKeyList(digits),
+    });
+    const { gatewayId, targetName: target } = inventory;
+    const asked = { source_certificate: source, target };
+    const asking = { companionId: gatewayId, request: await hopRequest(gatewayId, asked, listed) };
+    expect((await refusal(strict.issueHopCertificate(asking))).code).toBe('key_weak');
+    await strict.close();
+  });
+});
+
+// Last, since nothing is issued any more.
+describe('while the database may have forgotten revocations', () => {
+  test('a gateway gets nothing, and what it has is not signed again', async () => {
+    const key = generateEd25519();
+    const request_id = '4c0f7b4e-6c43-4f0e-9a65-2b6f2b2f9f12';
+    await ask({ key, request_id });
+    await inTx((tx) => sql`update database_identity set accepted_at = accepted_at`.execute(tx));
+    expect((await refusal(ask({ key, request_id }))).code).toBe('recovery_needed');
+    expect((await refusal(ask())).code).toBe('recovery_needed');
+  });
 });
