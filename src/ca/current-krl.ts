@@ -8,11 +8,14 @@ import { type KrlSignatures, signKrl } from './sign-krl.ts';
 
 export interface CurrentKrl extends UnsignedKrl, KrlSignatures {
   readonly budget: KrlBudget;
+  /** Why the newest list is not signed, so that this is the last one that was; undefined if it is the newest. */
+  readonly behind?: unknown;
 }
 
 /**
  * Gives the list of the newest version, and makes it only where it holds an older one: after a revocation, once for all
- * who wait, and never in the transaction that revokes, which only stores a row and a version.
+ * who wait, and never in the transaction that revokes, which only stores a row and a version. While the CA key can't sign
+ * it gives the last list that was signed, and says so: the rest of a state, ended sessions above all, must not wait.
  * @param onBudgetCrossed called when the list grows over its budget and when it is within it again
  */
 export function createKrlSource(
@@ -45,7 +48,11 @@ export function createKrlSource(
       making ??= make().finally(() => {
         making = undefined;
       });
-      const made = await making;
+      const made = await making.catch((error) => {
+        if (current === undefined) throw error;
+        return { ...current, behind: error };
+      });
+      if (made.behind !== undefined) return made;
       if (BigInt(made.version) >= krlVersion) return made;
     }
   };

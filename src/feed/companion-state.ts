@@ -40,6 +40,8 @@ export interface StateOfEnrolment {
   readonly state: CompanionState;
   /** Another machine that enrols in this one's place has another moment: what was opened before is not its. */
   readonly enrolledAt: Date;
+  /** Why its revocation list is an older one; undefined if it is not. */
+  readonly behind?: unknown;
 }
 
 /**
@@ -76,7 +78,7 @@ export async function companionState(parts: StateParts, companionId: string): Pr
     ended_sessions: [...snapshot.endedSessions],
     public_url: publicUrl.href,
   };
-  return { state, enrolledAt };
+  return { state, enrolledAt, ...(krl.behind !== undefined && { behind: krl.behind }) };
 }
 
 /** How often facts are read again because the list was newer: it changes faster than that under a storm only. */
@@ -93,6 +95,8 @@ async function readTogether(
   for (let reading = 1; ; reading += 1) {
     const snapshot = await inSnapshot(parts.database.db, (tx) => readSnapshot(tx, parts, asked));
     const krl = await parts.authority.currentKrl();
+    // An older list with newer facts lets nobody in: companions refuse ended sessions by the facts already.
+    if (krl.behind !== undefined) return { snapshot, krl };
     requireAtLeast(krl, snapshot.krlVersion);
     if (BigInt(krl.version) === snapshot.krlVersion || reading === mostReadings) return { snapshot, krl };
   }

@@ -65,8 +65,11 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
 
   async function send(companionId: string): Promise<void> {
     try {
-      subscriptions.deliver(companionId, await companionState(parts, companionId));
-      unsent.delete(companionId);
+      const made = await companionState(parts, companionId);
+      subscriptions.deliver(companionId, made);
+      // Its revocation list follows when the CA key can sign again.
+      if (made.behind !== undefined) unsent.add(companionId, made.behind);
+      else unsent.delete(companionId);
     } catch (error) {
       // Else the database or the signer is away: this one is sent again by the sweep, and the others go on.
       if (!isSallyportError(error) || !goneCodes.includes(error.code)) return unsent.add(companionId, error);
@@ -112,6 +115,7 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
         const first = await companionState(parts, companionId);
         if (first.enrolledAt.getTime() !== enrolledAt.getTime()) throw notEnrolled();
         subscriptions.deliver(companionId, first);
+        if (first.behind !== undefined) unsent.add(companionId, first.behind);
       } catch (error) {
         subscription.close();
         throw error;

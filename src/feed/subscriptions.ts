@@ -48,11 +48,12 @@ function ageOf({ version, krl, host_certificate }: CompanionState): Age {
 /**
  * The revocation list may be newer than the version beside it, so of two states made at once the one with the higher
  * version can have the older list. Nobody takes a revocation back: it goes to nobody, and as the list has a version of
- * its own by then, a state of that version follows.
+ * its own by then, a state of that version follows. With the same version it is newer after the CA key was away.
  */
 function isNewer(age: Age, last: Age): boolean {
   if (age.revocationList < last.revocationList) return false;
   if (age.version !== last.version) return age.version > last.version;
+  if (age.revocationList !== last.revocationList) return true;
   return age.hostCertificate > last.hostCertificate;
 }
 

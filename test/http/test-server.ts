@@ -4,6 +4,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { enrolmentMessage } from '../../src/api/companions.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import type { Signer } from '../../src/ca/signer.ts';
 import { consolePlugin } from '../../src/console/console-plugin.ts';
 import { signInBrowser } from '../../src/console/sign-in-browser.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
@@ -72,6 +73,8 @@ export interface TestPerson {
 export interface TestServerOptions {
   readonly publicUrl?: string;
   readonly trustedProxies?: readonly string[];
+  /** What the user CA signs with, if not a key in memory. */
+  readonly userSigner?: Signer;
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
@@ -82,7 +85,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const presented: PresentedToken[] = [];
   const now = () => clock.now;
   const [userKey, hostKey] = [generateEd25519(), generateEd25519()];
-  const held = heldInMemory({ user: memorySigner(userKey), host: memorySigner(hostKey) });
+  const held = heldInMemory({
+    user: options.userSigner ?? memorySigner(userKey),
+    host: memorySigner(hostKey),
+  });
   const authority = await createCertificateAuthority({
     database,
     ...held,
