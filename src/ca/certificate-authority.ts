@@ -7,7 +7,7 @@ import { type Authority, trustedAuthorities } from './authorities.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
 import { registerFirstGenerations } from './first-generations.ts';
 import { type AskingForHop, issueHopCertificate } from './issue-hop-certificate.ts';
-import { hostCertificateFor, issueHostCertificate } from './issue-host-certificate.ts';
+import { hostCertificateFor, issueHostCertificate, type SignedLines } from './issue-host-certificate.ts';
 import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
 import type { Issuing } from './issuing.ts';
 import type { IssuingAlarm } from './issuing-alarm.ts';
@@ -74,6 +74,7 @@ export async function createCertificateAuthority(
   await registerFirstGenerations(db, { openSigner, firstSigners }, clock());
   const keys = await OpenCaKeys.open({ database, openSigner, clock, ...polling, onProblem });
   const issuing: Issuing = { db, domain, clock, keys, weakKeys };
+  const signed: SignedLines = new Map();
   return {
     domain,
     refuseListedKey: (blob) => refuseListedKey(weakKeys, blob),
@@ -81,7 +82,7 @@ export async function createCertificateAuthority(
     issueUserCertificate: createUserCertificateIssuer(issuing, options.onAlarm),
     issueHopCertificate: (asking) => issueHopCertificate(issuing, asking),
     issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
-    hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId),
+    hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId, signed),
     currentKrl: createKrlSource(issuing, onKrlBudgetCrossed),
     userAuthorities: (from = db) => trustedAuthorities(from, 'user', domain),
     hopAuthorities: (from = db) => trustedAuthorities(from, 'hop', domain),

@@ -36,7 +36,11 @@ export async function issueHostCertificate(issuing: Issuing, companionId: string
  * it still says what the enrolment record says; else a new one.
  * @throws enrolment_refused, signer_failed
  */
-export async function hostCertificateFor(issuing: Issuing, companionId: string): Promise<string> {
+export async function hostCertificateFor(
+  issuing: Issuing,
+  companionId: string,
+  signed: SignedLines,
+): Promise<string> {
   const now = issuing.clock();
   const stored = await inTransaction(issuing.db, async (tx) => {
     const machine = await lockEnrolledMachine(tx, companionId);
@@ -44,8 +48,18 @@ export async function hostCertificateFor(issuing: Issuing, companionId: string):
     if (last && isGood(last, machine, issuing, now)) return last;
     return await decideAndStore(tx, issuing, { companionId, machine, now });
   });
-  return await signedLine(issuing, stored);
+  const known = signed.get(companionId);
+  if (known?.toBeSigned.equals(stored.toBeSigned)) return known.line;
+  const line = await signedLine(issuing, stored);
+  signed.set(companionId, { toBeSigned: stored.toBeSigned, line });
+  return line;
 }
+
+/**
+ * By companion, the certificate that was signed here last. A state is made at every change, and a signature may be a
+ * request to a key service, which may be away.
+ */
+export type SignedLines = Map<string, { readonly toBeSigned: Buffer; readonly line: string }>;
 
 function isGood(last: StoredCertificate, machine: EnrolledMachine, { keys }: Issuing, now: Date): boolean {
   const life = last.validBefore.getTime() - last.validAfter.getTime();

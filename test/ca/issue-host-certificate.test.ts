@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
+import type { Signer } from '../../src/ca/signer.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createApp } from '../../src/inventory/app.ts';
 import { type CompanionKind, createCompanion } from '../../src/inventory/companion.ts';
@@ -13,6 +15,9 @@ import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { verifyCertificateBy } from '../../src/ssh/verify-certificate.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import {
+  domain,
+  heldInMemory,
+  memorySigner,
   refusalCode,
   type SampleAuthority,
   sampleAuthority,
@@ -157,4 +162,35 @@ test('a machine that is unknown, not enrolled or revoked gets none', async () =>
     expect(await refusalCode(sample.authority.issueHostCertificate(id))).toBe('enrolment_refused');
     expect(await refusalCode(sample.authority.hostCertificateFor(id))).toBe('enrolment_refused');
   }
+});
+
+test('what stands is signed once, however often it is asked for, also while the CA key is away', async () => {
+  const own = await freshDatabase();
+  let isAway = false;
+  const key = memorySigner();
+  const host: Signer = {
+    ...key,
+    sign: async (bytes) => {
+      if (isAway) throw new Error('the key service is down');
+      return await key.sign(bytes);
+    },
+  };
+  const authority = await createCertificateAuthority({
+    database: own,
+    ...heldInMemory({ user: memorySigner(), host }),
+    domain,
+    clock: () => startTime,
+  });
+  const { organizationId } = await sampleAuthority(own, {}, authority);
+  const companionId = await inTransaction(own.db, async (tx) => {
+    const companion = { organizationId, kind: 'host', name: 'db', address: '192.0.2.1', port: 22 } as const;
+    const id = await createCompanion(tx, { ...companion, gatewayLogin: null, environmentIds: [] });
+    await enrolWith(id, generateEd25519().publicKeyBlob, tx);
+    return id;
+  });
+  const first = await authority.hostCertificateFor(companionId);
+  isAway = true;
+  expect(await authority.hostCertificateFor(companionId)).toBe(first);
+  await authority.close();
+  await own.close();
 });
