@@ -1,6 +1,7 @@
 /** Opens the signer that a URI names: a table of schemes, the check of what is opened, and the limits around it. */
 import { randomBytes } from 'node:crypto';
 import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
+import type { PublicKeyType } from '../../ssh/key-types.ts';
 import { checkPublicKeyBlob } from '../../ssh/public-key.ts';
 import type { OpenSigner } from '../signer.ts';
 import { openAgentSigner } from './agent-signer.ts';
@@ -105,7 +106,7 @@ function schemeOf(uri: string): { row: SchemeRow; rest: string } {
 /** A signer that gave one right signature. */
 async function tryOut(bare: BareSigner, signal: AbortSignal): Promise<BareSigner> {
   try {
-    checkPublicKeyBlob(bare.publicKey);
+    if (checkPublicKeyBlob(bare.publicKey) === unreadableInKrl) throw refusedForKrl();
     const trial = Buffer.concat([trialPrefix, randomBytes(32)]);
     checkSignature(bare, trial, await untilAborted(bare.sign(trial, signal), signal));
     return bare;
@@ -113,6 +114,20 @@ async function tryOut(bare: BareSigner, signal: AbortSignal): Promise<BareSigner
     await bare.close();
     throw error;
   }
+}
+
+/**
+ * OpenSSH before 10.5 does not know it. A revocation list has a section for each CA key, and sshd refuses the whole list
+ * over one whose key it can't read (krl.c, parse_revoked_certs), and with it every key of everybody.
+ */
+const unreadableInKrl: PublicKeyType = 'ssh-mldsa44-ed25519@openssh.com';
+
+function refusedForKrl(): SallyportError {
+  return new SallyportError(
+    'settings_invalid',
+    'An ML-DSA hybrid can be a person’s key but not a CA key: sshd before OpenSSH 10.5 would refuse every revocation ' +
+      'list that names it, and then every login. Take Ed25519, ECDSA or RSA.',
+  );
 }
 
 /** Names the signer where the message does not; a URI holds no secret. */

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, sign as signRaw } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OpenSigner } from '../../../src/ca/signer.ts';
 import { listIdentities } from '../../../src/ca/signers/agent-signer.ts';
@@ -8,7 +10,7 @@ import { signerLimits } from '../../../src/ca/signers/limited-signer.ts';
 import { openSigner } from '../../../src/ca/signers/open-signer.ts';
 import { signerSurroundings } from '../../../src/ca/signers/surroundings.ts';
 import { generateEd25519 } from '../../../src/ssh/openssh-private-key.ts';
-import { fingerprint } from '../../../src/ssh/public-key.ts';
+import { fingerprint, parsePublicKeyLine } from '../../../src/ssh/public-key.ts';
 import { signWithKey, verifySignature } from '../../../src/ssh/signature.ts';
 import { WireReader, WireWriter } from '../../../src/ssh/wire.ts';
 import { temporaryFolder } from '../../interop/ssh-keygen.ts';
@@ -307,4 +309,19 @@ describe('a security key in an agent', () => {
       await agent.close();
     }
   });
+});
+
+test('an ML-DSA hybrid in an agent is no CA key: older sshd refuses every revocation list that names it', async () => {
+  const vector = join(import.meta.dirname, '../../ssh/vectors/mldsa/key.pub');
+  const { blob } = parsePublicKeyLine(await readFile(vector, 'utf8'));
+  const list = new WireWriter().u8(12).u32(1).string(blob).string('').bytes();
+  const agent = await startFakeAgent(folder.path('mldsa.sock'), () => new WireWriter().string(list).bytes());
+  try {
+    await expect(open(fingerprint(blob), agent.socketPath)).rejects.toMatchObject({
+      code: 'settings_invalid',
+      message: expect.stringContaining('OpenSSH 10.5'),
+    });
+  } finally {
+    await agent.close();
+  }
 });
