@@ -433,6 +433,50 @@ describe('sally inspect finds', () => {
   });
 });
 
+describe('a file that was made to be slow, or too much, to read', () => {
+  // In the square of their length each of these takes longer than a test may.
+  test.each([
+    ['quotes that nothing closes', `"${'\\"'.repeat(400_000)}`],
+    ['beginnings of private keys', 'BEGIN '.repeat(200_000)],
+    ['one endless word', 'a'.repeat(20_000_000)],
+    ['one endless quotation', `"${'a'.repeat(20_000_000)}`],
+  ])('is refused for what it is: %s', async (_what, content) => {
+    const { code, stderr } = await inspectBytes(content);
+    expect({ code, stderr }).toEqual({
+      code: 6,
+      stderr: expect.stringContaining('is text without a key or certificate in it'),
+    });
+  });
+
+  test('may hold more options than a function takes arguments', async () => {
+    const names = Array.from(
+      { length: 200_000 },
+      (_, index) => `e${String(index).padStart(6, '0')}@example.org`,
+    );
+    const blob = issue({ ...person, extensions: names.map((name) => ({ name, value: '' })) });
+    expect((await inspectBytes(blob)).stdout).toContain('Extensions (200000)');
+  });
+
+  test('as a revocation list whose bitmaps are as long as gigabytes of text', async () => {
+    const bitmap = (offset: bigint) => {
+      const bits = new WireWriter().u64(offset).string(Buffer.alloc(2048, 0x55)).bytes();
+      return new WireWriter().u8(0x22).string(bits).bytes();
+    };
+    const bitmaps = Array.from({ length: 300 }, (_, index) => bitmap(BigInt(index) * 20_000n + 1n));
+    const section = new WireWriter().string('').string('').raw(Buffer.concat(bitmaps)).bytes();
+    const empty = { version: 1n, generatedAt: now, comment: '' };
+    const small = encodeKrl({
+      ...empty,
+      sections: [{ kind: 'certificates', caPublicKey: null, serials: [1n] }],
+    });
+    // The header is all that comes before its first section.
+    const header = small.subarray(0, 44);
+    const list = new WireWriter().raw(header).u8(1).string(section).bytes();
+    const { code, stdout } = await inspectBytes(list);
+    expect({ code, stdout }).toEqual({ code: 6, stdout: expect.stringContaining('more bitmaps than') });
+  });
+});
+
 describeWithSshKeygen('sally inspect and what ssh-keygen makes', () => {
   test('RFC 4716 files, revocation lists and signatures', async () => {
     const key = folder.path('key');

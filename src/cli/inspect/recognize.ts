@@ -21,8 +21,9 @@ export type Recognized =
   | { readonly kind: 'krl' | 'signature' | 'key file'; readonly bytes: Buffer; readonly line: null }
   | { readonly kind: 'unreadable'; readonly line: number; readonly problem: string };
 
+/** Bounded, like everything here that is looked for in a whole file: a file may be made to be slow to read. */
 const privateKeyMarks =
-  /BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjEA|openssh-key-v1\0|AGE-SECRET-KEY|"d" *:/i;
+  /BEGIN [A-Z0-9 ]{0,60}(?:PRIVATE|ENCRYPTED CA) KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjEA|openssh-key-v1\0|AGE-SECRET-KEY|"d" *:/i;
 
 /** What other files are, by how they begin. The first that fits is named. */
 const otherFiles: readonly [begins: RegExp, what: string][] = [
@@ -85,11 +86,16 @@ function armoredFile(bytes: Buffer, text: string): Recognized | undefined {
 const keyFile = /^\s*-----? ?BEGIN ([A-Za-z0-9]+ )?PUBLIC KEY ?-----?/;
 
 const noKey = 'There is no key or certificate on it.';
+
+/** No key or certificate that anything reads comes near, and longer ones are more than a regular expression can take. */
+const longestLine = 1024 * 1024;
+
 const damaged = 'It names a type of key, but the base64 after it is missing, cut or damaged.';
 
 /** "[marker] [hosts or options] [type] base64 [comment]"; nothing for blank lines and comments. */
 function readLine(text: string, line: number): Recognized[] {
   if (/^\s*(#|$)/.test(text)) return [];
+  if (text.length > longestLine) return [{ kind: 'unreadable', line, problem: noKey }];
   const words = wordsOf(text);
   for (const [at, { word, end }] of words.entries()) {
     const blob = base64Key(word);
@@ -109,9 +115,12 @@ function readLine(text: string, line: number): Recognized[] {
   return [{ kind: 'unreadable', line, problem: isDamaged ? damaged : noKey }];
 }
 
-/** White space separates, except inside double quotes, where options may hold it. */
+/**
+ * White space separates, except inside double quotes, where options may hold it. A quote that nothing closes goes to the
+ * end of the line, as for sshd; looking for its end again from every later one would take the square of the time.
+ */
 function wordsOf(text: string): { word: string; end: number }[] {
-  const words = text.matchAll(/(?:"(?:\\.|[^"\\])*"|[^\s"]|")+/g);
+  const words = text.matchAll(/(?:"(?:\\.|[^"\\])*(?:"|\\?$)|[^\s"])+/gs);
   return Array.from(words, ({ 0: word, index }) => ({ word, end: index + word.length }));
 }
 

@@ -19,7 +19,8 @@ export interface BlockShape {
 const narrowest = 30;
 
 export function blockLines(rows: readonly Row[], { indent, nameWidth, columns }: BlockShape): string[] {
-  const widest = Math.max(nameWidth, ...rows.map(({ name }) => name.length));
+  // Not Math.max(...): a file can hold more rows than a call takes arguments.
+  const widest = rows.reduce((most, { name }) => Math.max(most, name.length), nameWidth);
   const width = Math.min(widest, Math.max(nameWidth, columns - indent - 2 - narrowest));
   return rows.flatMap(({ name, text, paint = (line) => line }) => {
     const margin = ' '.repeat(indent + width + 2);
