@@ -6,8 +6,8 @@ export interface EnrolledMachine {
   readonly organizationId: string;
   readonly kind: 'gateway' | 'host';
   readonly name: string;
-  /** Where people reach it: a host name or an IP address. */
-  readonly address: string;
+  /** Where it is seen to come from: an IP address, or a host name where nobody has said one. */
+  readonly sourceAddress: string;
   /** Blob of its SSH host key. */
   readonly hostKey: Buffer;
   /** Hosts: the targets on it. A gateway stands in front of its targets and is none of them. */
@@ -21,7 +21,7 @@ export interface EnrolledMachine {
 export async function lockEnrolledMachine(tx: Tx, companionId: string): Promise<EnrolledMachine> {
   const row = await tx
     .selectFrom('companions')
-    .select(['organization_id', 'kind', 'name', 'address', 'host_key', 'revoked_at'])
+    .select(['organization_id', 'kind', 'name', 'address', 'source_address', 'host_key', 'revoked_at'])
     .where('id', '=', companionId)
     .forNoKeyUpdate()
     .executeTakeFirst();
@@ -31,9 +31,10 @@ export async function lockEnrolledMachine(tx: Tx, companionId: string): Promise<
       'This machine is not enrolled, or was revoked. Ask an admin for a new enrolment token.',
     );
   }
-  const { organization_id: organizationId, kind, name, address, host_key: hostKey } = row;
+  const { organization_id: organizationId, kind, name, host_key: hostKey } = row;
+  const sourceAddress = row.source_address ?? row.address.toLowerCase();
   const targetNames = kind === 'host' ? await targetsOn(tx, companionId) : [];
-  return { organizationId, kind, name, address, hostKey, targetNames };
+  return { organizationId, kind, name, sourceAddress, hostKey, targetNames };
 }
 
 async function targetsOn(tx: Tx, hostId: string): Promise<string[]> {

@@ -198,14 +198,14 @@ function permissionsOf({ extensions }: SourceCertificate): string[] {
 }
 
 /**
- * Where sshd of the host will see the gateway come from: what the enrolment record says, never what the gateway says.
+ * Where sshd of the host will see the gateway come from: what its record says, never what the gateway says.
  * @throws access_denied if that is a name, which source-address can't hold
  */
-function addressOf({ name, address }: EnrolledMachine): string {
-  if (isIP(address) !== 0) return address;
+function addressOf({ name, sourceAddress }: EnrolledMachine): string {
+  if (isIP(sourceAddress) !== 0) return sourceAddress;
   throw new SallyportError(
     'access_denied',
-    `The gateway ${name} is registered by a name, and a hop certificate must say its IP address. An admin can register it by that.`,
+    `Nobody has said which IP address the gateway ${name} comes from. An admin can: "source_address" in the setup file.`,
   );
 }
 

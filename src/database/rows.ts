@@ -97,6 +97,8 @@ export interface CompanionRow {
   port: number;
   /** Gateways only. null: the login name is the target's name; else everybody logs in as this user. */
   gateway_login: string | null;
+  /** Gateways only: the IP address that targets see it come from. null: its address. */
+  source_address: string | null;
   host_key: Buffer | null;
   credential_hash: Buffer | null;
   enrolled_at: Timestamp | null;

@@ -5,7 +5,7 @@ import type { Database, Tx } from '../database/database.ts';
 import type { CompanionRow } from '../database/rows.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { explained } from './broken-constraint.ts';
-import { checkAddress, checkLogin, checkSlug } from './grammar.ts';
+import { checkAddress, checkLogin, checkSlug, checkSourceAddress } from './grammar.ts';
 import { inventoryChanged } from './inventory-changed.ts';
 
 export type CompanionKind = 'gateway' | 'host';
@@ -45,6 +45,8 @@ export interface NewCompanion {
   readonly address: string;
   readonly port: number;
   readonly gatewayLogin: string | null;
+  /** Gateways: the IP address that targets see it come from, if that is not its address. */
+  readonly sourceAddress?: string | null;
   /** What a gateway serves; it hears of no other environment. */
   readonly environmentIds: readonly string[];
 }
@@ -52,14 +54,24 @@ export interface NewCompanion {
 /** @returns its id @throws name_refused, name_taken, not_found if an environment is another organization's */
 export async function createCompanion(tx: Tx, companion: NewCompanion): Promise<string> {
   const { organizationId, kind, name, address, port, gatewayLogin, environmentIds } = companion;
+  const { sourceAddress = null } = companion;
   checkSlug('the name of a gateway or host', name);
   checkAddress(companion);
   if (gatewayLogin !== null) checkLogin(gatewayLogin);
+  if (sourceAddress !== null) checkSourceAddress(sourceAddress);
   await requireEnvironments(tx, environmentIds, organizationId);
   const { id } = await explained(
     tx
       .insertInto('companions')
-      .values({ organization_id: organizationId, kind, name, address, port, gateway_login: gatewayLogin })
+      .values({
+        organization_id: organizationId,
+        kind,
+        name,
+        address,
+        port,
+        gateway_login: gatewayLogin,
+        source_address: sourceAddress,
+      })
       .returning('id')
       .executeTakeFirstOrThrow(),
   );
@@ -94,6 +106,31 @@ export async function updateCompanionAddress(
     change: `${before.kind} moved`,
     name: before.name,
   });
+}
+
+/** Where targets see a gateway come from now; null: its address. @throws not_found, name_refused */
+export async function updateSourceAddress(
+  tx: Tx,
+  gatewayId: string,
+  sourceAddress: string | null,
+): Promise<void> {
+  if (sourceAddress !== null) checkSourceAddress(sourceAddress);
+  const before = await tx
+    .selectFrom('companions')
+    .select(['organization_id', 'name', 'source_address'])
+    .where('id', '=', gatewayId)
+    .where('kind', '=', 'gateway')
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  if (before === undefined) throw noCompanion();
+  if (before.source_address === sourceAddress) return;
+  await tx
+    .updateTable('companions')
+    .set({ source_address: sourceAddress })
+    .where('id', '=', gatewayId)
+    .execute();
+  const { organization_id: organizationId, name } = before;
+  await inventoryChanged(tx, { organizationId, change: 'gateway source address changed', name });
 }
 
 /** @throws not_found */

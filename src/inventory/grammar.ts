@@ -1,6 +1,8 @@
 /** What the inventory accepts as names and addresses: parts of ssh_config and of certificates later. Pure. */
+import { isIP } from 'node:net';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { isSlug } from '../ssh/names.ts';
+import { parseSourceAddresses } from '../ssh/source-address.ts';
 
 const addressPattern = /^[a-zA-Z0-9]([a-zA-Z0-9.:-]{0,251}[a-zA-Z0-9])?$/;
 const loginPattern = /^[a-z_][a-z0-9_-]{0,31}$/;
@@ -24,6 +26,23 @@ export function checkAddress({ address, port }: { address: string; port: number 
   }
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new SallyportError('name_refused', `${port} is not a port: expected 1 to 65535.`);
+  }
+}
+
+/** One IP address, as the `source-address` option of a certificate can hold it. @throws name_refused */
+export function checkSourceAddress(address: string): void {
+  if (isIP(address) !== 0 && isOneSourceAddress(address)) return;
+  throw new SallyportError(
+    'name_refused',
+    `${quoted(address)} is not a source address: expected an IP address in lower case, such as 192.0.2.10 or 2001:db8::10.`,
+  );
+}
+
+function isOneSourceAddress(address: string): boolean {
+  try {
+    return parseSourceAddresses(address).length === 1;
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,12 @@
 /** Gateways and hosts of a setup document, and which gateway serves which environment. */
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { type CompanionKind, createCompanion, updateCompanionAddress } from '../inventory/companion.ts';
+import {
+  type CompanionKind,
+  createCompanion,
+  updateCompanionAddress,
+  updateSourceAddress,
+} from '../inventory/companion.ts';
 import { inventoryChanged } from '../inventory/inventory-changed.ts';
 import type { SetupDocument } from './setup-document.ts';
 
@@ -24,7 +29,9 @@ export async function applyCompanions(
   const gateways = new Map<string, string>();
   for (const gateway of document.gateways) {
     const login = gateway.login ?? null;
-    gateways.set(gateway.name, await applyCompanion(tx, organizationId, 'gateway', { ...gateway, login }));
+    const id = await applyCompanion(tx, organizationId, 'gateway', { ...gateway, login });
+    await updateSourceAddress(tx, id, gateway.source_address ?? null);
+    gateways.set(gateway.name, id);
   }
   return { hosts, gateways };
 }

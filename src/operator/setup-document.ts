@@ -82,6 +82,8 @@ const wholeDocument = z.strictObject({
         port: port.default(22),
         /** Everybody logs in as this user; absent: the login name is the target's name. */
         login: login.optional(),
+        /** The IP address that targets see it come from; absent: its address. */
+        source_address: z.union([z.ipv4(), z.ipv6()]).optional(),
       }),
     )
     .default([]),

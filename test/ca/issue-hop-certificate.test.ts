@@ -9,6 +9,7 @@ import type { Signer } from '../../src/ca/signer.ts';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { isSallyportError, type SallyportError } from '../../src/errors/sallyport-error.ts';
+import { updateSourceAddress } from '../../src/inventory/companion.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
 import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
 import { revokeCertificates } from '../../src/revocation/revoke-certificates.ts';
@@ -417,11 +418,15 @@ describe('a gateway gets nothing', () => {
     expect(await refusal(ask())).toMatchObject({ members: { reasons: ['mfa_too_old'] } });
   });
 
-  test('as a host, or as a gateway that is registered by a name', async () => {
+  test('as a host, or as a gateway of which nobody has said where it comes from', async () => {
     expect((await refusal(ask({ gatewayId: inventory.hostId }))).code).toBe('forbidden');
     const gatewayId = await gateway('gate-named', { address: 'gate.example.com' });
     const { code, message } = await refusal(ask({ gatewayId }));
-    expect([code, message]).toEqual(['access_denied', expect.stringContaining('IP address')]);
+    expect([code, message]).toEqual(['access_denied', expect.stringContaining('source_address')]);
+
+    await inTx((tx) => updateSourceAddress(tx, gatewayId, '2001:db8::10'));
+    const { criticalOptions } = parseCertificateLine((await ask({ gatewayId })).certificate);
+    expect(criticalOptions).toEqual([{ name: 'source-address', value: '2001:db8::10' }]);
   });
 
   test.each([

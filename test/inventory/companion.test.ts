@@ -1,7 +1,12 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
-import { companionsOfOrganization, updateCompanionAddress } from '../../src/inventory/companion.ts';
+import {
+  companionsOfOrganization,
+  createCompanion,
+  updateCompanionAddress,
+  updateSourceAddress,
+} from '../../src/inventory/companion.ts';
 import {
   noteInstalled,
   recordAcknowledgement,
@@ -237,4 +242,48 @@ test('a credential is not stored as it is', async () => {
   const credential = await enrolled();
   const stored = JSON.stringify(await database.db.selectFrom('companions').selectAll().execute());
   expect(stored).not.toContain(credential.slice('companion_'.length));
+});
+
+describe('the address that targets see a gateway come from', () => {
+  const change = (address: string | null, id = shop.gatewayId) =>
+    write((tx) => updateSourceAddress(tx, id, address));
+  const host = (more: { sourceAddress?: string } = {}) =>
+    write((tx) =>
+      createCompanion(tx, {
+        organizationId: shop.organizationId,
+        kind: 'host',
+        name: `host-${shops}`,
+        address: '192.0.2.1',
+        port: 22,
+        gatewayLogin: null,
+        environmentIds: [],
+        ...more,
+      }),
+    );
+
+  test.each(['192.0.2.10', '2001:db8::10'])('is one IP address: %s', async (address) => {
+    await change(address);
+    const { version } = await readStateVersion(database.db);
+    await change(address);
+    expect((await readStateVersion(database.db)).version).toBe(version);
+    await change(null);
+  });
+
+  test.each([
+    'gate.example.com',
+    '192.0.2.0/24',
+    '192.0.2.10,192.0.2.11',
+    '2001:DB8::10',
+    '::ffff:192.0.2.10',
+    'fe80::1%eth0',
+    '',
+  ])('is nothing else: %j', async (address) => {
+    await expect(change(address)).rejects.toMatchObject({ code: 'name_refused' });
+  });
+
+  test('is a gateway’s alone', async () => {
+    await expect(host({ sourceAddress: '192.0.2.10' })).rejects.toThrow('companions_source_address_check');
+    const hostId = await host();
+    await expect(change('192.0.2.10', hostId)).rejects.toMatchObject({ code: 'not_found' });
+  });
 });

@@ -149,18 +149,20 @@ describe('a document that says something else', () => {
     expect(await servedBy(ids.get('west'))).toHaveLength(2);
   });
 
-  test('moves a gateway and gives it a login', async () => {
-    const gateways = [
-      { name: 'east', address: 'new.example.com', port: 2222, login: 'gate' },
-      ...document.gateways.slice(1),
-    ];
-    await apply({ ...document, gateways });
-    const row = await database.db
-      .selectFrom('companions')
-      .select(['address', 'port', 'gateway_login'])
-      .where('name', '=', 'east')
-      .executeTakeFirst();
-    expect(row).toEqual({ address: 'new.example.com', port: 2222, gateway_login: 'gate' });
+  test('moves a gateway and gives it a login and a source address, and takes them away again', async () => {
+    const east = { name: 'east', address: 'new.example.com', port: 2222 };
+    const more = { login: 'gate', source_address: '192.0.2.10' };
+    const row = async () =>
+      await database.db
+        .selectFrom('companions')
+        .select(['address', 'port', 'gateway_login', 'source_address'])
+        .where('name', '=', 'east')
+        .executeTakeFirst();
+    const moved = { address: 'new.example.com', port: 2222 };
+    await apply({ ...document, gateways: [{ ...east, ...more }, ...document.gateways.slice(1)] });
+    expect(await row()).toEqual({ ...moved, gateway_login: 'gate', source_address: '192.0.2.10' });
+    await apply({ ...document, gateways: [east, ...document.gateways.slice(1)] });
+    expect(await row()).toEqual({ ...moved, gateway_login: null, source_address: null });
   });
 
   test('renames the organization and adds a domain', async () => {

@@ -38,6 +38,11 @@ test('what is left out has defaults that open nothing', () => {
 test.each([
   ['a slug in capitals', { organization: { ...least.organization, slug: 'Acme' } }, 'at organization.slug'],
   ['no domain', { organization: { ...least.organization, domains: [] } }, 'at organization.domains'],
+  [
+    'a source address that is a name',
+    { gateways: [{ name: 'a', address: 'a', source_address: 'gate.example.com' }] },
+    'at gateways[0].source_address',
+  ],
   ['an unknown member', { gateway: [] }, 'Unrecognized key: "gateway"'],
   [
     'a rule for nobody',
