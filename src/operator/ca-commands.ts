@@ -10,7 +10,10 @@ const signerAbout = 'what holds the private key, such as file:NAME or pkcs11:...
 export function registerCaCommands(program: Command, surroundings: CaSurroundings): void {
   const ca = program
     .command('ca')
-    .description('the CA keys in use: their generations, and how one follows the other');
+    .description('the CA keys in use: their generations, and how one follows the other')
+    // `retire PURPOSE GENERATION` leaves less for descriptions than commander wraps by itself.
+    .configureHelp({ minWidthToWrap: 30 })
+    .showHelpAfterError('(sallyport ca --help lists the commands)');
 
   ca.command('init')
     .description('make and register the first keys; `serve` does it by itself with key files')

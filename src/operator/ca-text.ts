@@ -9,17 +9,21 @@ const about = {
   hop: 'hop CA: gateways for people, at hosts',
 } as const;
 
+const noKeys =
+  'There are no CA keys yet. The first start of `sallyport serve` registers those\n' +
+  'that `sallyport keys create` made. For keys held elsewhere: sallyport ca init\n';
+
 /** Every generation, aligned, with what it waits for and the next command; then the size of the revocation list. */
 export function statusText({ keys, krl }: CaStatus): string {
-  if (keys.length === 0) return 'There are no CA keys yet. Make them: sallyport ca init\n';
+  if (keys.length === 0) return noKeys;
   const width = Math.max(...keys.map(({ generation }) => `${generation}`.length));
   const indent = ' '.repeat(width + 4);
   const blocks = (['user', 'host', 'hop'] as const).map((purpose) => {
     const lines = keys
       .filter((key) => key.purpose === purpose)
       .flatMap((key) => [
-        `  ${`${key.generation}`.padStart(width)}  ${stateWord(key).padEnd(11)}  ${key.fingerprint}  ${key.signer}`,
-        ...remarks(key).map((remark) => `${indent}${remark}`),
+        `  ${`${key.generation}`.padStart(width)}  ${stateWord(key).padEnd(11)}  ${key.fingerprint}`,
+        ...[key.signer, ...remarks(key)].map((remark) => `${indent}${remark}`),
       ]);
     return `${about[purpose]}\n${lines.map((line) => `${line}\n`).join('')}`;
   });
@@ -60,7 +64,8 @@ export function initText(made: readonly CaKeyDocument[]): string {
   }
   const width = Math.max(...made.map(({ purpose }) => purpose.length));
   const lines = made.map(
-    ({ purpose, fingerprint, signer }) => `  ${purpose.padEnd(width)}  ${fingerprint}  ${signer}\n`,
+    ({ purpose, fingerprint, signer }) =>
+      `  ${purpose.padEnd(width)}  ${fingerprint}\n  ${' '.repeat(width)}  ${signer}\n`,
   );
   return (
     `Made and registered:\n${lines.join('')}` +
@@ -73,13 +78,13 @@ export function rotateText({ did, purpose, generation, waits_for }: RotateReply)
   const waits = waits_for.map((wait) => `  ${wait}\n`).join('');
   if (did === 'created') {
     const next = `Next: sallyport ca rotate ${purpose}\n`;
-    const head = `Generation ${generation} of the ${purpose} CA is made. It is trusted from now on and signs nothing yet.\n`;
+    const head = `Generation ${generation} of the ${purpose} CA is made.\nIt is trusted from now on and signs nothing yet.\n`;
     if (waits === '') return `${head}Everybody knows it already. ${next}`;
     return `${head}Before it may sign it waits for:\n${waits}${next}`;
   }
   const head =
     `Generation ${generation} of the ${purpose} CA signs from now on.\n` +
-    'The one before it stays trusted until its last certificate is over, and retires by itself then.\n';
+    'The one before it stays trusted until its last certificate is over, and retires\nby itself then.\n';
   if (waits === '') return `${head}See it: sallyport ca status\n`;
   return `${head}Nobody was waited for:\n${waits}See who is left: sallyport ca status\n`;
 }
@@ -99,12 +104,14 @@ export function retireText(
 const aftermath: Readonly<Record<RetireReply['purpose'], (behind: readonly string[]) => string>> = {
   user: (behind) =>
     machines(behind) +
-    'Connections that came in with its certificates are ended. Nobody has to log in again: helpers get new\n' +
-    'certificates at their next renewal, within the hour, or at once with: sally cert ensure --force\n',
+    'Connections that came in with its certificates are ended. Nobody has to log in\n' +
+    'again: helpers get new certificates at their next renewal, within the hour, or\n' +
+    'at once with: sally cert ensure --force\n',
   hop: machines,
   host: () =>
-    'Gateways and hosts get new host certificates as they hear of it. Helpers drop the key at their next renewal,\n' +
-    'within the hour, or at once with: sally cert ensure --force\n',
+    'Gateways and hosts get new host certificates as they hear of it. Helpers drop\n' +
+    'the key at their next renewal, within the hour, or at once with:\n' +
+    '  sally cert ensure --force\n',
 };
 
 function machines(behind: readonly string[]): string {

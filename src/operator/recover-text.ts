@@ -10,12 +10,14 @@ export function describeAssessment({ standing, needed, remembersUntil, lastSeria
   return [
     `This database is ${describeIdentity(present)}.`,
     accepted
-      ? `The one accepted on ${accepted.acceptedAt.toISOString()} is ${describeIdentity(accepted)}.`
-      : 'It was never accepted by a server.',
+      ? `The one accepted on ${timeText(accepted.acceptedAt)} is\n${describeIdentity(accepted)}.`
+      : 'No server was ever started on it: the first start accepts it as it is.',
     remembersUntil
-      ? `The last certificate that it remembers was issued at ${remembersUntil.toISOString()}; its last serial is ${lastSerial}.`
+      ? `The last certificate that it remembers was issued at ${timeText(remembersUntil)};\nits last serial is ${lastSerial}.`
       : 'It remembers no certificate.',
-    ...(needed ? ['', 'What happened:', ...changes.map((change) => `- ${changeSentence(change)}`)] : []),
+    ...(changes.length > 0
+      ? ['', 'What happened:', ...changes.flatMap((change) => listItem(changeSentence(change)))]
+      : []),
     ...(needed ? [] : ['', 'Nothing tells that it has forgotten anything: there is nothing to do.']),
   ];
 }
@@ -24,18 +26,32 @@ function describeIdentity({ systemIdentifier, timeline, databaseOid }: DatabaseI
   return `cluster ${systemIdentifier}, timeline ${timeline}, database ${databaseOid}`;
 }
 
+/** A sentence as an item of a list, in lines of at most 80 characters. */
+function listItem(sentence: string): string[] {
+  return (sentence.match(/\S.{0,76}\S(?=\s|$)|\S+/g) ?? []).map(
+    (line, at) => `${at === 0 ? '-' : ' '} ${line}`,
+  );
+}
+
+/** To the second: what is compared with it is the time of a backup. */
+function timeText(time: Date): string {
+  return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
 /** What a recovery will do. */
 export function describeRecovery({ liveSessions }: Assessment): string[] {
   return [
     '',
     'Recovering',
-    '- revokes every certificate of a person that was ever issued; machines refuse them as soon as they hear of it',
+    '- revokes every certificate of a person that was ever issued; machines refuse',
+    '  them as soon as they hear of it',
     `- ends ${liveSessions} login sessions: everybody logs in again`,
     '- spends every unused enrolment token',
     '- lets serials and versions go on past everything that may have been given',
     '- lets certificates be issued again',
-    'Host certificates stay. What admins changed after the time above is not brought back: look at disabled accounts,',
-    'access rules, revoked machines and CA keys before people log in.',
+    'Host certificates stay. What admins changed after the time above is not brought',
+    'back: look at disabled accounts, access rules, revoked machines and CA keys',
+    'before people log in.',
     '',
   ];
 }
@@ -45,7 +61,8 @@ export function describeAcceptance(): string[] {
   return [
     '',
     'Accepting it as it is, since nothing was lost',
-    '- revokes nothing and ends no session: whoever was thrown out since the last commit that came along is back',
+    '- revokes nothing and ends no session: whoever was thrown out since the last',
+    '  commit that came along is back',
     '- lets serials and versions go on past everything that may have been given',
     '- lets certificates be issued again',
     '',
@@ -57,8 +74,9 @@ export function describeDone(done: Done): string[] {
   if (!('revokedUpTo' in done)) return [`Accepted with state version ${done.version}. ${issuing}`];
   const { version, revokedUpTo, sessionsEnded, enrolmentTokensExpired } = done;
   return [
-    `Recovered with state version ${version}: serials up to ${revokedUpTo} are revoked, ${sessionsEnded} sessions ended, ` +
-      `${enrolmentTokensExpired} enrolment tokens spent. ${issuing}`,
+    `Recovered with state version ${version}:`,
+    `serials up to ${revokedUpTo} are revoked, ${sessionsEnded} sessions ended,`,
+    `${enrolmentTokensExpired} enrolment tokens spent. ${issuing}`,
   ];
 }
 

@@ -137,7 +137,7 @@ function keysOf(environment: NodeJS.ProcessEnv): KeyFiles {
   if (folder) return keyFiles(folder, environment);
   throw new SallyportError(
     'settings_invalid',
-    'SALLYPORT_KEYS: the folder of the CA keys, as the server has it. Signers elsewhere need it too: it is where ' +
-      'new key files would be made.',
+    'Which folder holds the CA keys? Set SALLYPORT_KEYS as the server has it; `sallyport keys create FOLDER` makes one. ' +
+      'Signers elsewhere need it too: it is where new key files would be made.',
   );
 }

@@ -59,7 +59,7 @@ export async function runRecover(
     const done = isAgreed ? await inTransaction(db, (tx) => way.work(tx, clock()), { retries }) : undefined;
     if (json) print([JSON.stringify(recoverDocument(found, done))]);
     else if (done) print(describeDone(done));
-    if (isWanted && !isAgreed) throw notAgreed();
+    if (isWanted && !isAgreed) throw notAgreed(options);
   });
 }
 
@@ -101,6 +101,9 @@ async function askForYes(
   }
 }
 
-function notAgreed(): SallyportError {
-  return new SallyportError('recovery_needed', 'Nothing was done. To recover: sallyport recover --yes');
+/** Names the options that were given: without them the command would do something else. */
+function notAgreed({ anyway = false, nothingWasLost = false }: RecoverOptions): SallyportError {
+  const given = `${nothingWasLost ? ' --nothing-was-lost' : ''}${anyway ? ' --anyway' : ''}`;
+  const aim = nothingWasLost ? 'To accept it as it is' : 'To recover';
+  return new SallyportError('recovery_needed', `Nothing was done. ${aim}: sallyport recover${given} --yes`);
 }

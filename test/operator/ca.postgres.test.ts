@@ -60,13 +60,18 @@ describe.skipIf(!hasPostgres)('sallyport ca (needs Postgres)', () => {
   test('makes the first keys, shows them, and lets each follow the other as docs/rotating-ca-keys.md shows it', async () => {
     expect(await ca('status')).toEqual({
       status: 0,
-      output: 'There are no CA keys yet. Make them: sallyport ca init\n',
+      output:
+        'There are no CA keys yet. The first start of `sallyport serve` registers those\n' +
+        'that `sallyport keys create` made. For keys held elsewhere: sallyport ca init\n',
     });
     expect((await ca('init')).output).toMatchInlineSnapshot(`
       "Made and registered:
-        user  SHA256:FINGERPRINT  file:user_ca.pem
-        host  SHA256:FINGERPRINT  file:host_ca.pem
-        hop   SHA256:FINGERPRINT  file:hop_ca.pem
+        user  SHA256:FINGERPRINT
+              file:user_ca.pem
+        host  SHA256:FINGERPRINT
+              file:host_ca.pem
+        hop   SHA256:FINGERPRINT
+              file:hop_ca.pem
       Back up key files where only you can read them. Next: sallyport serve
       "
     `);
@@ -78,25 +83,32 @@ describe.skipIf(!hasPostgres)('sallyport ca (needs Postgres)', () => {
     expect((await ca('rotate', 'host')).output).toContain('helpers may not know it before TIME');
     expect((await ca('status')).output).toMatchInlineSnapshot(`
       "user CA: people, at gateways and hosts
-        1  retiring     SHA256:FINGERPRINT  file:user_ca.pem
+        1  retiring     SHA256:FINGERPRINT
+           file:user_ca.pem
            trusted until its last certificate is over, TIME as it stands
-        2  compromised  SHA256:FINGERPRINT  file:user_ca_2.pem
+        2  compromised  SHA256:FINGERPRINT
+           file:user_ca_2.pem
            revoked as compromised TIME
-        3  active       SHA256:FINGERPRINT  file:user_ca_3.pem
+        3  active       SHA256:FINGERPRINT
+           file:user_ca_3.pem
            signs since TIME
 
       host CA: gateways and hosts, at helpers
-        1  active       SHA256:FINGERPRINT  file:host_ca.pem
+        1  active       SHA256:FINGERPRINT
+           file:host_ca.pem
            signs since TIME
-        2  next         SHA256:FINGERPRINT  file:host_ca_2.pem
+        2  next         SHA256:FINGERPRINT
+           file:host_ca_2.pem
            trusted since TIME, signs nothing yet
            waits for:
              helpers may not know it before TIME
 
       hop CA: gateways for people, at hosts
-        1  active       SHA256:FINGERPRINT  file:hop_ca.pem
+        1  active       SHA256:FINGERPRINT
+           file:hop_ca.pem
            signs since TIME
-        2  next         SHA256:FINGERPRINT  file:hop_ca_2.pem
+        2  next         SHA256:FINGERPRINT
+           file:hop_ca_2.pem
            trusted since TIME, signs nothing yet
            everybody knows it; let it sign: sallyport ca rotate hop
 

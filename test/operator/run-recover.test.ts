@@ -47,7 +47,7 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
     expect(output).toContain('- Postgres is on another timeline than before');
     expect(output).toContain('- ends 1 login sessions: everybody logs in again');
     expect(output).toMatch(
-      /Recovered with state version \d+: serials up to \d+ are revoked, 1 sessions ended/,
+      /Recovered with state version \d+:\nserials up to \d+ are revoked, 1 sessions ended/,
     );
     expect(await isNeeded()).toBe(false);
 
@@ -79,6 +79,27 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
     await run({ yes: true });
     expect((await run({ yes: true })).output).not.toContain('Recovered');
     expect((await run({ yes: true, anyway: true })).output).toContain('Recovered');
+  });
+
+  test('who said nothing is told the command with the options that were given', async () => {
+    const told = async (options: RecoverOptions) => (await run(options)).failure;
+    expect(await told({ nothingWasLost: true })).toMatchObject({
+      message: 'Nothing was done. To accept it as it is: sallyport recover --nothing-was-lost --yes',
+    });
+    expect(await told({ anyway: true })).toMatchObject({
+      message: 'Nothing was done. To recover: sallyport recover --anyway --yes',
+    });
+  });
+
+  test('prints no line over 80 columns', async () => {
+    const outputs = [
+      await run({}),
+      await run({ nothingWasLost: true }),
+      await run({ yes: true }),
+      await run({}),
+    ];
+    const lines = outputs.flatMap(({ output }) => output.split('\n'));
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
   test('with --json prints one document, and changes nothing without --yes', async () => {
