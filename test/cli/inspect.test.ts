@@ -550,6 +550,7 @@ describe('sally inspect refuses', () => {
       JSON.stringify(privateKey.export({ format: 'jwk' })),
       `PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\n${d}\n`,
       `-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA${d}\n-----END OPENSSH PRIVATE KEY-----\n`,
+      `-----BEGIN SALLYPORT ENCRYPTED CA KEY-----\n${d}\n-----END SALLYPORT ENCRYPTED CA KEY-----\n`,
       `ssh-ed25519 AAAA\n-----BEGIN ENCRYPTED PRIVATE KEY-----\n${d}\n`,
     ];
     for (const text of texts) {
