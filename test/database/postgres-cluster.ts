@@ -100,7 +100,8 @@ export async function startPostgresCluster(
     };
     return {
       folder,
-      url: (database) => `postgresql://sallyport@localhost/${database}?host=${encodeURIComponent(folder)}`,
+      url: (database) =>
+        `postgresql://sallyport@localhost:5432/${database}?host=${encodeURIComponent(folder)}`,
       crash: async () => {
         // "Immediate shutdown": nothing is written any more, and the next start recovers as after a power cut.
         await end('SIGQUIT');
