@@ -1,8 +1,8 @@
 /**
  * Reads certificates, ours and those of other CAs: strictly as a format, without judging what they allow. Who trusts one
  * calls verifyCertificateBy() first. What `ssh-keygen -s` makes is read, so that it can be shown: serial 0, no
- * principals or repeated ones, any printable names, "forever", an end before the start, every option with content that
- * sshd would take. What no CA makes is refused: other forms of a number or a text, options out of order or given twice, content in
+ * principals, any printable names, "forever", an end before the start, every option with content that
+ * sshd would take. What no CA makes is refused: other forms of a number or a text, options out of order, anything given twice, content in
  * the reserved field, control characters in a name, keys that are not accepted here, weak ones among them.
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -117,7 +117,10 @@ function readPrincipals(packed: Buffer): string[] {
     if (principals.length === mostPrincipals) {
       throw malformed(`holds more than ${mostPrincipals} principals`);
     }
-    principals.push(readName(reader, 'principals'));
+    const principal = readName(reader, 'principals');
+    // The encoder writes each once; read back and written again, the bytes would be others.
+    if (principals.includes(principal)) throw malformed('names a principal twice');
+    principals.push(principal);
   }
   return principals;
 }
