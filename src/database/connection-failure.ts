@@ -40,12 +40,22 @@ export function asDatabaseError(error: unknown): unknown {
   return isConnectionFailure(error) ? databaseUnavailable(error) : error;
 }
 
+/** The driver gives its own errors of SCRAM no code: no password, or a server that does not know it. */
+const notLetIn =
+  'Postgres does not let this user in. If you run this server: check the user and the password in DATABASE_URL, ' +
+  'and pg_hba.conf.';
+
 /** What to say where it is known better than "does not answer". */
-const explanations: ReadonlyMap<unknown, string> = new Map([
+const explanations: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [
     '53100', // disk_full
     "The database's disk is full: nothing can be recorded, so nothing is given out. " +
       'If you run this server: make room for Postgres.',
+  ],
+  ...['28000', '28P01', 'SASL'].map((state) => [state, notLetIn] as const),
+  [
+    '3D000', // invalid_catalog_name
+    'Postgres is up but has no database of this name. If you run this server: create it, or mend DATABASE_URL.',
   ],
   [
     '25006', // read_only_sql_transaction
@@ -59,7 +69,7 @@ export function databaseUnavailable(error: unknown): SallyportError {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return new SallyportError(
     'database_unavailable',
-    explanations.get(code) ??
+    explanations.get(typeof message === 'string' && message.startsWith('SASL: ') ? 'SASL' : code) ??
       'The database does not answer. Try again in a moment. ' +
         'If you run this server: check that Postgres is up and that DATABASE_URL is right.',
     { detail: `${code ?? 'no code'}: ${message}`, cause: error },
