@@ -3,7 +3,7 @@ import { isSallyportError, type SallyportError } from '../errors/sallyport-error
 import { proofAlgorithms } from '../oauth/access-token.ts';
 import type { RouteAuthentication } from './route-authentication.ts';
 
-const schemes = { person: 'DPoP', admin: 'DPoP', companion: 'Bearer' } as const;
+const schemes = { person: 'DPoP', admin: 'DPoP', operator: 'DPoP', companion: 'Bearer' } as const;
 
 /** Undefined where no such header belongs. */
 export function authenticateHeader(

@@ -206,8 +206,10 @@ describe('headers', () => {
   });
 
   test('of a refusal name the scheme', async () => {
-    const missing = await server.call('GET', '/v1/session');
-    expect(missing.headers['www-authenticate']).toBe('DPoP algs="ES256 EdDSA Ed25519"');
+    for (const path of ['/v1/session', '/v1/ca']) {
+      const missing = await server.call('GET', path);
+      expect(missing.headers['www-authenticate']).toBe('DPoP algs="ES256 EdDSA Ed25519"');
+    }
     const wrong = await server.call('GET', '/v1/session', { headers: { authorization: 'Bearer x' } });
     expect(wrong.headers['www-authenticate']).toMatch(/^DPoP error="invalid_token", error_description="/);
     const companion = await server.call('GET', '/v1/companions/state');
