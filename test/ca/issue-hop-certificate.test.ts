@@ -187,6 +187,29 @@ describe('a hop certificate', () => {
     expect((await refusal(ask({ key, request_id }))).code).toBe('request_malformed');
   });
 
+  test('is not given again to another gateway, nor for another host', async () => {
+    const key = generateEd25519();
+    const request_id = '4c0f7b4e-6c43-4f0e-9a65-2b6f2b2f9f13';
+    await ask({ key, request_id });
+    const [gatewayId, environmentId] = await inTx(async (tx) => {
+      const hostId = await enrolled(tx, sample, { kind: 'host', name: 'other-1' });
+      const environment = { projectId: inventory.projectId, slug: 'other' };
+      const id = await environmentWith(tx, environment, hostId);
+      const environmentIds = [inventory.environmentId, id];
+      const gateway = { kind: 'gateway' as const, name: 'gate-other', address: gatewayAddress };
+      return [await enrolled(tx, sample, { ...gateway, environmentIds }), id];
+    });
+    expect((await refusal(ask({ gatewayId, key, request_id }))).code).toBe('request_malformed');
+
+    const assignment = { companion_id: inventory.gatewayId, environment_id: environmentId };
+    await inTx((tx) => tx.insertInto('companion_environments').values(assignment).execute());
+    const other = ask({ target: 'shop-other--web', key, request_id });
+    expect((await refusal(other)).code).toBe('request_malformed');
+    await inTx((tx) =>
+      tx.deleteFrom('companion_environments').where('environment_id', '=', environmentId).execute(),
+    );
+  });
+
   test('never comes by the request id of the person’s own certificate', async () => {
     const key = generateEd25519();
     const { sessionId } = alice;
@@ -332,9 +355,13 @@ describe('a gateway gets nothing', () => {
   }
 
   test('for a target that is not assigned to it, in the words for one that does not exist', async () => {
-    await inTx((tx) =>
+    const environmentId = await inTx((tx) =>
       environmentWith(tx, { projectId: inventory.projectId, slug: 'staging' }, inventory.hostId),
     );
+    // Which serves it, so that the person gets there through that one.
+    const other = await gateway('gate-staging', { environmentIds: [environmentId] });
+    expect((await ask({ gatewayId: other, target: 'shop-staging--web' })).host).toBe('web-1');
+
     const unassigned = await refusal(ask({ target: 'shop-staging--web' }));
     const { members, message } = await refusal(ask({ target: 'shop-nowhere--web' }));
     expect(unassigned).toMatchObject({ code: 'access_denied', members, message });
