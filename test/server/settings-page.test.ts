@@ -48,6 +48,7 @@ test('the README names settings that there are', async () => {
 });
 
 function shown(value: unknown): string {
+  if (value === undefined) return 'none';
   if (Array.isArray(value)) return value.length === 0 ? 'none' : `\`${value.join(' ')}\``;
   if (typeof value === 'object' && value !== null && 'port' in value && 'host' in value) {
     return `\`${value.host}:${value.port}\``;
