@@ -92,7 +92,13 @@ class RunningCompanion implements Companion {
   }
 
   async checkFiles(): Promise<void> {
-    await this.#parts?.installer.heal();
+    if (this.#parts === undefined) return;
+    const { installer, problems, reporter } = this.#parts;
+    const isInForceNow = await installer.heal();
+    if (!isInForceNow || installer.installed === undefined) return;
+    problems.clear('state');
+    this.#ready.resolve();
+    await reporter.acknowledge(installer.installed, 0);
   }
 
   async checkConnections(): Promise<void> {

@@ -3,6 +3,7 @@
  * its files in place. Whatever damages those files afterwards, they are made as they must be again.
  */
 import type { CompanionState } from '../api/companions.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
 import { type CheckedState, checkState, type StateExpectations } from './check-state.ts';
 import type { DecisionBasis } from './decision-basis.ts';
 import type { Enrolment } from './enrolment.ts';
@@ -49,6 +50,8 @@ export class StateInstaller {
   #compromised: readonly string[] = [];
   #versions: Versions = { state: 0n, krl: 0n };
   #files: InstalledFiles | undefined;
+  /** What the machine did not let be written, by a full disk for example. The CA does not send it again. */
+  #unwritten: CheckedState | undefined;
   #installed: CompanionState | undefined;
 
   constructor(options: StateInstallerOptions) {
@@ -92,19 +95,27 @@ export class StateInstaller {
     return this.#fileWork.run(() => this.#writeFiles(checked));
   }
 
-  /** Whatever damaged the files that sshd reads, they are as they must be again. */
-  heal(): Promise<void> {
+  /**
+   * Whatever damaged the files that sshd reads, they are as they must be again.
+   * @returns whether a state that could not be written before is in place now
+   */
+  heal(): Promise<boolean> {
     return this.#fileWork.run(async () => {
-      if (this.#files === undefined) return;
+      if (this.#unwritten !== undefined) {
+        await this.#writeFiles(this.#unwritten);
+        return true;
+      }
+      if (this.#files === undefined) return false;
       const { paths, sshKeygen, log } = this.#options;
       const healed = await writeInstalledFiles(paths, this.#files);
-      if (healed.length === 0) return;
+      if (healed.length === 0) return false;
       log({
         level: 'error',
         event: 'files.healed',
         message: `Somebody else changed ${healed.map((name) => paths[name]).join(', ')}; written again.`,
       });
       await checkCanaries(sshKeygen, paths);
+      return false;
     });
   }
 
@@ -126,13 +137,26 @@ export class StateInstaller {
   }
 
   async #writeFiles(checked: CheckedState): Promise<void> {
+    try {
+      await this.#writeAll(checked);
+      this.#unwritten = undefined;
+    } catch (error) {
+      // What is wrong with the state itself would be no better the next time, and sshd would read it in between.
+      const isOfState = isSallyportError(error) && error.code !== 'program_missing';
+      this.#unwritten = isOfState ? undefined : checked;
+      throw error;
+    }
+  }
+
+  async #writeAll(checked: CheckedState): Promise<void> {
     const { state } = checked;
     const { paths, names, onHostCertificate } = this.#options;
+    // First what ends somebody's access. Told at once: another try would find the certificate in its place already.
+    if (await this.#writeForSshd(checked)) onHostCertificate();
     if (names) {
       const users = [...names.others, ...targetUsers(state.targets, names.home)];
       await writeNames(names.folder, nameFiles(users));
     }
-    const hasNewCertificate = await this.#writeForSshd(checked);
     await writeSavedState(paths.state, {
       format: 1,
       version: state.version,
@@ -142,7 +166,6 @@ export class StateInstaller {
       state,
     });
     this.#installed = state;
-    if (hasNewCertificate) onHostCertificate();
   }
 
   /** Puts the earlier files back if OpenSSH does not find the KRL in force. @returns whether the host certificate is new */
@@ -152,8 +175,8 @@ export class StateInstaller {
     this.#files = filesOf(checked);
     const written = await writeInstalledFiles(paths, this.#files);
     try {
-      // At the first installation too: an earlier companion may have been cut off before it had asked.
-      if (previous === undefined || written.includes('revokedKeys')) {
+      // At the first installation too, and at another try: whoever wrote the file may have been cut off before it had asked.
+      if (previous === undefined || this.#unwritten !== undefined || written.includes('revokedKeys')) {
         await writeCanaries(paths, checked.canaryLines);
         await checkCanaries(sshKeygen, paths);
       }

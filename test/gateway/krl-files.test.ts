@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -294,6 +294,29 @@ describe.skipIf(!hasSshd)('the files that sshd reads (needs openssh-server and c
     await companion.ready;
     expect(companion.status().version).toBe(authority.version.toString());
     expect(await readFile(paths.revokedKeys)).toEqual(authority.krl());
+  });
+
+  test('a state whose files could not be written is written when they can be, and survives a restart without the CA', async () => {
+    await rm(paths.state);
+    await mkdir(paths.state);
+    const serial = authority.nextSerial();
+    authority.revoked.push(serial);
+    const version = authority.push({ krl: true });
+    await problemOf(/EISDIR/);
+    authority.acknowledgements.length = 0;
+    await rm(paths.state, { recursive: true });
+    await authority.waitForAcknowledgement(
+      (found) => found.krl_version === version && found.problem === null,
+    );
+
+    await companion.stop();
+    await rm(paths.revokedKeys);
+    enrolment = { ...enrolment, serverUrl: 'http://localhost:1' };
+    companion = startable();
+    await companion.start();
+    expect(companion.status().krlVersion).toBe(version);
+    expect(await isRevoked(serial)).toBe(true);
+    authority.revoked = [];
   });
 
   test('while the stream is refused the state is polled', async () => {
