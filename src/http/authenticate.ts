@@ -1,9 +1,10 @@
 /** The hook that finds out who is asking, before a body is read: one row per kind of authentication. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { loadAccount } from '../accounts/account.ts';
 import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { companionByCredential } from '../inventory/companion-credentials.ts';
-import { hasMfa } from '../policy/assurance.ts';
+import { hasMfa, isFreshAt } from '../policy/assurance.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import { touchSession } from '../sessions/touch-session.ts';
@@ -73,17 +74,20 @@ async function operator(request: FastifyRequest, reply: FastifyReply, parts: Par
   const now = parts.clock();
   return await inTransaction(parts.database.db, async (tx) => {
     const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
-    const { account } = await membershipOf(tx, accountId, now);
-    if (!(parts.operators ?? []).includes(account)) {
+    const { facts, organization } = await loadAccount(tx, accountId);
+    const { name: account, disabled } = facts;
+    if (disabled || !(parts.operators ?? []).includes(account)) {
       throw new SallyportError(
         'forbidden',
-        "Only operators may do this: accounts that the server's SALLYPORT_OPERATORS names.",
+        "Only operators may do this: accounts that the server's SALLYPORT_OPERATORS names, and that are not disabled.",
       );
     }
-    if (!hasMfa(session, Math.floor(now.getTime() / 1000))) {
+    const nowSeconds = Math.floor(now.getTime() / 1000);
+    const isFresh = isFreshAt(session, organization.mfaMaxAgeSeconds, nowSeconds);
+    if (!hasMfa(session, nowSeconds) || !isFresh) {
       throw new SallyportError(
         'insufficient_user_authentication',
-        'This needs a login with a second factor. Run: sally login',
+        `This needs a${isFresh ? '' : ' new'} login with a second factor. Run: sally login`,
       );
     }
     return { ...caller, account, kind: 'operator' };

@@ -37,9 +37,42 @@ describe.each(calls)('%s %s', (method, path, body) => {
     expect(reply.json().detail).toContain('SALLYPORT_OPERATORS');
   });
 
+  test('is closed to operators who are disabled, though their login lives on', async () => {
+    const disable = (disabled_at: Date | null) =>
+      server.database.db
+        .updateTable('accounts')
+        .set({ disabled_at })
+        .where('id', '=', operator.accountId)
+        .execute();
+    await disable(server.clock.now);
+    try {
+      const reply = await ask(operator);
+      expect([reply.statusCode, reply.json().code]).toEqual([403, 'forbidden']);
+    } finally {
+      await disable(null);
+    }
+  });
+
   test('is closed to operators whose login had no second factor', async () => {
     const reply = await ask(withoutMfa);
     expect([reply.statusCode, reply.json().code]).toEqual([401, 'insufficient_user_authentication']);
+  });
+
+  test('is closed to operators whose second factor is older than their organization allows', async () => {
+    const { database, clock } = server;
+    const allow = (mfa_max_age_seconds: number | null) =>
+      database.db.updateTable('organizations').set({ mfa_max_age_seconds }).execute();
+    const authTime = new Date(clock.now.getTime() - 3_600_000);
+    const sessionId = await inTransaction(database.db, (tx) =>
+      startedSession(tx, operator.accountId, clock.now, { authTime }),
+    );
+    await allow(1_800);
+    try {
+      const reply = await ask({ ...operator, sessionId });
+      expect([reply.statusCode, reply.json().code]).toEqual([401, 'insufficient_user_authentication']);
+    } finally {
+      await allow(null);
+    }
   });
 });
 
