@@ -433,6 +433,14 @@ describe('sally inspect finds', () => {
   });
 });
 
+test("a name with blanks in it can't look like another row", async () => {
+  const principal = `${'x'.repeat(78)} ${'Signed by   ED25519 SHA256:trusted'.padEnd(78)}   signature  good`;
+  const line = certificateLine(rawCertificate({ principals: [principal] }));
+  const { stdout } = await inspectBytes(line);
+  expect(stdout.match(/^ *Signed by /gm)).toHaveLength(1);
+  expect(stdout).toContain('\\u{20}Signed\\u{20}by');
+});
+
 describe('a file that was made to be slow, or too much, to read', () => {
   // In the square of their length each of these takes longer than a test may.
   test.each([

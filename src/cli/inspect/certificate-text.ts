@@ -31,7 +31,7 @@ export function certificateLines(document: CertificateDocument, page: Page): str
   const decoded = [claims && `claims@${claims.domain}`, mfa && `mfa@${mfa.domain}`].filter(
     (name) => name !== null,
   );
-  const names = principals.map(({ name, meaning }) => ({ name: shown(name), text: meaning }));
+  const names = principals.map(({ name, meaning }) => ({ name: shownName(name), text: meaning }));
   return [
     ...title(headline(document), page),
     ...blockLines(factRows(document, page), { indent: 2, nameWidth: 10, columns }),
@@ -113,9 +113,9 @@ function optionRows(
 ): Row[] {
   return options.map(({ name, value, data, meaning }) => {
     const what = meaning ?? unknown;
-    if (decoded.includes(name)) return { name: shown(name), text: `${what}: below` };
+    if (decoded.includes(name)) return { name: shownName(name), text: `${what}: below` };
     const content = value === null ? `hex ${data}` : shown(value);
-    return { name: shown(name), text: content === '' ? what : `${content} (${what})` };
+    return { name: shownName(name), text: content === '' ? what : `${content} (${what})` };
   });
 }
 
@@ -126,7 +126,7 @@ function claimRows({ fields }: ClaimsDocument, meanings: ReadonlyMap<string, str
   return Object.entries(fields).map(([name, value]) => {
     const text = claimText(name, value, page);
     const meaning = meanings.get(name) ?? 'not known here';
-    return { name: shown(name), text: selfExplaining.has(name) ? text : `${text} (${meaning})` };
+    return { name: shownName(name), text: selfExplaining.has(name) ? text : `${text} (${meaning})` };
   });
 }
 
@@ -172,3 +172,8 @@ function warningLines(warnings: CertificateDocument['warnings'], { terminal, col
 }
 
 const shown = printable;
+
+/** A name has a line to itself where it is long, and with blanks in it could look like another row there. */
+function shownName(name: string): string {
+  return printable(name).replaceAll(' ', '\\u{20}');
+}
