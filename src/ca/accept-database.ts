@@ -10,6 +10,8 @@ import { acceptRestart, raiseSerials, serialFloor } from './serials.ts';
  * @throws settings_invalid if the role may not ask which Postgres this is; database_unavailable
  */
 export async function acceptDatabase(tx: Tx, now: Date): Promise<void> {
+  // As everybody does who raises serials: of two at once, the second finds them raised, and none is given again.
+  await lockIdentity(tx);
   const { accepted, present, changes, serialOffsetSeconds } = await readStanding(tx);
   await raiseSerials(tx, serialFloor(now, serialOffsetSeconds));
   if (accepted === undefined) await writeIdentity(tx, present, { serialOffsetSeconds, now });

@@ -30,7 +30,7 @@ export function nextSerialOffset(offsetSeconds: bigint): bigint {
   return offsetSeconds + BigInt(recoverySeconds + randomInt(recoverySeconds));
 }
 
-/** Never lowers the sequence. The caller holds the lock of a start, so that two replicas do not both raise it. */
+/** Never lowers the sequence. The caller holds the row of the database's identity, so that two do not both raise it. */
 export async function raiseSerials(tx: Tx, floor: bigint): Promise<void> {
   await sql`
     select setval('certificate_serials', ${floor}::bigint, false)

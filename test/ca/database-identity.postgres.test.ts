@@ -1,10 +1,13 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { acceptDatabase } from '../../src/ca/accept-database.ts';
 import { readStanding } from '../../src/ca/database-identity.ts';
+import { acceptRestart } from '../../src/ca/serials.ts';
 import { openPostgres } from '../../src/database/open-postgres.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { readStateVersion } from '../../src/revocation/state-version.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
+import { lockAwaited } from '../database/lock-awaited.ts';
 import { serverOn } from './copies.ts';
 import { type SampleAuthority, sampleAuthority } from './sample-authority.ts';
 
@@ -60,5 +63,19 @@ describe.skipIf(!hasPostgres)('which Postgres it is (needs postgresql)', () => {
     expect(after.version - before.version).toBe(2n);
     const standing = await inTransaction(database.db, readStanding);
     expect(standing).toMatchObject({ changes: [], restarted: false });
+  });
+
+  test('who starts waits for who notices a start of Postgres: only one of them raises the serials at a time', async () => {
+    const { starting } = await inTransaction(database.db, async (tx) => {
+      await sql`
+        update database_identity set postmaster_started_at = postmaster_started_at - interval '1 day',
+          written_by = pg_current_xact_id()`.execute(tx);
+      await acceptRestart(tx, now());
+      const starting = inTransaction(database.db, (other) => acceptDatabase(other, now()));
+      await lockAwaited(database.db);
+      return { starting };
+    });
+    await starting;
+    expect(await readStanding(database.db)).toMatchObject({ changes: [], restarted: false });
   });
 });
