@@ -163,6 +163,12 @@ export function enrolmentMessage(token: string): Buffer {
   return Buffer.from(`sallyport enrolment\n${token}\n`, 'utf8');
 }
 
+/**
+ * A key ID that the section of every hop CA key revokes and no certificate has. So the signed KRL says what a CA key is
+ * for, and the feed alone can't have a hop CA trusted as a user CA.
+ */
+export const hopSectionMark = 'purpose/hop';
+
 /** The bytes under the KRL's detached signature. */
 export function krlMessage(version: string, data: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`sallyport krl\n${version}\n`, 'utf8'), data]);

@@ -1,4 +1,5 @@
 /** The revocation list as the database has it at one moment, not signed. */
+import { hopSectionMark } from '../api/companions.ts';
 import type { Database } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';
 import { type RevokedRange, revokedRanges } from '../revocation/revoked-ranges.ts';
@@ -63,13 +64,14 @@ function sectionsOf(
   const rangesOf = (id: string) =>
     ranges.filter(({ caKeyId }) => caKeyId === id).map(({ first, last }) => ({ from: first, to: last }));
   const { listed, compromised } = krlKeys(keys, (id) => byKey.has(id) || rangesOf(id).length > 0);
-  const sections: KrlSection[] = listed.map(({ id, publicKey, canary }) => ({
+  const sections: KrlSection[] = listed.map(({ id, purpose, publicKey, canary }) => ({
     kind: 'certificates',
     caPublicKey: publicKey,
     serials: (byKey.get(id)?.set ?? SerialSet.of([])).change({
       added: canary === null ? [] : [parseCertificate(canary).serial],
       addedRanges: rangesOf(id),
     }),
+    keyIds: purpose === 'hop' ? [hopSectionMark] : [],
   }));
   if (compromised.length > 0) sections.push({ kind: 'keys', blobs: compromised });
   return sections;

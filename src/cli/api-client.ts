@@ -87,7 +87,7 @@ export async function refreshSession(
 
 function refusal(status: number, text: string): SallyportError {
   const said = problem.safeParse(parseJson(text)).data;
-  if (said && said.code in errorTable) {
+  if (said && Object.hasOwn(errorTable, said.code)) {
     return new SallyportError(said.code as ErrorCode, printable(said.detail));
   }
   if (status >= 500 || status === 429) {

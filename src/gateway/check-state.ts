@@ -1,11 +1,11 @@
 /**
  * Whether a state may be installed, pure. Trust starts with the CA keys pinned at the enrolment: the KRL must be signed
  * by a pinned key, and a CA key that is new is accepted only if that signed KRL has a section for it that revokes its
- * canary. So the old key vouches for the new one, and the feed alone can't bring in a CA. Keys that the state no longer
+ * canary and says what it is for. So the old key vouches for the new one, and the feed alone can't bring in a CA. Keys that the state no longer
  * names are no longer trusted; one that a KRL named as revoked is never trusted again, and signs no KRL but the one that
  * ends it, and that only where no better key is known. Versions never go back.
  */
-import { type CompanionState, krlMessage } from '../api/companions.ts';
+import { type CompanionState, hopSectionMark, krlMessage } from '../api/companions.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { canaryPrincipal } from '../ssh/names.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
@@ -70,8 +70,10 @@ export function checkState(state: CompanionState, expectations: StateExpectation
     throw refused('it names a hop CA, which gateways never trust');
   }
   const user = checkAuthorities(state.user_authorities, krl, isCompromised);
+  if (user.some(({ isForHops }) => isForHops)) throw refused('it names a hop CA among the user CAs');
   if (user.length === 0) throw refused('it names no user CA');
   const hop = checkAuthorities(hopAuthorities, krl, isCompromised);
+  if (!hop.every(({ isForHops }) => isForHops)) throw refused('it names a user CA among the hop CAs');
   checkHostCertificate(state, expected.hostPublicKey);
   return {
     state,
@@ -90,13 +92,16 @@ function checkAuthorities(
   named: CompanionState['user_authorities'],
   krl: ParsedKrl,
   isCompromised: (line: string) => boolean,
-): { blob: Buffer; line: string }[] {
+): { blob: Buffer; line: string; isForHops: boolean }[] {
   return named.map(({ public_key, canary }) => {
     const { blob } = parsePublicKeyLine(public_key);
     const line = withoutComment(public_key);
     if (isCompromised(line)) throw refused('it names a CA key that is known to be compromised');
     checkCanary(canary, blob, krl);
-    return { blob, line };
+    const isForHops = krl.sections.some(
+      ({ caPublicKey, keyIds }) => caPublicKey?.equals(blob) && keyIds.has(hopSectionMark),
+    );
+    return { blob, line, isForHops };
   });
 }
 

@@ -66,7 +66,7 @@ const problem = z.looseObject({ code: z.string(), detail: z.string() });
 
 async function problemOf(response: Response, url: string): Promise<SallyportError> {
   const parsed = problem.safeParse(await response.json().catch(() => null));
-  if (parsed.success && parsed.data.code in errorTable) {
+  if (parsed.success && Object.hasOwn(errorTable, parsed.data.code)) {
     return new SallyportError(parsed.data.code as ErrorCode, parsed.data.detail);
   }
   return new SallyportError('unavailable', `${url} answered with status ${response.status}.`);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type CompanionState, krlMessage } from '../../src/api/companions.ts';
+import { type CompanionState, hopSectionMark, krlMessage } from '../../src/api/companions.ts';
 import { isSallyportError, type SallyportError } from '../../src/errors/sallyport-error.ts';
 import { type CheckedState, checkState } from '../../src/gateway/check-state.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
@@ -45,10 +45,11 @@ async function offer({ kind = 'gateway', user, hop: hops, pinned, ...more }: Off
     generatedAt: 0n,
     comment: '',
     sections: [
-      ...listed.map(({ publicKeyBlob }) => ({
+      ...listed.map((key) => ({
         kind: 'certificates' as const,
-        caPublicKey: publicKeyBlob,
+        caPublicKey: key.publicKeyBlob,
         serials: [1n],
+        keyIds: key === hop ? [hopSectionMark] : [],
       })),
       ...(compromised.length > 0
         ? [{ kind: 'keys' as const, blobs: compromised.map(({ publicKeyBlob }) => publicKeyBlob) }]
@@ -179,6 +180,19 @@ describe('the hop CA', () => {
     expect(await refused({ ...state, signedBy: [hop] })).toMatchObject({ code: 'signature_invalid' });
     const unlisted = await refused({ ...state, listed: [first], signedBy: [first] });
     expect(unlisted.message).toContain('does not revoke the canary');
+  });
+
+  test('is never taken for a user CA, nor a user CA for it, whatever the feed says', async () => {
+    const asUser = await refused({ user: [first, hop], signedBy: [first], pinned: [first] });
+    expect(asUser.message).toContain('a hop CA among the user CAs');
+    const asHop = await refused({
+      kind: 'host',
+      user: [first],
+      hop: [second],
+      signedBy: [first],
+      pinned: [first],
+    });
+    expect(asHop.message).toContain('a user CA among the hop CAs');
   });
 
   test('is never trusted by gateways', async () => {

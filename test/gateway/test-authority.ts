@@ -15,6 +15,7 @@ import {
   connectionReport,
   enrolmentMessage,
   enrolmentRequest,
+  hopSectionMark,
   krlMessage,
 } from '../../src/api/companions.ts';
 import type { CertificateFields } from '../../src/ssh/certificate.ts';
@@ -298,6 +299,7 @@ export class TestAuthority {
                 kind: 'certificates' as const,
                 caPublicKey: this.hopCa.publicKeyBlob,
                 serials: [1n, ...this.revokedHops],
+                keyIds: [hopSectionMark],
               },
             ]
           : []),
