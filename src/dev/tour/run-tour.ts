@@ -57,7 +57,9 @@ export async function runTour({ args, root, stdout }: TourSurroundings): Promise
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   stdout.write(`\n${held} of ${story.length} steps held, in ${seconds} s\n`);
   if (keep && held > 0)
-    stdout.write(`Kept in ${keep}: look at them with sally inspect,\nssh-keygen -L -f and ssh-keygen -Q -l -f\n`);
+    stdout.write(
+      `Kept in ${keep}: look at them with sally inspect,\nssh-keygen -L -f and ssh-keygen -Q -l -f\n`,
+    );
   return held === story.length ? 0 : 1;
 }
 
