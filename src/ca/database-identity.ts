@@ -184,7 +184,7 @@ function mayNotAsk(error: unknown): SallyportError | undefined {
   if (typeof code !== 'string' || !notThere.includes(code)) return undefined;
   return new SallyportError(
     'settings_invalid',
-    'This database can’t say which Postgres it is, so a restored backup would go unnoticed. ' +
+    "This database can't say which Postgres it is, so a restored backup would go unnoticed. " +
       'Sallyport needs PostgreSQL 15 or newer.',
     { detail: `${message}`, cause: error },
   );

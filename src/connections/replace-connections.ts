@@ -67,7 +67,7 @@ function checkStorable({ serial, started_at }: Reported, now: Date): void {
   if (BigInt(serial) < 2n ** 63n && started_at * 1000 < now.getTime() + dayMilliseconds) return;
   throw new SallyportError(
     'request_malformed',
-    'The report names a serial or a start that no connection of ours can have. Check the machine’s clock.',
+    "The report names a serial or a start that no connection of ours can have. Check the machine's clock.",
   );
 }
 

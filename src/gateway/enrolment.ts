@@ -39,7 +39,7 @@ export async function requireEnrolment(path: string): Promise<Enrolment> {
   if (enrolment) return enrolment;
   throw new SallyportError(
     'enrolment_refused',
-    `This machine is not enrolled (${path} is missing). Ask an admin for an enrolment token, then run: sallyport gateway install --server URL --token-file FILE`,
+    `This machine is not enrolled (${path} is missing). Ask an admin for an enrolment token, then run: sallyport gateway install --server URL --token-file FILE (for a host: sallyport host install)`,
   );
 }
 

@@ -62,7 +62,7 @@ export function readSections(reader: WireReader): ParsedSections {
 function readCertificates(reader: WireReader, { sections, authorities }: Found): void {
   const caPublicKey = reader.string();
   const isForAll = caPublicKey.length === 0;
-  if (!isForAll && !isPublicKey(caPublicKey)) throw reader.error('has a section without a readable CA key');
+  if (!isForAll && !isReadableKey(caPublicKey)) throw reader.error('has a section without a readable CA key');
   if (authorities.has(caPublicKey.toString('hex'))) throw reader.error('has two sections for one CA');
   authorities.add(caPublicKey.toString('hex'));
   if (reader.string().length > 0) throw reader.error('has content in a reserved field');
@@ -89,7 +89,7 @@ function readKeyIds(reader: WireReader, keyIds: Set<string>): void {
 function readKeys(reader: WireReader, { keys }: Found): void {
   while (reader.hasMore) {
     const blob = reader.string();
-    if (!isPublicKey(blob)) throw reader.error('revokes a key that can’t be read');
+    if (!isReadableKey(blob)) throw reader.error('revokes a key that cannot be read');
     keys.add(blob.toString('hex'));
   }
 }
@@ -106,12 +106,13 @@ function readDigests(reader: WireReader, length: number, digests: Set<string>): 
   }
 }
 
-function isPublicKey(blob: Buffer): boolean {
+/** Every byte in its place. The key itself may be weak or of a dropped type: to revoke such keys is what lists are for. */
+function isReadableKey(blob: Buffer): boolean {
   try {
     checkPublicKeyBlob(blob);
     return true;
   } catch (error) {
-    if (isSallyportError(error)) return false;
+    if (isSallyportError(error)) return error.code === 'key_weak' || error.code === 'key_type_refused';
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import type { KrlSection } from '../../src/ssh/krl.ts';
-import { isCertificateRevoked, isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
+import { isCertificateRevoked, isKeyRevoked, isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { fingerprint, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { codeOf } from '../ssh/refusal.ts';
 import { ca, keyFromByte, subject, userFields } from '../ssh/sample-certificate.ts';
@@ -55,6 +55,16 @@ describeWithSshKeygen('revocation lists and ssh-keygen', () => {
     ).toEqual(expected);
     const krl = parseKrl(readFileSync(krlFile));
     expect(probes.map((serial) => isRevoked(krl, ca.blob, serial))).toEqual(expected);
+  });
+
+  test('a list of ssh-keygen -k that revokes a weak key is read, and the key is revoked by it', () => {
+    const weak = folder.path('weak');
+    sshKeygenOutput(['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', weak]);
+    sshKeygenOutput(['-q', '-k', '-f', folder.path('of-weak-keys'), `${weak}.pub`]);
+    const [, base64 = ''] = readFileSync(`${weak}.pub`, 'utf8').split(' ');
+    const krl = parseKrl(readFileSync(folder.path('of-weak-keys')));
+    expect(isKeyRevoked(krl, Buffer.from(base64, 'base64'))).toBe(true);
+    expect(isKeyRevoked(krl, subject.blob)).toBe(false);
   });
 
   test('a serial counts for its own CA only', () => {

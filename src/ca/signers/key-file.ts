@@ -43,7 +43,10 @@ export async function readKeyFile(
 ): Promise<KeyObject> {
   const content = await readPrivateFile(path);
   if (content === undefined) {
-    throw new SallyportError('settings_invalid', `There is no CA key at ${path}.`);
+    throw new SallyportError(
+      'settings_invalid',
+      `There is no CA key at ${path}. Copy it there from a server that has it, or make the first ones with: sallyport keys create FOLDER`,
+    );
   }
   if (!isEncryptedKey(content)) return readPlainKey(content, path);
   const given = await passphrase();

@@ -125,7 +125,7 @@ const unreadableInKrl: PublicKeyType = 'ssh-mldsa44-ed25519@openssh.com';
 function refusedForKrl(): SallyportError {
   return new SallyportError(
     'settings_invalid',
-    'An ML-DSA hybrid can be a person’s key but not a CA key: sshd before OpenSSH 10.5 would refuse every revocation ' +
+    "An ML-DSA hybrid can be a person's key but not a CA key: sshd before OpenSSH 10.5 would refuse every revocation " +
       'list that names it, and then every login. Take Ed25519, ECDSA or RSA.',
   );
 }

@@ -76,7 +76,7 @@ async function loadToken(
   if (module === undefined || !module.startsWith('/')) {
     throw new SallyportError(
       'settings_invalid',
-      'Which PKCS #11 module? Set SALLYPORT_PKCS11_MODULE to the path of the vendor’s library.',
+      "Which PKCS #11 module? Set SALLYPORT_PKCS11_MODULE to the path of the vendor's library.",
     );
   }
   const agent = await startPrivateAgent(module, environment, signal);
@@ -114,7 +114,7 @@ async function unlock(
   if (pin === undefined) {
     throw new SallyportError(
       'settings_invalid',
-      'Where is the token’s PIN? Name its file in SALLYPORT_PKCS11_PIN_FILE, or give the systemd credential sallyport-pkcs11-pin.',
+      "Where is the token's PIN? Name its file in SALLYPORT_PKCS11_PIN_FILE, or give the systemd credential sallyport-pkcs11-pin.",
     );
   }
   const request = addSmartcardKeyRequest(module, pin);

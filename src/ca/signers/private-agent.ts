@@ -75,7 +75,7 @@ async function readAgentId(child: ChildProcess, signal: AbortSignal): Promise<nu
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new SallyportError('program_missing', 'ssh-agent is not installed. Install OpenSSH’s client.');
+      throw new SallyportError('program_missing', "ssh-agent is not installed. Install OpenSSH's client.");
     }
     throw new SallyportError('signer_failed', 'ssh-agent did not start.', { cause: error });
   }
