@@ -6,6 +6,7 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import type { CertificatesSection, Krl, KrlSection } from './krl.ts';
 import { digestBytes, keyIdList, krlFormatVersion, krlMagic, sectionNumbers } from './krl-format.ts';
 import { checkPublicKeyBlob } from './public-key.ts';
+import { checkRevocableKey } from './revocable-key.ts';
 import { SerialSet } from './serial-set.ts';
 import { WireWriter } from './wire.ts';
 
@@ -43,7 +44,7 @@ function encodeSection(section: KrlSection): Buffer {
   const blobs = section.kind === 'keys' ? section.blobs : section.digests;
   if (blobs.length === 0) throw refused('a section revokes nothing');
   for (const blob of blobs) {
-    if (section.kind === 'keys') checkPublicKeyBlob(blob);
+    if (section.kind === 'keys') checkRevocableKey(blob);
     else if (blob.length !== digestBytes[section.kind]) throw refused('a hash is of another length');
   }
   return encodeStrings(blobs);

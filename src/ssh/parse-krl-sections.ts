@@ -3,6 +3,7 @@ import { isSallyportError } from '../errors/sallyport-error.ts';
 import { digestBytes, keyIdList, sectionNumbers } from './krl-format.ts';
 import { type FoundSerials, type ParsedSerials, parsedSerials, serialReaders } from './parse-krl-serials.ts';
 import { checkPublicKeyBlob } from './public-key.ts';
+import { checkRevocableKey } from './revocable-key.ts';
 import { WireReader } from './wire.ts';
 
 export interface ParsedCertificatesSection extends ParsedSerials {
@@ -62,7 +63,8 @@ export function readSections(reader: WireReader): ParsedSections {
 function readCertificates(reader: WireReader, { sections, authorities }: Found): void {
   const caPublicKey = reader.string();
   const isForAll = caPublicKey.length === 0;
-  if (!isForAll && !isReadableKey(caPublicKey)) throw reader.error('has a section without a readable CA key');
+  if (!isForAll && !passes(checkPublicKeyBlob, caPublicKey))
+    throw reader.error('has a section without a readable CA key');
   if (authorities.has(caPublicKey.toString('hex'))) throw reader.error('has two sections for one CA');
   authorities.add(caPublicKey.toString('hex'));
   if (reader.string().length > 0) throw reader.error('has content in a reserved field');
@@ -89,7 +91,7 @@ function readKeyIds(reader: WireReader, keyIds: Set<string>): void {
 function readKeys(reader: WireReader, { keys }: Found): void {
   while (reader.hasMore) {
     const blob = reader.string();
-    if (!isReadableKey(blob)) throw reader.error('revokes a key that cannot be read');
+    if (!passes(checkRevocableKey, blob)) throw reader.error('revokes a key that cannot be read');
     keys.add(blob.toString('hex'));
   }
 }
@@ -106,13 +108,12 @@ function readDigests(reader: WireReader, length: number, digests: Set<string>): 
   }
 }
 
-/** Every byte in its place. The key itself may be weak or of a dropped type: to revoke such keys is what lists are for. */
-function isReadableKey(blob: Buffer): boolean {
+function passes(check: (blob: Buffer) => void, blob: Buffer): boolean {
   try {
-    checkPublicKeyBlob(blob);
+    check(blob);
     return true;
   } catch (error) {
-    if (isSallyportError(error)) return error.code === 'key_weak' || error.code === 'key_type_refused';
+    if (isSallyportError(error)) return false;
     throw error;
   }
 }

@@ -65,6 +65,8 @@ describeWithSshKeygen('revocation lists and ssh-keygen', () => {
     const krl = parseKrl(readFileSync(folder.path('of-weak-keys')));
     expect(isKeyRevoked(krl, Buffer.from(base64, 'base64'))).toBe(true);
     expect(isKeyRevoked(krl, subject.blob)).toBe(false);
+    const again = ours('of-weak-keys-again', [{ kind: 'keys', blobs: [Buffer.from(base64, 'base64')] }]);
+    expect(sshKeygen(['-Q', '-f', again, `${weak}.pub`]).stdout).toContain('REVOKED');
   });
 
   test('a serial counts for its own CA only', () => {
