@@ -112,7 +112,7 @@ describe.skipIf(!hasPostgres)('sallyport ca (needs Postgres)', () => {
            trusted since TIME, signs nothing yet
            everybody knows it; let it sign: sallyport ca rotate hop
 
-      The revocation list has 422 of 80000 bytes.
+      The revocation list has 462 of 80000 bytes.
       "
     `);
     const { keys } = caStatus.parse(JSON.parse((await ca('status', '--json')).output));
