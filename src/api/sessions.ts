@@ -5,7 +5,7 @@ import { accountName, slug, uint64, unixSeconds } from './common.ts';
 export const sessionDocument = z.strictObject({
   id: z.uuid(),
   account: accountName,
-  kind: z.enum(['helper', 'browser']),
+  kind: z.enum(['helper', 'browser', 'token', 'ci']),
   mfa: z.boolean(),
   amr: z.array(z.string()),
   auth_time: unixSeconds,

@@ -22,7 +22,7 @@ export interface EventFacts {
     readonly account?: string;
   };
   'session.started': {
-    readonly kind: 'helper' | 'browser';
+    readonly kind: 'helper' | 'browser' | 'token' | 'ci';
     readonly issuer: string;
     readonly mfa: boolean;
     readonly amr: readonly string[];

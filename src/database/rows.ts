@@ -12,8 +12,23 @@ export interface OrganizationRow {
   name: string;
   ssh_enabled: Generated<boolean>;
   mfa_max_age_seconds: number | null;
+  mfa_required: Generated<boolean>;
+  mfa_sources: ColumnType<MfaSource[], MfaSource[] | undefined, MfaSource[]>;
+  /** RFC 8176 names; null: any. */
+  mfa_methods: ColumnType<string[] | null, string[] | null | undefined, string[] | null>;
+  /** AAGUIDs; null: any. */
+  passkey_models: ColumnType<string[] | null, string[] | null | undefined, string[] | null>;
+  session_max_seconds: Generated<number>;
+  session_idle_seconds: ColumnType<number | null, number | null | undefined, number | null>;
+  outage_grace_seconds: Generated<number>;
+  device_login: ColumnType<DeviceLogin, DeviceLogin | undefined, DeviceLogin>;
+  ssh_codes: Generated<boolean>;
+  machine_access: Generated<boolean>;
   created_at: CreatedAt;
 }
+type MfaSource = 'provider' | 'passkey';
+type DeviceLogin = 'off' | 'same-network' | 'on';
+type RoleColumn = 'viewer' | 'contributor' | 'admin';
 export interface OrganizationDomainRow {
   domain: string;
   organization_id: string;
@@ -24,6 +39,7 @@ export interface AccountRow {
   name: string;
   display_name: string;
   disabled_at: Timestamp | null;
+  kind: ColumnType<'person' | 'machine', 'person' | 'machine' | undefined, never>;
   created_at: CreatedAt;
 }
 export interface IdentityRow {
@@ -55,6 +71,7 @@ export interface EnvironmentRow {
     'relay' | 'jump' | 'both' | undefined,
     'relay' | 'jump' | 'both'
   >;
+  people_only: Generated<boolean>;
 }
 export interface AppRow {
   id: Generated<string>;
@@ -125,8 +142,8 @@ export interface EnrolmentTokenRow {
 export interface LoginSessionRow {
   id: Generated<string>;
   account_id: string;
-  /** helper: `sally`; browser: the console. */
-  kind: 'helper' | 'browser';
+  /** helper: `sally`; browser: the console; token, ci: a machine's, without a person. */
+  kind: 'helper' | 'browser' | 'token' | 'ci';
   issuer: string;
   amr: string[];
   acr: string | null;
@@ -145,6 +162,127 @@ export interface LoginSessionRow {
   grant_id: string | null;
   /** SHA-256 of the cookie (browser sessions). */
   cookie_hash: Buffer | null;
+  provider_slug: string | null;
+  /** `sub` at the issuer. */
+  subject: string | null;
+  /** `sid` at the issuer (OpenID Connect Back-Channel Logout 1.0). */
+  upstream_sid: string | null;
+  idle_seconds: number | null;
+  mfa_by: MfaSource | null;
+  mfa_methods: ColumnType<string[], string[] | undefined, string[]>;
+  mfa_time: Timestamp | null;
+  dpop_jkt: string | null;
+  credential_id: string | null;
+  role_limit: RoleColumn | null;
+}
+export interface IdentityProviderRow {
+  slug: string;
+  organization_id: string;
+  settings: JSONColumnType<Record<string, unknown>>;
+  /** Sealed. */
+  client_secret: Buffer | null;
+  enabled: Generated<boolean>;
+  removed_at: Timestamp | null;
+  version: Generated<number>;
+  created_at: CreatedAt;
+}
+export interface PendingLoginRow {
+  secret_hash: Buffer;
+  browser_hash: Buffer;
+  /** Sealed. */
+  payload: Buffer;
+  expires_at: Timestamp;
+}
+export interface PasskeyRow {
+  id: Generated<string>;
+  account_id: string;
+  credential_id: Buffer;
+  /** COSE. */
+  public_key: Buffer;
+  counter: BigIntColumn;
+  transports: string[];
+  /** AAGUID. */
+  model: string;
+  backed_up: boolean;
+  name: string;
+  created_at: CreatedAt;
+  last_used_at: Timestamp | null;
+  removed_at: Timestamp | null;
+}
+export interface RecoveryCodeRow {
+  code_hash: Buffer;
+  account_id: string;
+  created_at: CreatedAt;
+  used_at: Timestamp | null;
+}
+export interface UpstreamGrantRow {
+  session_id: string;
+  /** Sealed. */
+  refresh_token: Buffer | null;
+  /** Sealed. */
+  id_token: Buffer | null;
+  checked_at: Timestamp;
+  outage_since: Timestamp | null;
+  lease: string | null;
+  lease_until: Timestamp | null;
+}
+export interface LogoutTombstoneRow {
+  issuer: string;
+  kind: 'sid' | 'sub';
+  value: string;
+  at: Timestamp;
+  expires_at: Timestamp;
+}
+export interface UsedIdentifierRow {
+  scope: string;
+  identifier_hash: Buffer;
+  expires_at: Timestamp;
+}
+export interface AttemptRow {
+  bucket: string;
+  key_hash: Buffer;
+  window_start: Timestamp;
+  count: number;
+  expires_at: Timestamp;
+}
+export interface ApiTokenRow {
+  id: Generated<string>;
+  organization_id: string;
+  account_id: string;
+  name: string;
+  token_hash: Buffer;
+  hint: string;
+  role_limit: RoleColumn;
+  source_ranges: string[];
+  created_by: string;
+  created_at: CreatedAt;
+  expires_at: Timestamp;
+  last_used_at: Timestamp | null;
+  last_used_address: string | null;
+  revoked_at: Timestamp | null;
+  revoked_by: string | null;
+}
+export interface CiRuleRow {
+  id: Generated<string>;
+  organization_id: string;
+  account_id: string;
+  name: string;
+  issuer: string;
+  audience: string;
+  claims: JSONColumnType<Record<string, string[]>>;
+  role_limit: RoleColumn;
+  lifetime_seconds: number;
+  created_by: string;
+  created_at: CreatedAt;
+  removed_at: Timestamp | null;
+}
+export interface SshCodeRow {
+  code_hash: Buffer;
+  session_id: string;
+  target_name: string | null;
+  uses_left: number;
+  created_at: CreatedAt;
+  expires_at: Timestamp;
 }
 export interface LoginStateRow {
   state_hash: Buffer;
@@ -295,6 +433,17 @@ export interface Tables {
   enrolment_tokens: EnrolmentTokenRow;
   login_sessions: LoginSessionRow;
   login_states: LoginStateRow;
+  identity_providers: IdentityProviderRow;
+  pending_logins: PendingLoginRow;
+  passkeys: PasskeyRow;
+  recovery_codes: RecoveryCodeRow;
+  upstream_grants: UpstreamGrantRow;
+  logout_tombstones: LogoutTombstoneRow;
+  used_identifiers: UsedIdentifierRow;
+  attempts: AttemptRow;
+  api_tokens: ApiTokenRow;
+  ci_rules: CiRuleRow;
+  ssh_codes: SshCodeRow;
   oauth_records: OauthRecordRow;
   dpop_proofs: DpopProofRow;
   possession_challenges: PossessionChallengeRow;

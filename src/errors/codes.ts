@@ -17,6 +17,7 @@ export const errorTable = {
   host_not_allowed: { status: 421, title: 'This host name is not served here' },
   cross_site_request: { status: 403, title: 'The request came from another site' },
   internal: { status: 500, title: 'Internal error', oauth: 'server_error' },
+  too_many_attempts: { status: 429, title: 'Too many attempts' },
   unavailable: { status: 503, title: 'Not available right now', oauth: 'server_error' },
   recovery_needed: { status: 503, title: 'The database was restored or replaced', oauth: 'server_error' },
   database_unavailable: { status: 503, title: 'The database is not available', oauth: 'server_error' },

@@ -4,7 +4,7 @@ import { type Html, html } from './html.ts';
 import { shortClientName } from './short-client-name.ts';
 import { moment } from './times.ts';
 
-const kinds = { helper: 'sally', browser: 'Console' } as const;
+const kinds = { helper: 'sally', browser: 'Console', token: 'API token', ci: 'CI' } as const;
 
 export function kindName(session: SessionDocument): string {
   return kinds[session.kind];

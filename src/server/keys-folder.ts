@@ -10,16 +10,25 @@ import { type KeyFiles, keyFiles } from '../ca/key-files.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { type AuthorizationServerKeys, createAuthorizationServerKeys } from '../oauth/keys.ts';
+import { createSealer, newSealingKey, type Sealer } from '../secrets/seal.ts';
 
 export interface ServerKeys extends KeyFiles {
   readonly oauth: AuthorizationServerKeys;
+  /** Encryption at rest; also what keys of other purposes are derived from. */
+  readonly sealer: Sealer;
 }
 
 const oauthFile = 'oauth.json';
+const sealingFile = 'sealing.json';
 
 const oauthKeysFile = z.object({
   jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1) }),
   cookieKeys: z.array(z.string().min(32)).min(1),
+});
+
+const sealingKeysFile = z.strictObject({
+  /** base64; the first seals, all of them open. */
+  keys: z.array(z.base64().refine((key) => Buffer.from(key, 'base64').length === 32)).min(1),
 });
 
 /**
@@ -39,6 +48,10 @@ export async function createServerKeys(
     const keys = JSON.stringify(await createAuthorizationServerKeys());
     await writeFileAtomically(join(folder, oauthFile), keys, { mode: 0o600 });
   }
+  if (!(await exists(join(folder, sealingFile)))) {
+    const keys = JSON.stringify({ keys: [newSealingKey().toString('base64')] });
+    await writeFileAtomically(join(folder, sealingFile), keys, { mode: 0o600 });
+  }
 }
 
 /**
@@ -56,21 +69,30 @@ export async function openServerKeys(
 }
 
 async function openFiles(folder: string, environment: NodeJS.ProcessEnv): Promise<ServerKeys> {
-  const oauth = await readPrivateFile(join(folder, oauthFile));
-  if (!oauth) {
+  const oauth = await readKeys(folder, oauthFile, oauthKeysFile);
+  const sealing = await readKeys(folder, sealingFile, sealingKeysFile);
+  return {
+    ...keyFiles(folder, environment),
+    oauth: oauth as AuthorizationServerKeys,
+    sealer: createSealer(sealing.keys.map((key) => Buffer.from(key, 'base64'))),
+  };
+}
+
+async function readKeys<Schema extends z.ZodType>(
+  folder: string,
+  file: string,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const bytes = await readPrivateFile(join(folder, file));
+  if (!bytes) {
     throw new SallyportError(
       'settings_invalid',
-      `The keys folder ${folder} is missing or not complete. Make it with: sallyport keys create ${folder}`,
+      `The keys folder ${folder} is missing or not complete (${file}). This makes what is missing: sallyport keys create ${folder}`,
     );
   }
-  const parsed = oauthKeysFile.safeParse(parseJson(oauth.toString('utf8')));
-  if (!parsed.success) {
-    throw new SallyportError(
-      'settings_invalid',
-      `${join(folder, oauthFile)} is damaged. Restore it from a backup.`,
-    );
-  }
-  return { ...keyFiles(folder, environment), oauth: parsed.data as AuthorizationServerKeys };
+  const parsed = schema.safeParse(parseJson(bytes.toString('utf8')));
+  if (parsed.success) return parsed.data;
+  throw new SallyportError('settings_invalid', `${join(folder, file)} is damaged. Restore it from a backup.`);
 }
 
 async function exists(path: string): Promise<boolean> {

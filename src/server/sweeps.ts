@@ -6,6 +6,7 @@ import { pruneReadiness } from '../ca/readiness.ts';
 import { retireExpired } from '../ca/retire-ca-key.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
+import { sweepLimits } from '../limits/sweep-limits.ts';
 import { sweepExpired } from '../oauth/sweep-expired.ts';
 import { pruneRevokedRanges } from '../revocation/revoked-ranges.ts';
 import { pruneRevokedSerials } from '../revocation/revoked-serials.ts';
@@ -26,6 +27,7 @@ export function startSweeps(database: DatabaseHandle, clock: () => Date): { clos
   async function sweep(): Promise<void> {
     const now = clock();
     await sweepExpired(database.db, now);
+    await sweepLimits(database.db, now);
     await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));
     await inTransaction(database.db, (tx) => pruneRevokedRanges(tx, now));
     await retireExpired(database.db, now);

@@ -4,7 +4,8 @@ import type { LoginSessionRow } from '../database/rows.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { SessionFacts } from '../policy/facts.ts';
 
-export type SessionKind = 'helper' | 'browser';
+/** helper: `sally`; browser: the console; token, ci: a machine's, without a person. */
+export type SessionKind = 'helper' | 'browser' | 'token' | 'ci';
 
 export interface Session {
   readonly sessionId: string;

@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { firstSigners } from '../../src/ca/key-files.ts';
 import { createServerKeys, openServerKeys } from '../../src/server/keys-folder.ts';
 
-const names = ['hop_ca.pem', 'host_ca.pem', 'oauth.json', 'user_ca.pem'];
+const names = ['hop_ca.pem', 'host_ca.pem', 'oauth.json', 'sealing.json', 'user_ca.pem'];
 const caFiles = names.filter((name) => name.endsWith('.pem'));
 let keys: string;
 let parent: string;
@@ -51,13 +51,13 @@ describe('createServerKeys', () => {
     await rm(join(keys, 'user_ca.pem'));
     await createServerKeys(keys);
     const after = await contents();
-    expect(after.slice(0, 3)).toEqual(before.slice(0, 3));
-    expect(after[3]).toContain('BEGIN PRIVATE KEY');
+    expect(after.slice(0, 4)).toEqual(before.slice(0, 4));
+    expect(after[4]).toContain('BEGIN PRIVATE KEY');
   });
 
   test('makes no CA keys where signers elsewhere hold them', async () => {
     await createServerKeys(keys, {}, { ca: false });
-    expect(await readdir(keys)).toEqual(['oauth.json']);
+    expect(await readdir(keys)).toEqual(['oauth.json', 'sealing.json']);
     expect((await openServerKeys(keys)).oauth.cookieKeys).toHaveLength(1);
   });
 
