@@ -111,7 +111,7 @@ describe('openServerKeys', () => {
     await rm(join(keys, name));
     await expect(openEverything()).rejects.toMatchObject({
       code: 'settings_invalid',
-      message: expect.stringContaining(name === 'oauth.json' ? keys : join(keys, name)),
+      message: expect.stringContaining(name.endsWith('.json') ? keys : join(keys, name)),
     });
   });
 
