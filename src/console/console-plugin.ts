@@ -10,7 +10,7 @@ import { signInRoutes } from './sign-in-routes.ts';
 export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
   // Its forms, and nothing else: a body of another kind is refused.
   app.removeAllContentTypeParsers();
-  await app.register(formbody, { bodyLimit: 4096 });
+  await app.register(formbody, { bodyLimit: 32 * 1024 });
   for (const url of ['/', '/console']) {
     app.get(url, { config: { auth: 'none', purpose: 'leads to the console' } }, async (_request, reply) =>
       reply.redirect(consoleHome, 303),

@@ -33,6 +33,9 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   log(error, problem, request);
   const challenge = authenticateHeader(error, request.routeOptions.config?.auth);
   if (challenge !== undefined) reply.header('www-authenticate', challenge);
+  // RFC 9110 section 10.2.3: seconds.
+  const { retry_after } = problem;
+  if (typeof retry_after === 'number') reply.header('retry-after', String(Math.ceil(retry_after)));
   reply.code(problem.status);
   if (wantsPage(request)) return sendPage(reply, problemPage(problem));
   return reply.type('application/problem+json').send(JSON.stringify(problem));

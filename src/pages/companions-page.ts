@@ -29,7 +29,7 @@ export function companionsPage(view: CompanionsView): string {
     title: 'Machines',
     person: view.person,
     current: 'companions',
-    showCompanions: true,
+    isAdmin: true,
     main: html`<div class="heading">
 <h1>Machines</h1>
 <p class="lead">Gateways and hosts of <strong>${view.organization}</strong>, and whether each has installed what was sent last.</p>

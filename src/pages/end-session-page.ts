@@ -18,7 +18,7 @@ export function endSessionPage(view: EndSessionView): string {
     title: 'End session',
     person: view.person,
     current: 'sessions',
-    showCompanions: view.isAdmin,
+    isAdmin: view.isAdmin,
     width: 'narrow',
     main: html`<section class="card">
 <h1>End this session?</h1>

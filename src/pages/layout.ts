@@ -2,13 +2,18 @@
 import { refreshScriptAsset, stylesheetAsset } from './assets.ts';
 import { type Html, html } from './html.ts';
 
+export type ConsolePage = 'sessions' | 'accounts' | 'companions' | 'sign-in' | 'tokens' | 'security';
+
 export interface PageFrame {
   /** Of the window and, unless main has its own, nothing else. */
   readonly title: string;
   readonly main: Html;
   /** The person signed in; absent on login pages and errors. */
   readonly person?: { readonly account: string; readonly csrfToken: string };
-  readonly current?: 'sessions' | 'companions';
+  readonly current?: ConsolePage;
+  /** Shows the pages that only admins have. */
+  readonly isAdmin?: boolean;
+  /** The former name of isAdmin. */
   readonly showCompanions?: boolean;
   /** narrow: one card in the middle, for a question or a message. */
   readonly width?: 'wide' | 'narrow';
@@ -41,15 +46,32 @@ ${frame.main}
 `.text;
 }
 
+const consolePages: readonly {
+  readonly name: ConsolePage;
+  readonly path: string;
+  readonly text: string;
+  readonly adminsOnly?: true;
+}[] = [
+  { name: 'sessions', path: '/console/sessions', text: 'Sessions' },
+  { name: 'accounts', path: '/console/accounts', text: 'Accounts', adminsOnly: true },
+  { name: 'companions', path: '/console/companions', text: 'Machines', adminsOnly: true },
+  { name: 'sign-in', path: '/console/sign-in-settings', text: 'Sign-in', adminsOnly: true },
+  { name: 'tokens', path: '/console/tokens', text: 'Tokens' },
+  { name: 'security', path: '/console/security', text: 'Security' },
+];
+
 function navigation(frame: PageFrame): Html {
-  const link = (name: 'sessions' | 'companions', text: string) =>
-    frame.current === name
-      ? html`<a href="/console/${name}" aria-current="page">${text}</a>`
-      : html`<a href="/console/${name}">${text}</a>`;
+  const isAdmin = frame.isAdmin ?? frame.showCompanions ?? false;
+  const shown = consolePages.filter(({ adminsOnly }) => isAdmin || !adminsOnly);
   return html`<nav aria-label="Console">
-${link('sessions', 'Sessions')}
-${frame.showCompanions && link('companions', 'Machines')}
-</nav>
+${shown.map(
+  ({
+    name,
+    path,
+    text,
+  }) => html`<a href="${path}" ${frame.current === name && html`aria-current="page"`}>${text}</a>
+`,
+)}</nav>
 <form class="who" method="post" action="/console/sign-out">
 <input type="hidden" name="csrf_token" value="${frame.person?.csrfToken}">
 <bdi class="account" title="${frame.person?.account}">${frame.person?.account}</bdi>

@@ -22,7 +22,7 @@ export function sessionPage(view: SessionView): string {
     title: `Session of ${session.account}`,
     person: view.person,
     current: 'sessions',
-    showCompanions: view.isAdmin,
+    isAdmin: view.isAdmin,
     width: 'narrow',
     main: html`<p class="back"><a href="/console/sessions">All sessions</a></p>
 <section id="session" class="card" ${refresh > 0 && html`data-refresh="${refresh}"`}>

@@ -20,7 +20,7 @@ export function sessionsPage(view: SessionsView): string {
     title: 'Sessions',
     person: view.person,
     current: 'sessions',
-    showCompanions: view.isAdmin,
+    isAdmin: view.isAdmin,
     main: html`<div class="heading">
 <h1>Sessions</h1>
 <p class="lead">${
