@@ -3,6 +3,7 @@
  * Sallyport may believe. Authorization code flow with PKCE, state and nonce (OpenID Connect Core section 3.1, RFC 9700
  * section 2.1); it knows nothing of what the login is for.
  */
+import type { JWTPayload } from 'jose';
 import * as client from 'openid-client';
 import type { DatabaseHandle } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -41,17 +42,35 @@ export interface IdentityProviderSettings {
 
 export interface LoginStart {
   /** Handed back by finishLogin; must be JSON. */
-  readonly purpose: Record<string, unknown>;
+  readonly purpose: Readonly<Record<string, unknown>>;
   /** From browserSecretOf(): the reply counts only in this browser. */
   readonly browserSecret: string;
   /** Oldest login at the provider that will do, in seconds. */
   readonly maxAgeSeconds?: number;
   /** The person must prove who they are now, whatever the provider remembers. */
   readonly fresh?: boolean;
+  /** What the provider is asked to reach (OpenID Connect Core section 3.1.2.1); what it reached is in the result. */
+  readonly acrValues?: readonly string[];
+  readonly loginHint?: string;
+}
+
+/** Who a person is at their provider now, without a login. */
+export interface UpstreamProfile {
+  readonly accountName: string;
+  readonly displayName: string;
+  readonly groups: readonly string[];
+  /** The successor, where the provider rotates them; null: the old one stays good. */
+  readonly refreshToken: string | null;
 }
 
 export interface IdentityProvider {
+  readonly slug: string;
+  /** For people. */
+  readonly name: string;
   readonly issuer: string;
+  readonly organizationSlug: string;
+  /** Whether it can be asked for a second factor. */
+  readonly canStepUp: boolean;
   /** Reads its metadata now. @throws login_provider_error; settings_invalid if it is the demo's */
   discover(): Promise<void>;
   /** Where to send the browser. @throws login_provider_error */
@@ -62,6 +81,27 @@ export interface IdentityProvider {
    * purposeOfFailure() tells what the login was for
    */
   finishLogin(callbackUrl: URL, browserSecret: string | undefined): Promise<LoginResult>;
+  /**
+   * Asks whether the person is still known there, and what they are now.
+   * @throws grant_invalid only if the provider says `invalid_grant`; login_rejected, name_refused if what it says of the
+   * person is no longer acceptable; login_provider_error for everything else, an outage
+   */
+  refresh(refreshToken: string, expected: { readonly subject: string }): Promise<UpstreamProfile>;
+  /**
+   * A JWT that the provider sent by another way than a login: signature, `iss`, `aud` (our client id), `iat`, `exp`.
+   * @param typ acceptable header values, `''` for none; absent: any
+   * @throws token_invalid; login_provider_error if its keys can't be had
+   */
+  verifyToken(
+    jwt: string,
+    expected: { readonly typ?: readonly string[]; readonly maxAgeSeconds: number },
+  ): Promise<JWTPayload>;
+  /** Where to send a browser that signs out there too; null if the provider has no such page. */
+  endSessionUrl(request: {
+    readonly idToken: string | null;
+    readonly postLogoutRedirectUri: URL;
+    readonly state?: string;
+  }): Promise<URL | null>;
 }
 
 /** Always asked for, since only then must a provider send `auth_time` (OpenID Connect Core section 2). */
@@ -87,7 +127,9 @@ export function createIdentityProvider(settings: IdentityProviderSettings): Iden
 }
 
 class OpenIdProvider implements IdentityProvider {
+  readonly slug = 'default';
   readonly issuer: string;
+  readonly canStepUp = false;
   readonly #settings: IdentityProviderSettings;
   readonly #discovered: () => Promise<client.Configuration>;
 
@@ -96,6 +138,26 @@ class OpenIdProvider implements IdentityProvider {
     this.issuer = settings.issuer.href.replace(/\/$/, '');
     this.#settings = settings;
     this.#discovered = lazily(() => discover(settings));
+  }
+
+  get name(): string {
+    return this.#settings.issuer.host;
+  }
+
+  get organizationSlug(): string {
+    return this.#settings.organizationSlug;
+  }
+
+  async refresh(): Promise<UpstreamProfile> {
+    throw new SallyportError('internal', 'not yet');
+  }
+
+  async verifyToken(): Promise<JWTPayload> {
+    throw new SallyportError('internal', 'not yet');
+  }
+
+  async endSessionUrl(): Promise<URL | null> {
+    return null;
   }
 
   async discover(): Promise<void> {
@@ -149,7 +211,14 @@ class OpenIdProvider implements IdentityProvider {
     const amr = amrFrom(idToken);
     const { acr } = idToken;
     const freshSinceSeconds = login.fresh ? login.startedAt : null;
+    const mfa = amr.some((method) => mfaMethods.includes(method));
     return {
+      provider: { slug: this.slug, name: this.name },
+      mfaMethods: mfa ? amr : [],
+      upstreamSid: typeof idToken['sid'] === 'string' ? idToken['sid'] : null,
+      refreshToken: null,
+      idToken: '',
+      startedAt: new Date(login.startedAt * 1000),
       issuer: config.serverMetadata().issuer,
       subject: idToken.sub,
       // The signed token has the last word. How and when the person logged in comes from nowhere else.
@@ -157,7 +226,7 @@ class OpenIdProvider implements IdentityProvider {
       amr,
       acr: typeof acr === 'string' ? acr : null,
       authTime: authTimeFrom(idToken, unixSeconds(clock()), freshSinceSeconds),
-      mfa: amr.some((method) => mfaMethods.includes(method)),
+      mfa,
       purpose: login.purpose,
       organizationSlug,
     };

@@ -3,20 +3,29 @@ import { canonicalAccountName } from '../accounts/identity.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 
 export interface LoginResult {
+  readonly provider: { readonly slug: string; readonly name: string };
+  readonly organizationSlug: string;
   readonly issuer: string;
   readonly subject: string;
   readonly accountName: string;
   readonly displayName: string;
   readonly groups: readonly string[];
-  /** RFC 8176 method names. */
+  /** As the provider says it. */
   readonly amr: readonly string[];
   readonly acr: string | null;
   readonly authTime: Date;
-  /** Whether `amr` holds a method that the settings accept as multi-factor. */
+  /** Whether the login was multi-factor, by this provider's own mapping and nobody else's. */
   readonly mfa: boolean;
-  /** What startLogin was given. */
+  /** RFC 8176 names after the mapping; none without `mfa`. */
+  readonly mfaMethods: readonly string[];
+  /** The provider's name of its session with the person (OpenID Connect Back-Channel Logout 1.0 section 2.1). */
+  readonly upstreamSid: string | null;
+  readonly refreshToken: string | null;
+  readonly idToken: string;
+  /** When this login was started here. */
+  readonly startedAt: Date;
+  /** What startLogin was given; has `kind`. */
   readonly purpose: Readonly<Record<string, unknown>>;
-  readonly organizationSlug: string;
 }
 
 export interface ClaimNames {
