@@ -1,0 +1,57 @@
+/** Identity providers that admins set up in the console. */
+import type { Database } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { type ProviderSettings, parseProviderSettings } from './provider-settings.ts';
+
+export interface StoredProvider {
+  readonly slug: string;
+  readonly organizationId: string;
+  readonly settings: ProviderSettings;
+  /** Sealed for `clientSecretContext(slug)`. */
+  readonly clientSecret: Buffer;
+  readonly enabled: boolean;
+  /** Grows with every change. */
+  readonly version: number;
+}
+
+export function clientSecretContext(slug: string): string {
+  return `identity_providers.client_secret/${slug}`;
+}
+
+/** Those that were not removed, by slug; disabled ones too. */
+export async function storedProviders(db: Database): Promise<StoredProvider[]> {
+  const rows = await query(db).orderBy('slug').execute();
+  return rows.map(fromRow);
+}
+
+/** Undefined if there is none or it was removed; a disabled one is found. */
+export async function storedProvider(db: Database, slug: string): Promise<StoredProvider | undefined> {
+  const row = await query(db).where('slug', '=', slug).executeTakeFirst();
+  return row && fromRow(row);
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof query>['execute']>>[number];
+
+function query(db: Database) {
+  return db
+    .selectFrom('identity_providers')
+    .select(['slug', 'organization_id', 'settings', 'client_secret', 'enabled', 'version'])
+    .where('removed_at', 'is', null);
+}
+
+function fromRow(row: Row): StoredProvider {
+  const { settings, problems } = parseProviderSettings(row.settings);
+  if (settings === null || row.client_secret === null) {
+    throw new SallyportError('internal', 'Stored settings of an identity provider can not be read.', {
+      detail: `${row.slug}: ${problems?.map(({ at, message }) => `${at} ${message}`).join('; ') ?? 'no secret'}`,
+    });
+  }
+  return {
+    slug: row.slug,
+    organizationId: row.organization_id,
+    settings,
+    clientSecret: row.client_secret,
+    enabled: row.enabled,
+    version: row.version,
+  };
+}
