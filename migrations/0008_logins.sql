@@ -55,6 +55,7 @@ alter table login_sessions
   add column credential_id uuid,
   add column role_limit text
     constraint login_sessions_role_limit_check check (role_limit in ('viewer', 'contributor', 'admin'));
+update login_sessions set mfa_by = 'provider', mfa_methods = amr, mfa_time = auth_time where mfa;
 create index login_sessions_upstream_index on login_sessions (issuer, upstream_sid) where upstream_sid is not null;
 create index login_sessions_subject_index on login_sessions (issuer, subject) where subject is not null;
 create index login_sessions_credential_index on login_sessions (credential_id) where credential_id is not null;
@@ -166,6 +167,8 @@ create table ci_rules (
   organization_id uuid not null constraint ci_rules_organization_fkey references organizations (id),
   account_id uuid not null constraint ci_rules_account_fkey references accounts (id),
   name text not null,
+  system text not null constraint ci_rules_system_check
+    check (system in ('github', 'gitlab', 'forgejo', 'kubernetes', 'other')),
   issuer text not null,
   audience text not null,
   claims jsonb not null,
@@ -173,9 +176,10 @@ create table ci_rules (
   lifetime_seconds integer not null constraint ci_rules_lifetime_check check (lifetime_seconds between 300 and 86400),
   created_by text not null,
   created_at timestamptz not null default now(),
-  removed_at timestamptz,
-  constraint ci_rules_name_key unique (organization_id, name)
+  removed_at timestamptz
 );
+create unique index ci_rules_name_key on ci_rules (organization_id, name) where removed_at is null;
+create index ci_rules_issuer_index on ci_rules (issuer) where removed_at is null;
 comment on table ci_rules is 'Which tokens of a CI system become which account; claims maps names to lists of globs.';
 
 create table ssh_codes (

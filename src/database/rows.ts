@@ -267,6 +267,7 @@ export interface CiRuleRow {
   organization_id: string;
   account_id: string;
   name: string;
+  system: 'github' | 'gitlab' | 'forgejo' | 'kubernetes' | 'other';
   issuer: string;
   audience: string;
   claims: JSONColumnType<Record<string, string[]>>;

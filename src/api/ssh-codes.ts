@@ -1,0 +1,59 @@
+/** POST /v1/ssh-codes, and POST /v1/companions/ssh-codes/verify for gateways. */
+import { z } from 'zod';
+import { accountName, slug, targetName, unixSeconds } from './common.ts';
+
+export const mostCodeUses = 10;
+
+export const sshCodeRequest = z.strictObject({
+  uses: z.int().min(1).max(mostCodeUses).default(1),
+  /** The only target that it is good for; null: any that its person may reach. */
+  target: targetName.nullable().default(null),
+});
+
+/** The only time that the code is shown. */
+export const sshCodeReply = z.strictObject({
+  /** Ten characters in two groups, such as 7KQ3M-XW9TP; case, spaces and hyphens do not matter when it is typed. */
+  code: z.string(),
+  account: accountName,
+  uses: z.int().min(1),
+  target: targetName.nullable(),
+  expires_at: unixSeconds,
+});
+
+export const sshCodeCheck = z.strictObject({
+  account: accountName,
+  /** As it was typed. */
+  code: z.string().min(1).max(64),
+  target: targetName,
+  /** Where the person comes from. */
+  source_address: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
+});
+
+/** One shape for every refusal: why is for the audit log, not for whoever guesses. */
+export const sshCodeVerdict = z.discriminatedUnion('accepted', [
+  z.strictObject({ accepted: z.literal(false) }),
+  z.strictObject({
+    accepted: z.literal(true),
+    /** What a certificate of the session would say now: the companion decides with it as with a certificate. */
+    session: z.strictObject({
+      account: accountName,
+      organization: slug,
+      session_id: z.uuid(),
+      mode: z.literal('interactive'),
+      amr: z.array(z.string()),
+      acr: z.string().nullable(),
+      auth_time: unixSeconds,
+      mfa: z.boolean(),
+      mfa_by: z.enum(['provider', 'passkey']).nullable(),
+      mfa_methods: z.array(z.string()),
+      mfa_time: unixSeconds.nullable(),
+      max_role: z.enum(['viewer', 'contributor', 'admin']).nullable(),
+      expires_at: unixSeconds,
+    }),
+  }),
+]);
+
+export type SshCodeRequest = z.infer<typeof sshCodeRequest>;
+export type SshCodeReply = z.infer<typeof sshCodeReply>;
+export type SshCodeCheck = z.infer<typeof sshCodeCheck>;
+export type SshCodeVerdict = z.infer<typeof sshCodeVerdict>;
