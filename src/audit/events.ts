@@ -25,6 +25,8 @@ export interface EventFacts {
     readonly kind: 'helper' | 'browser' | 'token' | 'ci';
     readonly issuer: string;
     readonly mfa: boolean;
+    /** Who vouched for the second factor. */
+    readonly mfa_by?: 'provider' | 'passkey' | null;
     readonly amr: readonly string[];
     readonly client_address: string | null;
     readonly client_name: string | null;
@@ -35,9 +37,45 @@ export interface EventFacts {
     readonly version: string;
     readonly certificates_revoked: number;
   };
+  /** A step-up: the same session has a new login. */
+  'session.renewed': {
+    readonly issuer: string;
+    readonly mfa: boolean;
+    readonly mfa_by: 'provider' | 'passkey' | null;
+    readonly amr: readonly string[];
+  };
   /** A refresh token came back after its successor was used: its session is ended. */
   'refresh.reused': { readonly client: string };
   'token.refused': Refusal;
+
+  'api_token.created': ApiTokenFacts & {
+    /** Unix seconds. */
+    readonly expires_at: number;
+    readonly source_ranges: readonly string[];
+  };
+  'api_token.revoked': ApiTokenFacts & { readonly sessions_ended: number };
+  /** The reason is here and nowhere else: whoever tried it is told the same in every case. */
+  'api_token.refused': Refusal & { readonly name?: string; readonly client_address: string };
+  'ci_rule.created': CiRuleFacts & {
+    readonly audience: string;
+    readonly claims: Readonly<Record<string, readonly string[]>>;
+    readonly role_limit: string;
+  };
+  'ci_rule.removed': CiRuleFacts & { readonly sessions_ended: number };
+  'ci_token.accepted': { readonly rule: string; readonly issuer: string; readonly subject: string };
+  'ci_token.refused': Refusal & {
+    readonly issuer: string;
+    readonly subject?: string;
+    readonly client_address: string;
+  };
+  'ssh_code.created': {
+    readonly uses: number;
+    readonly target: string | null;
+    /** Unix seconds. */
+    readonly expires_at: number;
+  };
+  'ssh_code.used': SshCodeUse & { readonly uses_left: number };
+  'ssh_code.refused': Refusal & SshCodeUse;
 
   'ca_key.created': CaKeyFacts;
   'ca_key.activated': CaKeyFacts;
@@ -76,6 +114,28 @@ export interface EventFacts {
 
   'connection.started': ConnectionFacts;
   'connection.ended': ConnectionFacts & { readonly reason: string };
+}
+
+interface ApiTokenFacts {
+  readonly token: string;
+  readonly name: string;
+  readonly account: string;
+  readonly role_limit: string;
+  readonly by: string;
+}
+
+interface CiRuleFacts {
+  readonly rule: string;
+  readonly issuer: string;
+  readonly account: string;
+  readonly by: string;
+}
+
+interface SshCodeUse {
+  readonly companion: string;
+  readonly account: string;
+  readonly target: string;
+  readonly source_address: string | null;
 }
 
 interface CaKeyFacts {
