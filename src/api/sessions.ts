@@ -6,16 +6,25 @@ export const sessionDocument = z.strictObject({
   id: z.uuid(),
   account: accountName,
   kind: z.enum(['helper', 'browser', 'token', 'ci']),
+  /** The identity provider; null where none vouched. */
+  provider: z.string().nullable(),
   mfa: z.boolean(),
+  /** Who vouched for the second factor. */
+  mfa_by: z.enum(['provider', 'passkey']).nullable(),
+  mfa_time: unixSeconds.nullable(),
   amr: z.array(z.string()),
   auth_time: unixSeconds,
   created_at: unixSeconds,
   last_used_at: unixSeconds,
   expires_at: unixSeconds,
+  /** When it is over unless it is used before; null: it has no such limit. */
+  idle_ends_at: unixSeconds.nullable(),
   ended_at: unixSeconds.nullable(),
   ended_reason: z.string().nullable(),
   client_address: z.string().nullable(),
   client_name: z.string().nullable(),
+  /** The API token or CI rule that gave it. */
+  credential_id: z.uuid().nullable(),
   /** Live SSH connections of this session, as companions report them. */
   connections: z.int().min(0),
   /** Certificates of this session that are still within their time. */

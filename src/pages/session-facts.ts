@@ -17,12 +17,17 @@ export function mfaBadge(session: SessionDocument): Html {
 }
 
 export function isLive(session: SessionDocument, nowSeconds: number): boolean {
-  return session.ended_at === null && session.expires_at > nowSeconds;
+  return session.ended_at === null && !isOver(session, nowSeconds);
+}
+
+/** Past its end, or idle for too long. */
+function isOver({ expires_at, idle_ends_at }: SessionDocument, nowSeconds: number): boolean {
+  return Math.min(expires_at, idle_ends_at ?? Number.POSITIVE_INFINITY) <= nowSeconds;
 }
 
 export function stateBadge(session: SessionDocument, nowSeconds: number): Html {
   if (session.ended_at !== null) return html`<span class="badge ended">Ended</span>`;
-  if (session.expires_at <= nowSeconds) return html`<span class="badge ended">Expired</span>`;
+  if (isOver(session, nowSeconds)) return html`<span class="badge ended">Expired</span>`;
   return html`<span class="badge good">Live</span>`;
 }
 

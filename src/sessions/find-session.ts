@@ -1,6 +1,7 @@
 /** Finding a session by what a client presents. */
 import type { Database } from '../database/database.ts';
 import { tokenHash } from '../secrets/token.ts';
+import { liveAt } from './liveness.ts';
 import { type Session, sessionColumns, sessionOf } from './session.ts';
 
 /** The session of the authorization server's grant, whether it is live or not: look at its facts. */
@@ -19,8 +20,7 @@ export async function sessionByCookie(db: Database, cookie: string, now: Date): 
     .selectFrom('login_sessions')
     .select(sessionColumns)
     .where('cookie_hash', '=', tokenHash(cookie))
-    .where('ended_at', 'is', null)
-    .where('expires_at', '>', now)
+    .where(liveAt(now))
     .executeTakeFirst();
   return row && sessionOf(row);
 }

@@ -1,10 +1,12 @@
 import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
 import { isUuid } from '../database/uuid.ts';
-import { type Session, sessionColumns, sessionEnded, sessionOf } from './session.ts';
+import { isLive } from './liveness.ts';
+import { type Session, type SessionRow, sessionColumns, sessionEnded, sessionOf } from './session.ts';
+import { touchSession } from './touch-session.ts';
 
 /**
- * Locks a session that is neither ended nor expired. 'share': it can't be ended before this transaction is over, so
+ * Locks a live session. 'share': it can't be ended before this transaction is over, so
  * what is stored meanwhile is seen by whoever ends it. 'update': nobody else does anything in its name.
  *
  * Not even 'share' is Postgres' FOR SHARE: there a newcomer joins those who hold the lock and passes by who waits for
@@ -21,11 +23,13 @@ export async function lockLiveSession(
   const query = tx.selectFrom('login_sessions').select(sessionColumns).where('id', '=', sessionId);
   const row = await (lock === 'share' ? query.forNoKeyUpdate() : query.forUpdate()).executeTakeFirst();
   if (row === undefined || !isLive(row, now)) throw sessionEnded();
-  return sessionOf(row);
+  return await used(tx, row, now);
 }
 
-function isLive(row: { ended_at: Date | null; expires_at: Date }, now: Date): boolean {
-  return row.ended_at === null && row.expires_at > now;
+/** Whatever locks a live session acts in its name, so it is not idle. Written only where that is asked about. */
+async function used(tx: Tx, row: SessionRow, now: Date): Promise<Session> {
+  if (row.idle_seconds === null || !(await touchSession(tx, row.id, now))) return sessionOf(row);
+  return sessionOf({ ...row, last_used_at: now });
 }
 
 /** A session that was locked and is live; ended, expired or unknown; or held by somebody else just now. */
@@ -51,7 +55,7 @@ export async function lockLiveSessions(
     .orderBy('id')
     .forNoKeyUpdate();
   for (const row of await (mayWait ? query : query.skipLocked()).execute()) {
-    locked.set(row.id, isLive(row, now) ? sessionOf(row) : 'ended');
+    locked.set(row.id, isLive(row, now) ? await used(tx, row, now) : 'ended');
   }
   return locked;
 }

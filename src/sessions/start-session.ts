@@ -1,6 +1,7 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import type { MfaSource, Role } from '../policy/facts.ts';
 import type { SessionKind } from './session.ts';
 
 export interface NewSession {
@@ -11,13 +12,31 @@ export interface NewSession {
   readonly acr: string | null;
   readonly authTime: Date;
   readonly mfa: boolean;
+  /** Who vouched for the second factor; if it is left out, the provider did, by the login's own methods and time. */
+  readonly mfaBy?: MfaSource | null;
+  /** RFC 8176 names. */
+  readonly mfaMethods?: readonly string[];
+  readonly mfaTime?: Date | null;
+  /** The identity provider's name in this installation; none for a machine's session. */
+  readonly providerSlug?: string | null;
+  readonly subject?: string | null;
+  /** `sid` at the issuer. */
+  readonly upstreamSid?: string | null;
   readonly expiresAt: Date;
+  /** It is over after this time without use; null or left out: it has no such limit. */
+  readonly idleSeconds?: number | null;
   readonly clientAddress: string | null;
   readonly clientName: string | null;
   /** The authorization server's grant, of helper sessions. */
   readonly grantId?: string;
   /** tokenHash() of the cookie, of browser sessions. */
   readonly cookieHash?: Buffer;
+  /** Thumbprint of the key that its tokens are bound to (RFC 7638). */
+  readonly dpopJkt?: string | null;
+  /** The API token or CI rule that gives it. */
+  readonly credentialId?: string;
+  /** The highest role it may use. */
+  readonly roleLimit?: Role;
 }
 
 /**
@@ -25,7 +44,8 @@ export interface NewSession {
  * @returns the session's id @throws not_found if there is no such account; login_rejected if it is disabled
  */
 export async function startSession(tx: Tx, session: NewSession, now: Date): Promise<string> {
-  const { accountId, kind, issuer, amr, mfa } = session;
+  const { accountId, kind, issuer, amr } = session;
+  const { mfa, mfa_by: mfaBy } = authenticationColumns(session);
   const account = await tx
     .selectFrom('accounts')
     .select(['organization_id', 'name', 'disabled_at'])
@@ -47,18 +67,18 @@ export async function startSession(tx: Tx, session: NewSession, now: Date): Prom
     .values({
       account_id: accountId,
       kind,
-      issuer,
-      amr: [...amr],
-      acr: session.acr,
-      auth_time: session.authTime,
-      mfa,
+      ...authenticationColumns(session),
       created_at: now,
       last_used_at: now,
       expires_at: session.expiresAt,
+      idle_seconds: session.idleSeconds ?? null,
       client_address,
       client_name,
       grant_id: session.grantId ?? null,
       cookie_hash: session.cookieHash ?? null,
+      dpop_jkt: session.dpopJkt ?? null,
+      credential_id: session.credentialId ?? null,
+      role_limit: session.roleLimit ?? null,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -67,9 +87,43 @@ export async function startSession(tx: Tx, session: NewSession, now: Date): Prom
     organizationId: account.organization_id,
     accountId,
     sessionId: id,
-    facts: { kind, issuer, mfa, amr: [...amr], client_address, client_name },
+    facts: { kind, issuer, mfa, mfa_by: mfaBy, amr: [...amr], client_address, client_name },
   });
   return id;
+}
+
+export type Authentication = Pick<
+  NewSession,
+  | 'issuer'
+  | 'providerSlug'
+  | 'subject'
+  | 'upstreamSid'
+  | 'amr'
+  | 'acr'
+  | 'authTime'
+  | 'mfa'
+  | 'mfaBy'
+  | 'mfaMethods'
+  | 'mfaTime'
+>;
+
+/** What a row says of how the person proved who they are: set when a session starts and when it is renewed. */
+export function authenticationColumns(login: Authentication) {
+  const { mfaBy = login.mfa ? 'provider' : null } = login;
+  const { mfaMethods = login.amr, mfaTime = login.authTime } = login;
+  return {
+    issuer: login.issuer,
+    provider_slug: login.providerSlug ?? null,
+    subject: login.subject ?? null,
+    upstream_sid: login.upstreamSid ?? null,
+    amr: [...login.amr],
+    acr: login.acr,
+    auth_time: login.authTime,
+    mfa: mfaBy !== null,
+    mfa_by: mfaBy,
+    mfa_methods: mfaBy === null ? [] : [...mfaMethods],
+    mfa_time: mfaBy === null ? null : mfaTime,
+  };
 }
 
 function printable(text: string | null): string | null {
