@@ -4,6 +4,7 @@ import type { KeyFiles } from '../ca/key-files.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import type { LogSettings } from './request-log.ts';
 
 export interface AppParts {
@@ -17,6 +18,10 @@ export interface AppParts {
   readonly allowedHosts: readonly string[];
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed; default: none. */
   readonly trustedProxies?: readonly string[];
+  /** How many of them stand in a row at most; default: one. */
+  readonly proxyHops?: number;
+  /** Where they are not the usual ones. */
+  readonly connectionLimits?: Partial<ConnectionLimits>;
   /** Names of the accounts that may change CA keys; default: none. */
   readonly operators?: readonly string[];
   /** What CA keys are opened and made with. */

@@ -7,7 +7,9 @@ import { assetRoutes } from './asset-routes.ts';
 import { authenticateRequests } from './authenticate.ts';
 import { caRoutes } from './ca-routes.ts';
 import { certificateRoutes } from './certificate-routes.ts';
+import { findClientAddresses } from './client-address.ts';
 import { companionRoutes } from './companion-routes.ts';
+import { hangUp, limitConnections, serverOptions, usualConnectionLimits } from './connection-limits.ts';
 import { healthRoutes } from './health-routes.ts';
 import { allowOnlyHosts } from './host-allow-list.ts';
 import { mountAuthorizationServer } from './mount-authorization-server.ts';
@@ -28,14 +30,18 @@ declare module 'fastify' {
 }
 
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
+  const limits = { ...usualConnectionLimits, ...parts.connectionLimits };
   const app = fastify({
     logger: loggerOptions(parts.logger),
     // logRequests() below writes the one line.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit: largestBodyBytes,
-    requestTimeout: 30_000,
-    trustProxy: parts.trustedProxies?.length ? [...parts.trustedProxies] : false,
+    requestTimeout: limits.requestMilliseconds,
+    http: serverOptions(limits),
+    clientErrorHandler: hangUp,
+    // findClientAddresses() below: Fastify would believe forwarded names and schemes as well.
+    trustProxy: false,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     return503OnClosing: false,
@@ -43,7 +49,9 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const routes = listRoutes(app);
   app.decorate('routeList', { getter: () => routes });
 
+  limitConnections(app, limits);
   setSecurityHeaders(app, parts.publicUrl);
+  findClientAddresses(app, { networks: parts.trustedProxies ?? [], hops: parts.proxyHops ?? 1 });
   logRequests(app);
   answerProblems(app, routes);
   await app.register(cookie);

@@ -21,6 +21,8 @@ export async function mountAuthorizationServer(
       },
       handler: (request: FastifyRequest, reply: FastifyReply) => {
         reply.hijack();
+        // It reads its client's address from there, and whatever stands there it believes.
+        request.raw.headers['x-forwarded-for'] = request.ip;
         authorizationServer.handler(request.raw, reply.raw);
       },
     });

@@ -13,11 +13,12 @@ import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { createFeed } from '../feed/feed.ts';
 import { createApp } from '../http/create-app.ts';
 import type { LogSettings } from '../http/request-log.ts';
+import type { ConfiguredProvider } from '../login/configured-providers.ts';
 import { createIdentityProvider } from '../login/identity-provider.ts';
 import { createAuthorizationServer } from '../oauth/authorization-server.ts';
 import type { WeakKeyList } from '../ssh/weak-key-list.ts';
 import type { ServerKeys } from './keys-folder.ts';
-import { type IdentityProviderSettings, isLoopback } from './settings.ts';
+import { isLoopback } from './setting-kinds.ts';
 import { startSweeps } from './sweeps.ts';
 import { version } from './version.ts';
 
@@ -28,11 +29,11 @@ export interface ServerParts {
   /** Public keys that nobody may have certified; none if it is left out. */
   readonly weakKeys?: WeakKeyList;
   readonly listen: Listen;
-  readonly organizationSlug: string;
-  readonly identityProvider: IdentityProviderSettings;
+  readonly identityProviders: readonly ConfiguredProvider[];
   /** The demo's identity provider shows everybody's one-time codes: only `sallyport dev` may use it. */
   readonly acceptDemoIdentityProvider: boolean;
   readonly trustedProxies: readonly string[];
+  readonly proxyHops?: number;
   /** Accounts that may change CA keys through the API. */
   readonly operators: readonly string[];
   readonly logger: LogSettings;
@@ -61,18 +62,26 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     openSigner: keys.openSigner,
     firstSigners,
     domain: publicUrl.hostname,
+    publicOrigin: publicUrl.origin,
     clock,
     ...(weakKeys && { weakKeys }),
     onProblem: (error) => logError(error, 'a CA key can not be used'),
     onAlarm: (alarm) => logAlarm(alarm),
     onKrlBudgetCrossed: (krl) => logWarning({ krl }, budgetMessage(krl)),
   });
-  const issuer = new URL(parts.identityProvider.issuer);
+  const [first] = parts.identityProviders;
+  if (first === undefined) throw new TypeError('no identity provider');
+  const { settings, clientSecret } = first;
+  const issuer = new URL(settings.issuer);
   const identityProvider = createIdentityProvider({
-    ...parts.identityProvider,
     issuer,
+    clientId: settings.clientId,
+    clientSecret,
+    scopes: settings.scopes,
+    claims: { ...settings.claims, account: settings.claims.account.replace(/^\{(.*)\}$/, '$1') },
+    mfaMethods: settings.assurance.multiFactorAmr.flat(),
     redirectUri: new URL('/login/callback', publicUrl),
-    organizationSlug: parts.organizationSlug,
+    organizationSlug: settings.organization,
     allowInsecureLoopback: issuer.protocol === 'http:' && isLoopback(issuer),
     acceptDemo: parts.acceptDemoIdentityProvider,
     database,
@@ -103,6 +112,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     publicUrl,
     allowedHosts: [publicUrl.host],
     trustedProxies: parts.trustedProxies,
+    ...(parts.proxyHops === undefined ? {} : { proxyHops: parts.proxyHops }),
     operators: parts.operators,
     keyFiles: keys,
     clock,

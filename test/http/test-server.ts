@@ -10,6 +10,7 @@ import { signInBrowser } from '../../src/console/sign-in-browser.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { createFeed, type Feed } from '../../src/feed/feed.ts';
+import type { ConnectionLimits } from '../../src/http/connection-limits.ts';
 import { createApp } from '../../src/http/create-app.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
 import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
@@ -73,6 +74,7 @@ export interface TestPerson {
 export interface TestServerOptions {
   readonly publicUrl?: string;
   readonly trustedProxies?: readonly string[];
+  readonly connectionLimits?: Partial<ConnectionLimits>;
   /** What the user CA signs with, if not a key in memory. */
   readonly userSigner?: Signer;
 }
@@ -111,6 +113,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     operators: ['olga@example.com'],
     keyFiles: held,
     ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
+    ...(options.connectionLimits ? { connectionLimits: options.connectionLimits } : {}),
     clock: now,
     logger: { level: 'debug', stream: { write: (line) => log.push(JSON.parse(line)) } },
     version: '0.0.0-test',
