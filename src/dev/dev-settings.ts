@@ -1,7 +1,7 @@
 /** What `sallyport dev` can be told. Everything listens on loopback, and the public URL must too. */
 import { resolve } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { isLoopback } from '../server/settings.ts';
+import { isLoopback } from '../server/setting-kinds.ts';
 
 export interface DevSettings {
   readonly dataFolder: string;

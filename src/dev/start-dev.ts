@@ -15,7 +15,7 @@ import { applySetup } from '../operator/apply-setup.ts';
 import { createServerKeys, openServerKeys } from '../server/keys-folder.ts';
 import { startServer } from '../server/start-server.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
-import { demoGateway, demoHost, demoInventory, demoOrganization } from './demo-inventory.ts';
+import { demoGateway, demoHost, demoInventory } from './demo-inventory.ts';
 import {
   type DemoMachine,
   type LoginMode,
@@ -24,6 +24,7 @@ import {
   whyNoMachines,
 } from './demo-machine.ts';
 import { type DemoPeople, openDemoPeople } from './demo-people.ts';
+import { demoProvider } from './demo-provider.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 
 export interface DevParts {
@@ -100,15 +101,7 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
       publicUrl,
       // Browsers look for `localhost` at [::1] first: left free, any user of the machine could answer there for us.
       listen: { host: '127.0.0.1', port: ports.console, alsoHost: '::1' },
-      organizationSlug: demoOrganization,
-      identityProvider: {
-        issuer: identityProvider.issuer,
-        clientId: client.clientId,
-        clientSecret: client.clientSecret,
-        scopes: ['openid', 'email', 'profile', 'groups'],
-        claims: { account: 'email', name: 'name', groups: 'groups' },
-        mfaMethods: ['mfa'],
-      },
+      identityProviders: [demoProvider(identityProvider.issuer, client)],
       acceptDemoIdentityProvider: true,
       trustedProxies: [],
       operators: [],

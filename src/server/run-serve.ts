@@ -17,17 +17,20 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
   const database = await openPostgres({ url: settings.databaseUrl });
   try {
     await migrateToLatest(database.db);
-    await requireOrganization(database.db, settings.organizationSlug);
+    await requireOrganization(database.db, settings.organizationSlug, 'SALLYPORT_ORGANIZATION');
+    for (const { slug, settings: provider } of settings.identityProviders) {
+      await requireOrganization(database.db, provider.organization, `identity provider ${slug}`);
+    }
     const server = await startServer({
       database,
       keys: settings.keys,
       weakKeys: settings.weakKeys,
       publicUrl: settings.publicUrl,
       listen: settings.listen,
-      organizationSlug: settings.organizationSlug,
-      identityProvider: settings.identityProvider,
+      identityProviders: settings.identityProviders,
       acceptDemoIdentityProvider: false,
       trustedProxies: settings.trustedProxies,
+      proxyHops: settings.proxyHops,
       operators: settings.operators,
       logger: { level: 'info' },
       clock: () => new Date(),
@@ -43,11 +46,11 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
 }
 
 /** Otherwise everybody's first login would fail, which nobody at the server would see. */
-async function requireOrganization(db: Database, slug: string): Promise<void> {
+async function requireOrganization(db: Database, slug: string, where: string): Promise<void> {
   const found = await db.selectFrom('organizations').select('id').where('slug', '=', slug).executeTakeFirst();
   if (found) return;
   throw new SallyportError(
     'settings_invalid',
-    `SALLYPORT_ORGANIZATION: the database holds no organization "${slug}". Create it with: sallyport setup FILE (see deploy/setup.example.json)`,
+    `${where}: the database holds no organization "${slug}". Create it with: sallyport setup FILE (see deploy/setup.example.json)`,
   );
 }

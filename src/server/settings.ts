@@ -6,26 +6,16 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { type ConfiguredProvider, conflictsAmong, readProviderFile } from '../login/configured-providers.ts';
 import { isAccountName } from '../ssh/names.ts';
 import { parseWeakKeyList, type WeakKeyList } from '../ssh/weak-key-list.ts';
+import {
+  environmentProvider,
+  environmentProviderFields,
+  missingProviderSettings,
+} from './environment-provider.ts';
 import { openServerKeys, type ServerKeys } from './keys-folder.ts';
-
-/** `about` is what the person reads where the setting is missing. */
-function text(about: string) {
-  return z.string(about).min(1);
-}
-
-function words() {
-  return z
-    .string()
-    .transform((given) => given.split(/[\s,]+/).filter((word) => word !== ''))
-    .pipe(z.array(z.string()).min(1, 'holds no word'));
-}
-
-/** https, or http to this machine itself: tokens and cookies travel to it. */
-function serverUrl(about: string) {
-  return text(about).refine(isSecure, 'must be an https:// URL (http:// only on this machine itself)');
-}
+import { serverUrl, text, words } from './setting-kinds.ts';
 
 /** The documentation's table is compared with this. */
 export const settingsSchema = z.object({
@@ -48,19 +38,19 @@ export const settingsSchema = z.object({
     }),
   SALLYPORT_KEYS: text('the folder of the CA keys; make it with: sallyport keys create FOLDER'),
   SALLYPORT_ORGANIZATION: text('the organization whose people log in, such as acme'),
-  SALLYPORT_OIDC_ISSUER: serverUrl('the identity provider, such as https://login.example.com'),
-  SALLYPORT_OIDC_CLIENT_ID: text('the client id that the identity provider gave you'),
-  SALLYPORT_OIDC_CLIENT_SECRET_FILE: text('the file that holds the client secret'),
-  SALLYPORT_OIDC_SCOPES: words().default(['openid', 'email', 'profile']),
-  SALLYPORT_OIDC_CLAIM_ACCOUNT: z.string().default('email'),
-  SALLYPORT_OIDC_CLAIM_NAME: z.string().default('name'),
-  SALLYPORT_OIDC_CLAIM_GROUPS: z.string().default('groups'),
-  /** RFC 8176 values of `amr`; one of them makes a login count as multi-factor. */
-  SALLYPORT_OIDC_MFA_METHODS: words().default(['mfa']),
+  ...environmentProviderFields,
+  /** A YAML or JSON list: see login/configured-providers.ts. */
+  SALLYPORT_IDENTITY_PROVIDERS: z.string().optional(),
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed. */
   SALLYPORT_TRUSTED_PROXIES: words()
     .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8')
     .default([]),
+  /** How many of them a request passes at most. */
+  SALLYPORT_PROXY_HOPS: z
+    .string()
+    .regex(/^[1-9]$/, 'must be a number from 1 to 9')
+    .default('1')
+    .transform(Number),
   /** A file in the format of Debian's openssh-blacklist. */
   SALLYPORT_WEAK_KEYS: z.string().optional(),
   /** Accounts that may change CA keys through the API, with a second factor. */
@@ -76,19 +66,11 @@ export interface ServeSettings {
   readonly keys: ServerKeys;
   readonly organizationSlug: string;
   readonly trustedProxies: readonly string[];
+  readonly proxyHops: number;
   readonly operators: readonly string[];
   /** Empty where no list was given. */
   readonly weakKeys: WeakKeyList;
-  readonly identityProvider: IdentityProviderSettings;
-}
-
-export interface IdentityProviderSettings {
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly scopes: readonly string[];
-  readonly claims: { readonly account: string; readonly name: string; readonly groups: string };
-  readonly mfaMethods: readonly string[];
+  readonly identityProviders: readonly ConfiguredProvider[];
 }
 
 /** Reads the settings from an environment and the files it names. @throws settings_invalid with every problem */
@@ -108,6 +90,9 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
 
   const databaseUrl = given['DATABASE_URL'] ?? (await tryTo('DATABASE_URL_FILE', secretFrom));
   const clientSecret = await tryTo('SALLYPORT_OIDC_CLIENT_SECRET_FILE', secretFrom);
+  const listed = await tryTo('SALLYPORT_IDENTITY_PROVIDERS', (path) =>
+    readProviderFile(path, given['SALLYPORT_ORGANIZATION']),
+  );
   const keys = await tryTo('SALLYPORT_KEYS', (folder) => openServerKeys(folder, environment));
   const weakKeys = await tryTo('SALLYPORT_WEAK_KEYS', async (path) => parseWeakKeyList(await textOf(path)));
   const { success, data, error } = settingsSchema.safeParse({ ...given, DATABASE_URL: databaseUrl });
@@ -117,11 +102,17 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
     if (setting === 'DATABASE_URL' && problems.has('DATABASE_URL_FILE')) continue;
     if (!problems.has(setting)) problems.set(setting, message);
   }
+  for (const [name, problem] of missingProviderSettings(given))
+    if (!problems.has(name)) problems.set(name, problem);
   for (const name of Object.keys(given)) {
     if (!name.startsWith('SALLYPORT_OIDC_') || name in settingsSchema.shape) continue;
     problems.set(name, 'there is no such setting; a misspelled one would silently have its default');
   }
-  if (!success || !keys || clientSecret === undefined || problems.size > 0) throw attention(problems);
+  if (!success || !keys || problems.size > 0) throw attention(problems);
+  const identityProviders = [...environmentProvider(data, clientSecret, problems), ...(listed ?? [])];
+  for (const problem of conflictsAmong(identityProviders))
+    problems.set('SALLYPORT_IDENTITY_PROVIDERS', problem);
+  if (problems.size > 0) throw attention(problems);
   return Object.freeze({
     databaseUrl: data.DATABASE_URL,
     publicUrl: data.SALLYPORT_PUBLIC_URL,
@@ -129,39 +120,16 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
     keys,
     organizationSlug: data.SALLYPORT_ORGANIZATION,
     trustedProxies: data.SALLYPORT_TRUSTED_PROXIES,
+    proxyHops: data.SALLYPORT_PROXY_HOPS,
     operators: data.SALLYPORT_OPERATORS,
     weakKeys: weakKeys ?? new Set(),
-    identityProvider: {
-      issuer: data.SALLYPORT_OIDC_ISSUER,
-      clientId: data.SALLYPORT_OIDC_CLIENT_ID,
-      clientSecret,
-      scopes: data.SALLYPORT_OIDC_SCOPES,
-      claims: {
-        account: data.SALLYPORT_OIDC_CLAIM_ACCOUNT,
-        name: data.SALLYPORT_OIDC_CLAIM_NAME,
-        groups: data.SALLYPORT_OIDC_CLAIM_GROUPS,
-      },
-      mfaMethods: data.SALLYPORT_OIDC_MFA_METHODS,
-    },
+    identityProviders,
   });
-}
-
-/** Whether a URL's host is this machine itself. */
-export function isLoopback(url: URL): boolean {
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
 }
 
 function attention(problems: ReadonlyMap<string, string>): SallyportError {
   const lines = [...problems].map(([setting, problem]) => `\n  ${setting}: ${problem}`);
   return new SallyportError('settings_invalid', `These settings need attention:${lines.join('')}`);
-}
-
-function isSecure(given: string): boolean {
-  if (!URL.canParse(given)) return false;
-  const url = new URL(given);
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
 }
 
 function isOrigin(given: string): boolean {

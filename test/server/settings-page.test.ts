@@ -10,9 +10,6 @@ const required = {
   SALLYPORT_PUBLIC_URL: 'https://a.example',
   SALLYPORT_KEYS: 'a',
   SALLYPORT_ORGANIZATION: 'a',
-  SALLYPORT_OIDC_ISSUER: 'https://a.example',
-  SALLYPORT_OIDC_CLIENT_ID: 'a',
-  SALLYPORT_OIDC_CLIENT_SECRET_FILE: 'a',
 };
 
 /** Name and default of each row of the page's table of settings. */

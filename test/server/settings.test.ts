@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { presets } from '../../src/login/presets.ts';
 import { createServerKeys } from '../../src/server/keys-folder.ts';
-import { isLoopback, readServeSettings } from '../../src/server/settings.ts';
+import { isLoopback } from '../../src/server/setting-kinds.ts';
+import { readServeSettings } from '../../src/server/settings.ts';
 
 let folder: string;
 let least: Record<string, string>;
@@ -23,6 +25,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** What is meant where nothing but the provider's address and client is given. */
+const defaults = {
+  ...presets.generic,
+  name: 'login.example.com',
+  preset: 'generic',
+  issuer: 'https://login.example.com/realms/acme',
+  clientId: 'sallyport',
+  organization: 'acme',
+  emailDomains: null,
+  requiredClaims: {},
+};
+
 const refusal = async (change: Record<string, string>): Promise<string> =>
   await readServeSettings({ ...least, ...change }).then(
     () => 'accepted',
@@ -41,16 +55,10 @@ test('what must be set is enough; the rest has defaults', async () => {
     listen: { host: '127.0.0.1', port: 8420 },
     organizationSlug: 'acme',
     trustedProxies: [],
+    proxyHops: 1,
     operators: [],
     weakKeys: new Set(),
-    identityProvider: {
-      issuer: 'https://login.example.com/realms/acme',
-      clientId: 'sallyport',
-      clientSecret: 'the secret',
-      scopes: ['openid', 'email', 'profile'],
-      claims: { account: 'email', name: 'name', groups: 'groups' },
-      mfaMethods: ['mfa'],
-    },
+    identityProviders: [{ slug: 'default', settings: defaults, clientSecret: 'the secret' }],
   });
 });
 
@@ -61,9 +69,84 @@ test('lists are words with spaces or commas between them', async () => {
     SALLYPORT_TRUSTED_PROXIES: '10.0.0.0/8 ::1',
     SALLYPORT_OPERATORS: 'olga@example.com, otto@example.com',
   });
-  expect(settings.identityProvider.mfaMethods).toEqual(['mfa', 'otp', 'hwk']);
+  expect(settings.identityProviders[0]?.settings.assurance.multiFactorAmr).toEqual([
+    ['mfa'],
+    ['otp'],
+    ['hwk'],
+  ]);
   expect(settings.trustedProxies).toEqual(['10.0.0.0/8', '::1']);
   expect(settings.operators).toEqual(['olga@example.com', 'otto@example.com']);
+});
+
+describe('identity providers', () => {
+  const list = async (text: string) => {
+    const path = join(folder, 'providers.yaml');
+    await writeFile(path, text);
+    return path;
+  };
+  const another = `
+- slug: okta
+  name: Okta
+  issuer: https://acme.okta.example
+  client_id: s
+  client_secret_file: client-secret
+  groups: { prefix: 'okta:' }
+`;
+
+  test('the preset gives the defaults, and a claim is a template of itself', async () => {
+    const { identityProviders } = await readServeSettings({
+      ...least,
+      SALLYPORT_OIDC_PRESET: 'okta',
+      SALLYPORT_OIDC_CLAIM_ACCOUNT: 'preferred_username',
+      SALLYPORT_OIDC_TRUST_EMAIL: 'yes',
+      SALLYPORT_OIDC_SCOPES: 'groups',
+    });
+    expect(identityProviders[0]?.settings).toMatchObject({
+      preset: 'okta',
+      assurance: presets.okta.assurance,
+      claims: { account: '{preferred_username}', name: 'name', groups: 'groups' },
+      trustEmail: true,
+      scopes: ['openid', 'groups'],
+    });
+  });
+
+  test('those of the file come beside that of the environment, or are all there are', async () => {
+    const { SALLYPORT_OIDC_ISSUER: _, SALLYPORT_OIDC_CLIENT_ID: __, ...rest } = least;
+    const { SALLYPORT_OIDC_CLIENT_SECRET_FILE: ___, ...none } = rest;
+    const file = await list(another);
+    const alone = await readServeSettings({ ...none, SALLYPORT_IDENTITY_PROVIDERS: file });
+    expect(alone.identityProviders).toMatchObject([
+      { slug: 'okta', clientSecret: 'the secret', settings: { organization: 'acme' } },
+    ]);
+    const message = await refusal({ SALLYPORT_IDENTITY_PROVIDERS: file });
+    expect(message).toContain('SALLYPORT_IDENTITY_PROVIDERS: default and okta both serve acme');
+  });
+
+  test('the three settings of the environment are needed as soon as one is given, or without a file', async () => {
+    const { SALLYPORT_OIDC_ISSUER: _, SALLYPORT_OIDC_CLIENT_ID: __, ...rest } = least;
+    const file = await list(another);
+    const refused = {
+      code: 'settings_invalid',
+      message: expect.stringContaining('SALLYPORT_OIDC_CLIENT_ID: '),
+    };
+    await expect(readServeSettings(rest)).rejects.toMatchObject(refused);
+    await expect(readServeSettings({ ...rest, SALLYPORT_IDENTITY_PROVIDERS: file })).rejects.toMatchObject(
+      refused,
+    );
+  });
+
+  test.each([
+    ['SALLYPORT_OIDC_PRESET', 'oktta', 'must be one of okta'],
+    ['SALLYPORT_OIDC_CLAIM_ACCOUNT', '{email}@{x}', 'must be a template'],
+    ['SALLYPORT_OIDC_CLAIM_ACCOUNT', '{email:local}@acme.example', 'exactly one domain'],
+    ['SALLYPORT_OIDC_CLAIM_GROUPS', '/a~2', 'must be the name of a claim'],
+    ['SALLYPORT_OIDC_TRUST_EMAIL', 'true', 'must be yes or no'],
+    ['SALLYPORT_IDENTITY_PROVIDERS', '/nonexistent', "can't be read (ENOENT)"],
+  ])('%s=%s is refused', async (setting, value, words) => {
+    const message = await refusal({ [setting]: value });
+    expect(message).toContain(`\n  ${setting}: `);
+    expect(message).toContain(words);
+  });
 });
 
 test('a list of weak keys is read from its file', async () => {
