@@ -28,7 +28,8 @@ export async function loadAccounts(
   const rows = await accountQuery(db)
     .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
     .select(['accounts.id', 'organizations.slug', 'organizations.ssh_enabled'])
-    .select('organizations.mfa_max_age_seconds')
+    .select(['organizations.mfa_max_age_seconds', 'organizations.mfa_required', 'organizations.mfa_sources'])
+    .select(['organizations.mfa_methods', 'organizations.machine_access'])
     .where('accounts.id', '=', sql<string>`any(${accountIds}::uuid[])`)
     .execute();
   return new Map(
@@ -42,6 +43,10 @@ export async function loadAccounts(
           slug: row.slug,
           sshEnabled: row.ssh_enabled,
           mfaMaxAgeSeconds: row.mfa_max_age_seconds,
+          mfaRequired: row.mfa_required,
+          mfaSources: row.mfa_sources,
+          mfaMethods: row.mfa_methods,
+          machineAccess: row.machine_access,
         },
       },
     ]),

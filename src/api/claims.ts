@@ -16,6 +16,8 @@ export const certificateClaims = z
     auth_time: unixSeconds,
     sid: z.uuid(),
     mode: z.enum(['interactive', 'token', 'ci', 'hop']),
+    /** The highest role it may use; absent: whatever the account has. */
+    max_role: z.enum(['viewer', 'contributor', 'admin']).optional(),
     /** Who acts for the account: the name of the gateway, in hop certificates and in no others. */
     act: slug.optional(),
   })
@@ -26,8 +28,10 @@ export const certificateMfa = z.strictObject({
   v: z.literal(1),
   /** RFC 8176 method names. */
   methods: z.array(z.string()).min(1),
-  /** Who vouched: an issuer's URL. */
+  /** Who vouched: the identity provider's issuer URL, or our own origin for a passkey enrolled here. Never both. */
   by: z.string(),
+  /** When the second factor was given; absent: at auth_time. */
+  time: unixSeconds.optional(),
 });
 
 export type CertificateClaims = z.infer<typeof certificateClaims>;

@@ -51,6 +51,8 @@ export const targetFacts = z.strictObject({
   environmentKind: z.enum(['production', 'staging', 'development']),
   mfaRequired: z.boolean(),
   mfaMaxAgeSeconds: z.int().positive().nullable(),
+  /** Older servers know no such environments. */
+  peopleOnly: z.boolean().default(false),
   accessMode: z.enum(['relay', 'jump', 'both']),
   sshRole: role,
   sshEnabled: z.strictObject({

@@ -32,6 +32,15 @@ export function readClaims(certificate: Certificate, domain: string): StatedClai
   return { claims, mfa: readJson(certificate, mfaExtensionName(domain), certificateMfa) };
 }
 
+/** @param publicOrigin the server's own, which vouches for passkeys */
+export function vouchedBy(
+  mfa: CertificateMfa | undefined,
+  publicOrigin: string,
+): 'provider' | 'passkey' | null {
+  if (mfa === undefined) return null;
+  return mfa.by === publicOrigin ? 'passkey' : 'provider';
+}
+
 export function offerRefused(problem: string): SallyportError {
   return new SallyportError('certificate_refused', `The offered certificate ${problem}.`);
 }

@@ -9,7 +9,7 @@ import { registerFirstGenerations } from './first-generations.ts';
 import { type AskingForHop, issueHopCertificate } from './issue-hop-certificate.ts';
 import { hostCertificateFor, issueHostCertificate, type SignedLines } from './issue-host-certificate.ts';
 import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
-import type { Issuing } from './issuing.ts';
+import { type Issuing, publicOriginOf } from './issuing.ts';
 import type { IssuingAlarm } from './issuing-alarm.ts';
 import type { FirstSigners } from './key-files.ts';
 import type { KrlBudget } from './krl-budget.ts';
@@ -24,6 +24,8 @@ export interface CertificateAuthorityOptions {
   readonly firstSigners: FirstSigners;
   /** DOMAIN of extensions and of signature namespaces: the public URL's host name. */
   readonly domain: string;
+  /** Ours, which vouches for passkeys in certificates; https and the domain if it is left out. */
+  readonly publicOrigin?: string;
   readonly clock: () => Date;
   /** Called once for each new reason why a CA key can't be used by this process. */
   readonly onProblem?: (error: unknown) => void;
@@ -73,7 +75,8 @@ export async function createCertificateAuthority(
   const { db } = database;
   await registerFirstGenerations(db, { openSigner, firstSigners }, clock());
   const keys = await OpenCaKeys.open({ database, openSigner, clock, ...polling, onProblem });
-  const issuing: Issuing = { db, domain, clock, keys, weakKeys };
+  const publicOrigin = publicOriginOf(options);
+  const issuing: Issuing = { db, domain, publicOrigin, clock, keys, weakKeys };
   const signed: SignedLines = new Map();
   return {
     domain,

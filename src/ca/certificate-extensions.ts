@@ -16,6 +16,8 @@ export interface ExtensionFacts {
   readonly session: SessionFacts;
   /** The identity provider that vouched for the login: an issuer's URL. */
   readonly issuer: string;
+  /** Ours, which vouches for passkeys. */
+  readonly publicOrigin: string;
   /** `permit-*` */
   readonly permissions: readonly string[];
   readonly mfa: boolean;
@@ -39,6 +41,7 @@ export function certificateExtensions(facts: ExtensionFacts): CertificateOption[
 
 function claims({ account, session, actor }: ExtensionFacts): CertificateClaims {
   const { amr, acr, authTimeSeconds } = session.assurance;
+  const { roleLimit } = session;
   return {
     v: 1,
     sub: account.name,
@@ -47,14 +50,20 @@ function claims({ account, session, actor }: ExtensionFacts): CertificateClaims 
     acr,
     auth_time: authTimeSeconds,
     sid: session.id,
+    ...(roleLimit === null ? {} : { max_role: roleLimit }),
     ...(actor === undefined ? { mode: session.mode } : { mode: 'hop', act: actor }),
   };
 }
 
-function mfaFacts({ session, issuer }: ExtensionFacts): CertificateMfa {
-  const { amr } = session.assurance;
-  // An identity provider may say it by `acr` alone; RFC 8176 has a word for that.
-  return { v: 1, methods: amr.length > 0 ? [...amr] : ['mfa'], by: issuer };
+function mfaFacts({ session, issuer, publicOrigin }: ExtensionFacts): CertificateMfa {
+  const { mfaBy, mfaMethods, mfaTimeSeconds, authTimeSeconds } = session.assurance;
+  return {
+    v: 1,
+    // An identity provider may say it by `acr` alone; RFC 8176 has a word for that.
+    methods: mfaMethods.length > 0 ? [...mfaMethods] : ['mfa'],
+    by: mfaBy === 'passkey' ? publicOrigin : issuer,
+    ...(mfaTimeSeconds === null || mfaTimeSeconds === authTimeSeconds ? {} : { time: mfaTimeSeconds }),
+  };
 }
 
 /** JSON in printable ASCII: certificates are shown on terminals. */

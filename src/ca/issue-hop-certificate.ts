@@ -28,7 +28,7 @@ import { certificateExtensions } from './certificate-extensions.ts';
 import { certificatesOfRequests, type StoredCertificate, storeCertificate } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
 import { type EnrolledMachine, lockEnrolledMachine } from './enrolled-machine.ts';
-import type { Issuing } from './issuing.ts';
+import { type Issuing, publicOriginOf } from './issuing.ts';
 import { nextSerials } from './serials.ts';
 import { signCertificate } from './sign-certificate.ts';
 import { lockSource, type SourceCertificate } from './source-certificate.ts';
@@ -111,7 +111,8 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
   const { gatewayId, requestId, publicKey, targetName } = asked;
 
   // Both are locked: neither can be ended before this transaction is over, and whoever ends it finds the certificate.
-  const source = await lockSource(tx, asked.source, { domain: issuing.domain, now });
+  const publicOrigin = publicOriginOf(issuing);
+  const source = await lockSource(tx, asked.source, { domain: issuing.domain, publicOrigin, now });
   const gateway = await lockEnrolledMachine(tx, gatewayId);
   if (gateway.kind !== 'gateway') {
     throw new SallyportError('forbidden', 'Hop certificates are for gateways; this machine is a host.');
@@ -158,6 +159,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
       account: account.facts,
       session: source.proven,
       issuer: source.session.issuer,
+      publicOrigin,
       permissions: permissionsOf(source),
       mfa: false,
       actor: gateway.name,

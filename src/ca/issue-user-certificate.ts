@@ -16,7 +16,7 @@ import {
   certificateLifeSeconds,
   decideCertificate,
 } from '../policy/decide-certificate.ts';
-import { helpfulCommand, type Reasons } from '../policy/reasons.ts';
+import { helpfulCommand, type Reasons, stepUpFor } from '../policy/reasons.ts';
 import { type LockedSession, lockLiveSessions } from '../sessions/lock-live-session.ts';
 import { type Session, sessionEnded } from '../sessions/session.ts';
 import { type Certificate, type CertificateFields, nonceLength } from '../ssh/certificate.ts';
@@ -33,7 +33,7 @@ import {
   storeCertificates,
 } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
-import type { Issuing } from './issuing.ts';
+import { type Issuing, publicOriginOf } from './issuing.ts';
 import { type IssuingAlarm, watchIssuing } from './issuing-alarm.ts';
 import { requireIssuingAllowed } from './issuing-allowed.ts';
 import { challengeRefused, consumeChallenges, verifyPossession } from './possession.ts';
@@ -254,6 +254,7 @@ function encode(issuing: Issuing, known: Decided, serial: bigint, now: Date): Ne
       account: account.facts,
       session: session.facts,
       issuer: session.issuer,
+      publicOrigin: publicOriginOf(issuing),
       permissions: decision.extensions,
       mfa: decision.mfa,
     }),
@@ -291,13 +292,23 @@ function unixSeconds(time: Date): number {
   return Math.floor(time.getTime() / 1000);
 }
 
-/** Where logging in again helps, the session is what is wrong. */
+/**
+ * Where logging in again helps, the session is what is wrong: it has ended, or it has no second factor that will do, which
+ * the client is told as RFC 9470 section 3 has it.
+ */
 function refused(reasons: Reasons): SallyportError {
   const command = helpfulCommand(reasons);
   const sentences = reasons.map(({ message }) => message);
   if (command !== null) sentences.push(`Run: ${command}`);
+  const members = { reasons: reasons.map(({ code }) => code), command };
+  const needed = stepUpFor(reasons);
+  if (needed !== undefined) {
+    return new SallyportError('insufficient_user_authentication', sentences.join(' '), {
+      members: { ...needed, ...members },
+    });
+  }
   return new SallyportError(command === null ? 'access_denied' : 'session_ended', sentences.join(' '), {
-    members: { reasons: reasons.map(({ code }) => code), command },
+    members,
   });
 }
 

@@ -35,8 +35,14 @@ export interface CaKeys {
 export interface Issuing {
   readonly db: Database;
   readonly domain: string;
+  /** What certificates name as who vouched for a passkey; https and the domain if it is left out. */
+  readonly publicOrigin?: string;
   readonly clock: () => Date;
   readonly keys: CaKeys;
   /** Public keys that nobody may have certified; none if it is left out. */
   readonly weakKeys?: WeakKeyList;
+}
+
+export function publicOriginOf({ publicOrigin, domain }: Pick<Issuing, 'publicOrigin' | 'domain'>): string {
+  return publicOrigin ?? `https://${domain}`;
 }

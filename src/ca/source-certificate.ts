@@ -3,7 +3,7 @@
  * it is found to be, byte for byte, one that was issued here: so a gateway can act only for people whose certificates it
  * has seen, and only as long as these are good.
  */
-import { offerRefused, readClaims } from '../api/read-claims.ts';
+import { offerRefused, readClaims, vouchedBy } from '../api/read-claims.ts';
 import type { Tx } from '../database/database.ts';
 import type { SallyportError } from '../errors/sallyport-error.ts';
 import type { SessionFacts } from '../policy/facts.ts';
@@ -26,7 +26,11 @@ export interface SourceCertificate {
 export async function lockSource(
   tx: Tx,
   certificate: Certificate,
-  { domain, now }: { readonly domain: string; readonly now: Date },
+  {
+    domain,
+    publicOrigin,
+    now,
+  }: { readonly domain: string; readonly publicOrigin: string; readonly now: Date },
 ): Promise<SourceCertificate> {
   const { serial, extensions, validAfter, validBefore } = certificate;
   const stored = await issuedAs(tx, certificate);
@@ -53,6 +57,9 @@ export async function lockSource(
         acr,
         authTimeSeconds: auth_time,
         mfa: mfa !== undefined && session.facts.assurance.mfa,
+        mfaBy: vouchedBy(mfa, publicOrigin),
+        mfaMethods: mfa?.methods ?? [],
+        mfaTimeSeconds: mfa?.time ?? null,
       },
     },
     serial,

@@ -51,7 +51,9 @@ export function answerPrincipals(answering: Answering, form: URLSearchParams): s
   let offer: Offer;
   try {
     const { nowSeconds } = facts;
-    offer = readOffer(form.get('key') ?? '', { ...checked, machine: companion.name, domain, nowSeconds });
+    const publicOrigin = new URL(facts.state.public_url).origin;
+    const checks = { ...checked, machine: companion.name, domain, publicOrigin, nowSeconds };
+    offer = readOffer(form.get('key') ?? '', checks);
   } catch (error) {
     if (isSallyportError(error)) return deny(log, user, error.message);
     throw error;

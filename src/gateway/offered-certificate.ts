@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { accountName, uint64, unixSeconds } from '../api/common.ts';
-import { offerRefused, readClaims, type StatedClaims } from '../api/read-claims.ts';
+import { offerRefused, readClaims, type StatedClaims, vouchedBy } from '../api/read-claims.ts';
 import type { SessionFacts } from '../policy/facts.ts';
 import { decodeBase64 } from '../ssh/base64.ts';
 import type { Certificate } from '../ssh/certificate.ts';
@@ -31,6 +31,10 @@ export const offerSchema = z.strictObject({
   acr: z.string().nullable(),
   authTimeSeconds: unixSeconds,
   mfa: z.boolean(),
+  mfaBy: z.enum(['provider', 'passkey']).nullable().default(null),
+  mfaMethods: z.array(z.string()).default([]),
+  mfaTimeSeconds: unixSeconds.nullable().default(null),
+  roleLimit: z.enum(['viewer', 'contributor', 'admin']).nullable().default(null),
   validBeforeSeconds: unixSeconds,
 });
 
@@ -45,6 +49,8 @@ export interface OfferChecks {
   readonly machine: string;
   readonly krl: ParsedKrl;
   readonly domain: string;
+  /** The server's own, which vouches for passkeys. */
+  readonly publicOrigin: string;
   readonly nowSeconds: number;
 }
 
@@ -53,7 +59,7 @@ export interface OfferChecks {
  * @throws certificate_malformed, signature_invalid, certificate_refused
  */
 export function readOffer(base64: string, checks: OfferChecks): Offer {
-  const { authorities, hopAuthorities, krl, domain, nowSeconds } = checks;
+  const { authorities, hopAuthorities, krl, domain, publicOrigin, nowSeconds } = checks;
   const blob = decodeBase64(base64);
   if (blob === undefined) throw offerRefused('is not base64');
   const certificate = parseCertificate(blob);
@@ -82,6 +88,10 @@ export function readOffer(base64: string, checks: OfferChecks): Offer {
     acr: claims.acr,
     authTimeSeconds: claims.auth_time,
     mfa: mfa !== undefined,
+    mfaBy: vouchedBy(mfa, publicOrigin),
+    mfaMethods: mfa?.methods ?? [],
+    mfaTimeSeconds: mfa?.time ?? null,
+    roleLimit: claims.max_role ?? null,
     validBeforeSeconds: Number(validBefore),
   };
 }
@@ -113,12 +123,13 @@ export function principalOf({ mode, account }: Offer, machine: string): string {
 
 /** The session as policy sees it. A certificate's end is the end of starting connections, not of running ones. */
 export function sessionOf(offer: Offer, phase: 'start' | 'running', ended: boolean): SessionFacts {
-  const { sessionId, mode, amr, acr, authTimeSeconds, mfa } = offer;
+  const { sessionId, mode, amr, acr, authTimeSeconds, mfa, mfaBy, mfaMethods, mfaTimeSeconds } = offer;
   return {
     id: sessionId,
     mode,
     ended,
     expiresAtSeconds: phase === 'start' ? offer.validBeforeSeconds : Number.MAX_SAFE_INTEGER,
-    assurance: { amr, acr, authTimeSeconds, mfa },
+    assurance: { amr, acr, authTimeSeconds, mfa, mfaBy, mfaMethods, mfaTimeSeconds },
+    roleLimit: offer.roleLimit,
   };
 }

@@ -5,6 +5,7 @@ import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesForAccount } from '../inventory/access-rules.ts';
 import { targetByName } from '../inventory/target.ts';
+import { underPolicy } from '../policy/assurance.ts';
 import { decideAccess, unknownTarget } from '../policy/decide-access.ts';
 import type { SessionFacts } from '../policy/facts.ts';
 import { helpfulCommand } from '../policy/reasons.ts';
@@ -18,22 +19,20 @@ export interface Asked {
   readonly targetName: string;
 }
 
-export async function explainAccess(
-  tx: Tx,
-  { accountId, session, targetName }: Asked,
-  nowSeconds: number,
-): Promise<ExplainReply> {
+export async function explainAccess(tx: Tx, asked: Asked, nowSeconds: number): Promise<ExplainReply> {
+  const { accountId, targetName } = asked;
   const account = await loadAccount(tx, accountId);
   const rules = await rulesForAccount(tx, accountId);
+  const session = underPolicy(asked.session, account.organization);
   const target = await targetByName(tx, targetName);
   const decision = target
     ? decideAccess({ account: account.facts, session, target, rules, nowSeconds, phase: 'start' })
     : unknownTarget;
-  const asked = { account: account.facts.name, target: targetName };
-  if (decision.allowed) return { ...asked, allowed: true, reasons: [], command: null, text: '' };
+  const question = { account: account.facts.name, target: targetName };
+  if (decision.allowed) return { ...question, allowed: true, reasons: [], command: null, text: '' };
   const { reasons } = decision;
   return {
-    ...asked,
+    ...question,
     allowed: false,
     reasons: reasons.map(({ code, message }) => ({ code, message })),
     command: helpfulCommand(reasons),
@@ -78,6 +77,15 @@ function noSession(now: Date): SessionFacts {
     mode: 'interactive',
     ended: true,
     expiresAtSeconds: nowSeconds,
-    assurance: { amr: [], acr: null, authTimeSeconds: nowSeconds, mfa: true },
+    assurance: {
+      amr: [],
+      acr: null,
+      authTimeSeconds: nowSeconds,
+      mfa: true,
+      mfaBy: 'provider',
+      mfaMethods: [],
+      mfaTimeSeconds: null,
+    },
+    roleLimit: null,
   };
 }

@@ -100,6 +100,7 @@ function targetQuery(db: Database) {
       'environments.slug as environment',
       'environments.kind as environment_kind',
       'environments.mfa_required',
+      'environments.people_only',
       'environments.access_mode',
       'environments.ssh_enabled as environment_enabled',
       'projects.slug as project',
@@ -126,6 +127,7 @@ function target(row: TargetRow): Target {
     environmentKind: row.environment_kind,
     mfaRequired: row.mfa_required,
     mfaMaxAgeSeconds: row.mfa_max_age_seconds,
+    peopleOnly: row.people_only,
     accessMode: row.access_mode,
     sshRole: row.ssh_role,
     sshEnabled: {

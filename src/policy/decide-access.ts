@@ -5,7 +5,7 @@
 import { hasMfa, isFreshAt } from './assurance.ts';
 import type { AccessRuleFacts, AccountFacts, Role, SessionFacts, TargetFacts } from './facts.ts';
 import { type Reason, type Reasons, reason } from './reasons.ts';
-import { highestRole, roleSuffices } from './roles.ts';
+import { highestRole, limitedRole, roleSuffices } from './roles.ts';
 
 export interface AccessFacts {
   readonly account: AccountFacts;
@@ -43,14 +43,15 @@ const checks: readonly Check[] = [
   checkAccount,
   checkSession,
   checkSwitches,
+  checkPerson,
   checkRole,
   checkInstance,
   checkMfa,
 ];
 
 export function decideAccess(facts: AccessFacts): AccessDecision {
-  const { account, target, rules, nowSeconds } = facts;
-  const role = highestRole(rules, account, target, nowSeconds);
+  const { account, session, target, rules, nowSeconds } = facts;
+  const role = limitedRole(highestRole(rules, account, target, nowSeconds), session.roleLimit);
   if (role === null) return unknownTarget;
 
   const [first, ...more] = checks.map((check) => check(facts, role)).filter((found) => found !== undefined);
@@ -73,6 +74,12 @@ function checkSwitches({ target }: AccessFacts): Reason | undefined {
   return off && reason('ssh_disabled', off, target[off]);
 }
 
+/** A hop was judged as the person that it brings. */
+function checkPerson({ session, target }: AccessFacts): Reason | undefined {
+  const isMachine = session.mode === 'token' || session.mode === 'ci';
+  return target.peopleOnly && isMachine ? reason('person_required', target.environment) : undefined;
+}
+
 function checkRole({ target }: AccessFacts, role: Role): Reason | undefined {
   return roleSuffices(role, target.sshRole) ? undefined : reason('role_insufficient', target.sshRole, role);
 }
@@ -84,12 +91,12 @@ function checkInstance({ target }: AccessFacts): Reason | undefined {
 function checkMfa({ session, target, nowSeconds, phase }: AccessFacts): Reason | undefined {
   if (!target.mfaRequired) return undefined;
   if (!hasMfa(session, nowSeconds)) {
-    return { ...reason('mfa_missing', target.environment), parameters: { amr: ['mfa'] } };
+    return { ...reason('mfa_missing', 'environment', target.environment), parameters: { amr: ['mfa'] } };
   }
   const maxAge = target.mfaMaxAgeSeconds;
   if (phase === 'running' || maxAge === null || isFreshAt(session, maxAge, nowSeconds)) return undefined;
   return {
-    ...reason('mfa_too_old', target.environment, maxAge),
+    ...reason('mfa_too_old', 'environment', target.environment, maxAge),
     parameters: { amr: ['mfa'], max_age: maxAge },
   };
 }

@@ -3,7 +3,7 @@
  * account, its organization and the login session.
  */
 import { isAccountName, mfaPrefix } from '../ssh/names.ts';
-import { hasMfa, isFreshAt } from './assurance.ts';
+import { hasMfa, isFreshAt, underPolicy } from './assurance.ts';
 import type { AccountFacts, OrganizationFacts, SessionFacts } from './facts.ts';
 import { type Reason, type Reasons, reason } from './reasons.ts';
 
@@ -48,8 +48,9 @@ export function decideCertificate(facts: CertificateFacts, nowSeconds: number): 
   const validBeforeSeconds = Math.floor(
     Math.min(nowSeconds + certificateLifeSeconds, session.expiresAtSeconds),
   );
+  const accepted = underPolicy(session, organization);
   const countsAsMfaAt = (atSeconds: number) =>
-    hasMfa(session, nowSeconds) && isFreshAt(session, organization.mfaMaxAgeSeconds, atSeconds);
+    hasMfa(accepted, nowSeconds) && isFreshAt(accepted, organization.mfaMaxAgeSeconds, atSeconds);
   return {
     allowed: true,
     // A stock sshd that lists only `mfa:` names has nothing else to go by: it must be true to the last second.
@@ -74,6 +75,24 @@ function obstacles({ account, organization, session }: CertificateFacts, nowSeco
   else if (!(secondsLeft > 0)) found.push(reason('session_expired'));
   else if (secondsLeft < shortestLifeSeconds) found.push(reason('session_ending', secondsLeft));
 
+  const isMachine = session.mode === 'token' || session.mode === 'ci';
+  if (isMachine && !organization.machineAccess) found.push(reason('machines_refused', organization.slug));
   if (!organization.sshEnabled) found.push(reason('ssh_disabled', 'organization', organization.slug));
+  const mfa = checkMfa({ organization, session }, nowSeconds);
+  if (mfa) found.push(mfa);
   return found;
+}
+
+/** Machines have no second factor: whether they get certificates is a switch of its own. */
+function checkMfa(
+  { organization, session }: Omit<CertificateFacts, 'account'>,
+  nowSeconds: number,
+): Reason | undefined {
+  const { slug, mfaRequired, mfaMaxAgeSeconds: maxAge } = organization;
+  if (!mfaRequired || session.mode !== 'interactive') return undefined;
+  const accepted = underPolicy(session, organization);
+  const parameters = { amr: ['mfa'], ...(maxAge === null ? {} : { max_age: maxAge }) };
+  if (!hasMfa(accepted, nowSeconds)) return { ...reason('mfa_missing', 'organization', slug), parameters };
+  if (maxAge === null || isFreshAt(accepted, maxAge, nowSeconds)) return undefined;
+  return { ...reason('mfa_too_old', 'organization', slug, maxAge), parameters };
 }

@@ -5,6 +5,8 @@ export type SessionMode = 'interactive' | 'token' | 'ci' | 'hop';
 export type EnvironmentKind = 'production' | 'staging' | 'development';
 export type AccessMode = 'relay' | 'jump' | 'both';
 export type InstanceState = 'running' | 'stopped';
+/** Who vouches for a second factor: the identity provider, or we ourselves for a passkey enrolled here. */
+export type MfaSource = 'provider' | 'passkey';
 
 export interface AccountFacts {
   readonly name: string;
@@ -19,8 +21,14 @@ export interface AssuranceFacts {
   readonly amr: readonly string[];
   readonly acr: string | null;
   readonly authTimeSeconds: number;
-  /** Whether `amr`/`acr` count as multi-factor by the identity provider's mapping. */
+  /** Whether somebody vouched for a second factor: `mfaBy` is not null. */
   readonly mfa: boolean;
+  /** Who did. The two are never mixed: the methods and the time are those of this one. */
+  readonly mfaBy: MfaSource | null;
+  /** RFC 8176 names of what was used; empty without a second factor. */
+  readonly mfaMethods: readonly string[];
+  /** When the second factor was given; null: when the person logged in. */
+  readonly mfaTimeSeconds: number | null;
 }
 
 export interface SessionFacts {
@@ -29,6 +37,8 @@ export interface SessionFacts {
   readonly ended: boolean;
   readonly expiresAtSeconds: number;
   readonly assurance: AssuranceFacts;
+  /** The highest role it may use, as of an API token; null: whatever the account has. */
+  readonly roleLimit: Role | null;
 }
 
 export interface OrganizationFacts {
@@ -36,6 +46,14 @@ export interface OrganizationFacts {
   readonly sshEnabled: boolean;
   /** Oldest login that still counts as MFA, in seconds; null: as old as the session. */
   readonly mfaMaxAgeSeconds: number | null;
+  /** Whether people get certificates only with a second factor. */
+  readonly mfaRequired: boolean;
+  /** Whose word counts for a second factor. */
+  readonly mfaSources: readonly MfaSource[];
+  /** RFC 8176 names, one of which a second factor must have been; null: any. */
+  readonly mfaMethods: readonly string[] | null;
+  /** Whether API tokens and CI identities get certificates. */
+  readonly machineAccess: boolean;
 }
 
 /** One instance with everything above it that a decision asks about. */
@@ -48,6 +66,8 @@ export interface TargetFacts {
   readonly environmentKind: EnvironmentKind;
   readonly mfaRequired: boolean;
   readonly mfaMaxAgeSeconds: number | null;
+  /** Refuses API tokens and CI identities. */
+  readonly peopleOnly: boolean;
   readonly accessMode: AccessMode;
   /** The role that SSH to this app asks for. */
   readonly sshRole: Role;

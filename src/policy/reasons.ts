@@ -25,6 +25,9 @@ interface ReasonRow<About extends readonly unknown[]> {
   readonly command: string | null;
 }
 
+/** What asks for a second factor. */
+type MfaLevel = 'organization' | 'environment';
+
 const logInAgain = 'sally login';
 
 /** In the order of importance: the first that applies is the first that is told. */
@@ -52,6 +55,11 @@ export const reasonTable = {
       `The login session ends in ${duration(seconds)}, too soon for a certificate. Log in again.`,
     command: logInAgain,
   },
+  machines_refused: {
+    message: (organization: string) =>
+      `The organization ${organization} gives no certificates to API tokens and CI jobs. An admin can allow them.`,
+    command: null,
+  },
   ssh_disabled: {
     message: (level: string, name: string) =>
       `SSH is switched off for the ${level} ${name}. An admin can switch it on.`,
@@ -60,6 +68,11 @@ export const reasonTable = {
   role_insufficient: {
     message: (needed: Role, held: Role) =>
       `SSH here needs the role ${needed}; yours is ${held}. Ask an admin for the role.`,
+    command: null,
+  },
+  person_required: {
+    message: (environment: string) =>
+      `The environment ${environment} lets only people in, not API tokens and CI jobs. Log in as a person.`,
     command: null,
   },
   instance_stopped: {
@@ -77,13 +90,13 @@ export const reasonTable = {
     command: null,
   },
   mfa_missing: {
-    message: (environment: string) =>
-      `The environment ${environment} wants a login with a second factor; this login had none.`,
+    message: (level: MfaLevel, name: string) =>
+      `The ${level} ${name} wants a login with a second factor; this login had none.`,
     command: logInAgain,
   },
   mfa_too_old: {
-    message: (environment: string, maxAgeSeconds: number) =>
-      `The environment ${environment} wants a second factor of the last ${duration(maxAgeSeconds)}; yours is older.`,
+    message: (level: MfaLevel, name: string, maxAgeSeconds: number) =>
+      `The ${level} ${name} wants a second factor of the last ${duration(maxAgeSeconds)}; yours is older.`,
     command: logInAgain,
   },
 } as const satisfies Record<string, ReasonRow<never>>;
@@ -103,6 +116,16 @@ export function reason<Code extends ReasonCode>(code: Code, ...about: About[Code
 /** The one command that helps against all the reasons together, or null if at least one is for others to act on. */
 export function helpfulCommand(reasons: Reasons): string | null {
   return reasons.every(({ command }) => command !== null) ? reasons[0].command : null;
+}
+
+/**
+ * What the login must bring, in the words of RFC 9470 section 3, if a second factor is all that is wanting; undefined if
+ * anything else stands in the way.
+ */
+export function stepUpFor(reasons: Reasons): { acr_values: string; max_age?: number } | undefined {
+  if (!reasons.every(({ code }) => code === 'mfa_missing' || code === 'mfa_too_old')) return undefined;
+  const ages = reasons.flatMap(({ parameters }) => parameters?.max_age ?? []);
+  return { acr_values: 'mfa', ...(ages.length > 0 ? { max_age: Math.min(...ages) } : {}) };
 }
 
 /** "15 minutes": the largest unit that says it in whole numbers. */

@@ -14,6 +14,11 @@ export function roleSuffices(held: Role, needed: Role): boolean {
   return ranks[held] >= ranks[needed];
 }
 
+/** The lower of the two; null: the account has no role. */
+export function limitedRole(role: Role | null, limit: Role | null): Role | null {
+  return role === null || limit === null || roleSuffices(limit, role) ? role : limit;
+}
+
 /**
  * The highest role of an account at a place, null if it has none. A rule on an organization holds for its projects, one
  * on a project for its environments. Rules never cross organizations: group names are an identity provider's own, and

@@ -29,6 +29,7 @@ export const web: TargetDocument = {
   environmentKind: 'production',
   mfaRequired: true,
   mfaMaxAgeSeconds: 900,
+  peopleOnly: false,
   accessMode: 'both',
   sshRole: 'contributor',
   sshEnabled: { organization: true, project: true, environment: true, app: true },

@@ -10,6 +10,11 @@ const certificate: CertificateFacts = { account: bob, organization: example, ses
 
 const refusals = [
   decideAccess({ ...access, rules: [] }),
+  decideAccess({
+    ...access,
+    session: { ...session, mode: 'token' },
+    target: { ...target, peopleOnly: true },
+  }),
   decideAccess({ ...access, account: { ...bob, disabled: true } }),
   decideAccess({ ...access, session: { ...session, ended: true } }),
   decideAccess({ ...access, session: { ...session, expiresAtSeconds: 0 } }),
@@ -19,6 +24,14 @@ const refusals = [
   decideAccess({ ...access, session: loggedIn({ mfa: false }) }),
   decideAccess({ ...access, session: loggedIn({ authTimeSeconds: 0 }) }),
   decideCertificate({ ...certificate, account: { ...bob, name: '' } }, nowSeconds),
+  decideCertificate(
+    {
+      ...certificate,
+      session: { ...session, mode: 'ci' },
+      organization: { ...example, machineAccess: false },
+    },
+    nowSeconds,
+  ),
   decideCertificate(
     { ...certificate, session: { ...session, expiresAtSeconds: nowSeconds + 1 } },
     nowSeconds,

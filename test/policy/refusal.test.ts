@@ -3,7 +3,7 @@ import { helpfulCommand, reason } from '../../src/policy/reasons.ts';
 import { refusalText } from '../../src/policy/refusal.ts';
 
 const tooOld = {
-  ...reason('mfa_too_old', 'production', 900),
+  ...reason('mfa_too_old', 'environment', 'production', 900),
   parameters: { amr: ['mfa'], max_age: 900 },
 };
 const service = 'shop-production--web';

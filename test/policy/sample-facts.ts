@@ -16,14 +16,31 @@ export const bob: AccountFacts = {
   groups: ['developers'],
 };
 
-export const example: OrganizationFacts = { slug: 'example', sshEnabled: true, mfaMaxAgeSeconds: null };
+export const example: OrganizationFacts = {
+  slug: 'example',
+  sshEnabled: true,
+  mfaMaxAgeSeconds: null,
+  mfaRequired: false,
+  mfaSources: ['provider', 'passkey'],
+  mfaMethods: null,
+  machineAccess: true,
+};
 
 export const session: SessionFacts = {
   id: '0b0f3c1e-55b0-4b0a-9d7b-2f3a54f0c001',
   mode: 'interactive',
   ended: false,
   expiresAtSeconds: nowSeconds + 36_000,
-  assurance: { amr: ['pwd', 'otp'], acr: null, authTimeSeconds: nowSeconds - 600, mfa: true },
+  assurance: {
+    amr: ['pwd', 'otp'],
+    acr: null,
+    authTimeSeconds: nowSeconds - 600,
+    mfa: true,
+    mfaBy: 'provider',
+    mfaMethods: ['pwd', 'otp'],
+    mfaTimeSeconds: null,
+  },
+  roleLimit: null,
 };
 
 /** The session with another login. */
@@ -40,6 +57,7 @@ export const target: TargetFacts = {
   environmentKind: 'production',
   mfaRequired: true,
   mfaMaxAgeSeconds: 900,
+  peopleOnly: false,
   accessMode: 'both',
   sshRole: 'contributor',
   sshEnabled: { organization: true, project: true, environment: true, app: true },

@@ -28,6 +28,7 @@ import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { type SampleAuthority, sampleAuthority, startSeconds } from '../ca/sample-authority.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { describeWithSshKeygen, sshKeygenOutput, temporaryFolder } from '../interop/ssh-keygen.ts';
+import { example } from '../policy/sample-facts.ts';
 import { ca, subject } from '../ssh/sample-certificate.ts';
 import { codeIn, docsPage } from './docs-page.ts';
 import { type ExampleCertificates, exampleCertificates } from './example-certificates.ts';
@@ -196,13 +197,22 @@ describe('docs/certificates.md', () => {
     const decided = decideCertificate(
       {
         account: { name: 'alice@example.com', organization: 'example', disabled: false, groups: [] },
-        organization: { slug: 'example', sshEnabled: true, mfaMaxAgeSeconds: null },
+        organization: example,
         session: {
           id: 'x',
           mode: 'interactive',
           ended: false,
           expiresAtSeconds: startSeconds + 36_000,
-          assurance: { amr: [], acr: null, authTimeSeconds: startSeconds, mfa },
+          assurance: {
+            amr: [],
+            acr: null,
+            authTimeSeconds: startSeconds,
+            mfa,
+            mfaBy: mfa ? 'provider' : null,
+            mfaMethods: [],
+            mfaTimeSeconds: null,
+          },
+          roleLimit: null,
         },
       },
       startSeconds,

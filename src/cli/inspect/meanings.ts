@@ -83,13 +83,15 @@ export const claimMeanings: ReadonlyMap<string, string> = new Map([
   ['auth_time', 'when the person logged in'],
   ['sid', 'the login session'],
   ['mode', 'what uses the certificate'],
+  ['max_role', 'the highest role it may use'],
   ['act', 'who acts for the account'],
 ]);
 
 export const mfaMeanings: ReadonlyMap<string, string> = new Map([
   ['v', 'version of this format'],
   ['methods', 'factors of the login (RFC 8176)'],
-  ['by', 'who vouches: the identity provider'],
+  ['by', 'who vouches: the identity provider, or the server for a passkey'],
+  ['time', 'when the second factor was given'],
 ]);
 
 export const modeMeanings: ReadonlyMap<string, string> = new Map([
