@@ -4,7 +4,7 @@ import { graceMilliseconds } from './revoked-serials.ts';
 import { bumpStateVersion } from './state-version.ts';
 
 export type RevocationScope =
-  | { readonly sessionId: string }
+  | { readonly sessionIds: readonly string[] }
   | { readonly companionId: string }
   | { readonly serials: readonly bigint[] };
 
@@ -41,7 +41,9 @@ export async function revokeCertificates(
           sql<string>`${reason}::text`.as('reason'),
         ])
         .where('valid_before', '>', new Date(now.getTime() - graceMilliseconds));
-      if ('sessionId' in scope) return inTime.where('session_id', '=', scope.sessionId);
+      if ('sessionIds' in scope) {
+        return inTime.where('session_id', '=', sql<string>`any(${[...scope.sessionIds]}::uuid[])`);
+      }
       if ('companionId' in scope) return inTime.where('companion_id', '=', scope.companionId);
       return inTime.where('serial', 'in', scope.serials.length > 0 ? scope.serials.map(String) : ['0']);
     })

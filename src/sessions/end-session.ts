@@ -1,15 +1,10 @@
-import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import { isUuid } from '../database/uuid.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { revokeCertificates } from '../revocation/revoke-certificates.ts';
+import { endLockedSessions, type SessionsEnd } from './end-locked-sessions.ts';
 
-export interface SessionEnd {
+export interface SessionEnd extends SessionsEnd {
   readonly sessionId: string;
-  /** A short word for the log and the list, such as `revoked` or `logout`. */
-  readonly reason: string;
-  /** Who ended it: an account name, or `system`. */
-  readonly by: string;
 }
 
 export interface EndedSession {
@@ -42,30 +37,16 @@ export async function endSession(
     };
   }
 
-  if (session.grant_id !== null) {
-    await tx.deleteFrom('oauth_records').where('grant_id', '=', session.grant_id).execute();
-  }
-  const { version, serials } = await revokeCertificates(tx, { sessionId }, reason, now);
-  await tx
-    .updateTable('login_sessions')
-    .set({ ended_at: now, ended_reason: reason, ended_by: by, ended_version: version })
-    .where('id', '=', sessionId)
-    .execute();
-  await recordEvent(tx, {
-    event: 'session.ended',
-    organizationId: session.organization_id,
-    accountId: session.account_id,
-    sessionId,
-    facts: { reason, by, version: String(version), certificates_revoked: serials.length },
-  });
-  return { version, certificatesRevoked: serials.length };
+  const { version, certificatesRevoked } = await endLockedSessions(tx, [session], { reason, by }, now);
+  return { version, certificatesRevoked };
 }
 
 async function lockSession(tx: Tx, sessionId: string) {
   return await tx
     .selectFrom('login_sessions')
     .innerJoin('accounts', 'accounts.id', 'login_sessions.account_id')
-    .select(['login_sessions.account_id', 'login_sessions.grant_id', 'login_sessions.ended_version'])
+    .select(['login_sessions.id', 'login_sessions.account_id', 'login_sessions.grant_id'])
+    .select('login_sessions.ended_version')
     .select('accounts.organization_id')
     .where('login_sessions.id', '=', sessionId)
     .forUpdate('login_sessions')

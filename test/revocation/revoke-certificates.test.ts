@@ -44,7 +44,7 @@ test("a session's certificates are revoked and no other's", async () => {
       validBefore: minutes(30),
     }),
   ]);
-  const { version, serials } = await revoke({ sessionId });
+  const { version, serials } = await revoke({ sessionIds: [sessionId] });
   expect(serials).toEqual([serial, second]);
   expect(await readStateVersion(database.db)).toEqual({ version, krlVersion: version });
   expect(await listed()).toEqual(expect.arrayContaining([serial, second]));
@@ -56,7 +56,7 @@ test('a certificate whose end is less than an hour ago is revoked too: clocks di
     await storeCertificate(tx, { caKeyId, sessionId, validBefore: minutes(-59) }),
     await storeCertificate(tx, { caKeyId, sessionId, validBefore: minutes(-61) }),
   ]);
-  const { serials } = await revoke({ sessionId });
+  const { serials } = await revoke({ sessionIds: [sessionId] });
   expect(serials).toContain(lately);
   expect(serials).not.toContain(longAgo);
 });
@@ -74,14 +74,14 @@ test('serials are revoked by name, those that were never issued not', async () =
 });
 
 test('revoking again adds nothing', async () => {
-  await revoke({ sessionId });
+  await revoke({ sessionIds: [sessionId] });
   const before = await listed();
-  expect((await revoke({ sessionId })).serials).toEqual([]);
+  expect((await revoke({ sessionIds: [sessionId] })).serials).toEqual([]);
   expect(await listed()).toEqual(before);
 });
 
 test('each serial is listed under the CA key that signed it', async () => {
-  await revoke({ sessionId });
+  await revoke({ sessionIds: [sessionId] });
   expect(await revokedSerials(database.db)).toContainEqual(expect.objectContaining({ caKeyId, serial }));
 });
 
@@ -98,13 +98,13 @@ test('a serial over 2^53 is stored, revoked and listed digit by digit', async ()
       .values({ ...row, serial: large, request_id: null, decision: '{}' })
       .execute();
   });
-  expect((await revoke({ sessionId })).serials).toContain(large);
+  expect((await revoke({ sessionIds: [sessionId] })).serials).toContain(large);
   expect(await listed()).toContain(large);
   expect(await listed()).not.toContain(large - 1n);
 });
 
 test('pruning forgets a serial an hour after its certificate ended, as a new version of the list', async () => {
-  await revoke({ sessionId });
+  await revoke({ sessionIds: [sessionId] });
   const at = (time: Date) => inTransaction(database.db, (tx) => pruneRevokedSerials(tx, time));
   const before = await readStateVersion(database.db);
   await at(minutes(119));
