@@ -11,7 +11,10 @@ export function allowOnlyHosts(app: FastifyInstance, allowedHosts: readonly stri
   app.addHook('onRequest', async ({ headers, raw }) => {
     // Of several Host headers Node shows the first; a proxy may have looked at another.
     const times = raw.rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name)).length;
-    if (times === 1 && headers.host !== undefined && allowed.has(headers.host.toLowerCase())) return;
+    // RFC 9112 section 3.2.2: a whole URL in the request line names another host than the header may.
+    const isPath = raw.url?.startsWith('/') ?? false;
+    if (isPath && times === 1 && headers.host !== undefined && allowed.has(headers.host.toLowerCase()))
+      return;
     throw new SallyportError(
       'host_not_allowed',
       'This server does not answer under the host name of the request. Use the address that its operator gave you.',

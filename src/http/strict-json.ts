@@ -1,6 +1,7 @@
 /**
- * JSON without the corners where readers differ (RFC 8259 sections 4 and 8.1): valid UTF-8, no byte order mark, no name
- * twice, no `__proto__`, no lone surrogates, no towers of brackets.
+ * JSON without the corners where readers differ (RFC 8259 sections 4, 6 and 8.1): valid UTF-8, no byte order mark, no
+ * name twice, no `__proto__`, no lone surrogates, no whole number that a double can't tell from its neighbours, no towers
+ * of brackets.
  */
 import { SallyportError } from '../errors/sallyport-error.ts';
 
@@ -30,8 +31,8 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** Strings (with what could end them escaped), and the brackets and commas that give them their place. */
-const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],]/gs;
+/** Strings (with what could end them escaped), numbers, and the brackets and commas that give strings their place. */
+const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],]|-?[0-9][0-9.eE+-]*/gs;
 
 /** Walks text that JSON.parse has accepted. */
 function checkTokens(text: string): void {
@@ -42,6 +43,7 @@ function checkTokens(text: string): void {
     if (token === '{') open.push(new Set());
     else if (token === '[') open.push(null);
     else if (token === '}' || token === ']') open.pop();
+    else if (/^[-0-9]/.test(token)) checkNumber(Number(token));
     else if (token !== ',') {
       const names = open.at(-1);
       checkString(JSON.parse(token), expectsName && names ? names : null);
@@ -49,6 +51,11 @@ function checkTokens(text: string): void {
     if (open.length > deepest) throw malformed(`The body nests deeper than ${deepest} levels.`);
     expectsName = (token === '{' || token === ',') && open.at(-1) instanceof Set;
   }
+}
+
+function checkNumber(number: number): void {
+  if (Math.abs(number) <= Number.MAX_SAFE_INTEGER) return;
+  throw malformed('The body holds a number beyond 2^53.');
 }
 
 function checkString(string: string, names: Set<string> | null): void {

@@ -13,6 +13,7 @@ import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { createFeed } from '../feed/feed.ts';
 import { createApp } from '../http/create-app.ts';
 import type { LogSettings } from '../http/request-log.ts';
+import type { ListedRoute } from '../http/route-authentication.ts';
 import type { ConfiguredProvider } from '../login/configured-providers.ts';
 import { createIdentityProvider } from '../login/identity-provider.ts';
 import { createAuthorizationServer } from '../oauth/authorization-server.ts';
@@ -48,6 +49,8 @@ export interface Listen {
 }
 
 export interface RunningServer {
+  /** Every route with its authentication. */
+  readonly routes: readonly ListedRoute[];
   close(): Promise<void>;
 }
 
@@ -144,6 +147,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   }
   const sweeps = startSweeps(database, clock);
   return {
+    routes: app.routeList,
     close: async () => {
       await sweeps.close();
       await feed.close();

@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseStrictJson } from '../../src/http/strict-json.ts';
 import { assets } from '../../src/pages/assets.ts';
 import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
@@ -10,41 +11,75 @@ let server: TestServer;
 let alice: TestPerson;
 beforeAll(async () => {
   server = await startTestServer();
+  await server.app.listen({ host: '127.0.0.1', port: 0 });
   alice = await server.person('admin', 'admin');
 });
 afterAll(() => server.close());
 
+const withIds = (path: string) => path.replace(/:[a-z_]+/gi, server.shop.accountId);
 const problem = (reply: { json(): { code: string }; statusCode: number }) => [
   reply.statusCode,
   reply.json().code,
 ];
 
 describe('host names', () => {
-  test.each(['evil.example', 'ssh.example.com.evil.example', 'ssh.example.com:8420', '127.0.0.1', ''])(
-    'a request for %j is refused [abuse 99]',
-    async (host) => {
-      const reply = await server.call('GET', '/healthz', { headers: { host } });
-      expect(problem(reply)).toEqual([421, 'host_not_allowed']);
-    },
-  );
+  const wrong = ['evil.example', 'ssh.example.com.evil.example', 'ssh.example.com:8420', '127.0.0.1', ''];
+  test.each(wrong)('a request for %j is refused', async (host) => {
+    const reply = await server.call('GET', '/healthz', { headers: { host } });
+    expect(problem(reply)).toEqual([421, 'host_not_allowed']);
+  });
 
   test('case does not matter', async () => {
     const reply = await server.call('GET', '/healthz', { headers: { host: 'SSH.example.com' } });
     expect(reply.statusCode).toBe(200);
   });
 
-  test('forwarded names change nothing, in links or elsewhere', async () => {
-    const headers = {
+  test('[abuse 99] no route answers under another name or to a whole URL, and no forwarded name gets into a link', async () => {
+    for (const { method, path } of server.app.routeList) {
+      for (const host of wrong) {
+        const reply = await server.call(method as 'GET', path, { headers: { host } });
+        expect([path, ...problem(reply)]).toEqual([path, 421, 'host_not_allowed']);
+      }
+      for (const url of [`http://evil.example${path}`, `https://ssh.example.com${path}`]) {
+        const reply = await raw(method, url);
+        expect([path, reply.status]).toEqual([path, 421]);
+      }
+    }
+    const forwarded = {
       'x-forwarded-host': 'evil.example',
       'x-forwarded-proto': 'http',
-      forwarded: 'host=evil.example',
+      'x-forwarded-port': '666',
+      'x-forwarded-prefix': '//evil.example',
+      'x-original-url': '//evil.example',
+      'x-rewrite-url': '//evil.example',
+      'x-host': 'evil.example',
+      forwarded: 'host=evil.example;proto=http',
+      referer: 'https://evil.example/',
     };
-    const reply = await server.call('GET', '/console/sessions', { headers });
-    expect(reply.headers.location).toBe('/console/sign-in?return_to=%2Fconsole%2Fsessions');
-    await server.call('GET', '/v1/session', { as: alice, headers });
+    for (const { method, path } of server.app.routeList.filter((route) => route.method === 'GET')) {
+      if (path === '/v1/companions/feed') continue;
+      const { headers, body } = await server.call(method as 'GET', path, {
+        headers: { accept: 'text/html', ...forwarded, cookie: alice.cookie },
+      });
+      expect(path + JSON.stringify(headers) + body).not.toMatch(/evil\.example|:666|http:\/\/ssh/);
+    }
+    await server.call('GET', '/v1/session', { as: alice, headers: forwarded });
     expect(server.presented.at(-1)?.url).toBe('https://ssh.example.com/v1/session');
   });
 });
+
+/** With a request line of its own, which inject() would put right. */
+async function raw(method: string, target: string): Promise<{ status: number; body: string }> {
+  const { port } = server.app.server.address() as AddressInfo;
+  return await new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, method, path: target, headers: { host: 'ssh.example.com' } };
+    httpRequest(options, (reply) => {
+      text(reply).then((body) => resolve({ status: reply.statusCode ?? 0, body }), reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
 
 test.each([
   ['not believed without a trusted proxy', undefined, '127.0.0.1'],
@@ -80,10 +115,25 @@ test('the proof is checked against our public URL without the query', async () =
 });
 
 describe('bodies', () => {
+  /** The routes of the API, each with somebody who may call it. */
+  async function jsonRoutes() {
+    const olga = await server.person('olga', 'contributor');
+    const credential = await server.enrol();
+    const callers = {
+      person: { as: alice },
+      admin: { as: alice },
+      operator: { as: olga },
+      companion: { credential },
+    };
+    return server.app.routeList.flatMap(({ method, path, auth }) => {
+      const as = auth === 'none' ? {} : callers[auth as keyof typeof callers];
+      return path.startsWith('/v1/') && as !== undefined ? [{ method, path: withIds(path), as }] : [];
+    });
+  }
   const send = (body: string | Buffer, type = 'application/json') =>
     server.call('POST', '/v1/companions/enrol', { body: body as string, headers: { 'content-type': type } });
 
-  test.each([
+  const unreadable: [string, string][] = [
     ['no JSON', '{"token": '],
     ['nothing', ''],
     ['a name twice', '{"token": "a", "token": "b"}'],
@@ -94,12 +144,42 @@ describe('bodies', () => {
     ['a tower of brackets', `${'['.repeat(10_000)}${']'.repeat(10_000)}`],
     ['an open tower of brackets', '{"a":'.repeat(10_000)],
     ['a lone surrogate', '{"token": "\\ud800"}'],
+    ['a lone surrogate in a name', '{"\\udc00": 1}'],
     ['a byte order mark', '\ufeff{}'],
-    ['an unknown member', '{"token": "a", "extra": 1}'],
-    ['the wrong type', '[1]'],
-    ['a number too large to be one', '{"token": 1e999}'],
-  ])('with %s are refused [abuse 101]', async (_what, body) => {
-    expect(problem(await send(body))).toEqual([400, 'request_malformed']);
+    ['a number beyond 2^53', '{"n": 9007199254740993}'],
+    ['a number below -2^53', '{"n": [-9007199254740992]}'],
+    ['a number too large to be one', '{"n": 1e999}'],
+    ['a large number with a fraction', '{"n": 9007199254740992.5}'],
+  ];
+  test.each([...unreadable, ['an unknown member', '{"token": "a", "extra": 1}'], ['the wrong type', '[1]']])(
+    'with %s are refused',
+    async (_what, body) => {
+      expect(problem(await send(body))).toEqual([400, 'request_malformed']);
+    },
+  );
+
+  test('[abuse 101] JSON that readers could take differently is refused by every route that takes JSON', async () => {
+    const routes = (await jsonRoutes()).filter(({ method }) => method !== 'GET');
+    expect(routes.length).toBeGreaterThan(8);
+    for (const { method, path, as } of routes) {
+      for (const [what, body] of unreadable) {
+        if (body === '') continue;
+        const reply = await server.call(method as 'POST', path, { ...as, body });
+        expect([path, what, ...problem(reply)]).toEqual([path, what, 400, 'request_malformed']);
+        expect(reply.json().detail).toMatch(/^The body /);
+      }
+      const large = await server.call(method as 'POST', path, { ...as, body: `"${'x'.repeat(10 << 20)}"` });
+      expect([path, ...problem(large)]).toEqual([path, 413, 'request_too_large']);
+    }
+  });
+
+  test('numbers that a double holds are read', () => {
+    for (const text of [
+      '{"n": 9007199254740991, "m": [-0.1, 1e3, -9007199254740991]}',
+      '{"9": "9007199254740993"}',
+    ]) {
+      expect(parseStrictJson(Buffer.from(text))).toEqual(JSON.parse(text));
+    }
   });
 
   test('that are not UTF-8 are refused', async () => {
@@ -113,24 +193,51 @@ describe('bodies', () => {
     expect(reply.json().detail).toContain('UTF-8');
   });
 
-  test('of more than 64 KiB are refused [abuse 101]', async () => {
+  test('of more than 64 KiB are refused', async () => {
     expect(problem(await send(JSON.stringify({ token: 'x'.repeat(64 * 1024) })))).toEqual([
       413,
       'request_too_large',
     ]);
   });
 
-  test.each([
-    'text/plain',
-    'application/x-www-form-urlencoded',
-    'multipart/form-data; boundary=x',
-    'text/json',
-  ])('of type %s are refused by the API [abuse 100]', async (type) => {
-    expect(problem(await send('{}', type))).toEqual([400, 'request_malformed']);
-  });
-
-  test('in another charset are refused [abuse 100]', async () => {
-    expect(problem(await send('{}', 'application/json; charset=utf-7'))).toEqual([400, 'request_malformed']);
+  test('[abuse 100] a body that is not plainly JSON is not read as JSON, by any route', async () => {
+    const types = [
+      '',
+      'text/plain',
+      'text/json',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/jsonp',
+      'application/json-patch+json',
+      'application/vnd.api+json',
+      'application/json; charset=utf-7',
+      'application/json; charset=utf-16',
+      'application/json; charset="iso-8859-1"',
+      'application/json, text/plain',
+      'text/plain, application/json',
+      'text/plain; application/json',
+      'text/plain;charset=utf-8;x=application/json',
+      'application/xml',
+      '*/*',
+    ];
+    const routes = (await jsonRoutes()).filter(({ method }) => method !== 'GET');
+    for (const { method, path, as } of routes) {
+      for (const type of types) {
+        const reply = await server.call(method as 'POST', path, {
+          ...as,
+          body: '{}',
+          headers: { 'content-type': type },
+        });
+        expect([path, type, ...problem(reply)]).toEqual([path, type, 400, 'request_malformed']);
+        expect(reply.json().detail).toMatch(
+          /^(Send the body as application\/json|JSON is UTF-8|The request could)/,
+        );
+      }
+    }
+    // What a browser takes a reply for is said, and not to be guessed.
+    const { headers } = await server.call('GET', '/v1/nothing<script>alert(1)</script>');
+    expect(headers['content-type']).toMatch(/^application\/problem\+json/);
+    expect(headers['x-content-type-options']).toBe('nosniff');
   });
 
   test('where none belongs are refused', async () => {
@@ -310,7 +417,6 @@ test('the authorization server reads its own body and keeps our headers', async 
 });
 
 test('two Host headers are refused', async () => {
-  await server.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = server.app.server.address() as AddressInfo;
   const status = await new Promise<number | undefined>((resolve, reject) => {
     const request = httpRequest(
