@@ -1,0 +1,68 @@
+/**
+ * Something of somebody else's that is read rarely and needed often: a discovery document, a set of keys. It is renewed
+ * in the background while it is still good, so that nobody waits, and outlives an absence of its source by a while.
+ */
+export interface KeptOptions<T> {
+  readonly load: () => Promise<T>;
+  /** Older than this, it is renewed in the background. */
+  readonly freshSeconds: number;
+  /** Older than this, it is no longer used. */
+  readonly goodSeconds: number;
+  readonly clock: () => Date;
+}
+
+export interface Kept<T> {
+  /** @throws what `load` throws if nothing good is at hand */
+  get(): Promise<T>;
+  /** What there is when it has been read again; at most every half minute, however often this is called. */
+  renewed(): Promise<T>;
+}
+
+const pauseMilliseconds = 30_000;
+
+export function keep<T>({ load, freshSeconds, goodSeconds, clock }: KeptOptions<T>): Kept<T> {
+  let found: { readonly value: T; readonly at: number } | undefined;
+  let loading: Promise<T> | undefined;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let renewedAt = Number.NEGATIVE_INFINITY;
+
+  /** One at a time, for everybody who wants it. */
+  const loadOnce = (): Promise<T> => {
+    const at = clock().getTime();
+    triedAt = at;
+    loading ??= load()
+      .then((value) => {
+        found = { value, at };
+        return value;
+      })
+      .finally(() => {
+        loading = undefined;
+      });
+    return loading;
+  };
+
+  const good = (now: number) => (found && now - found.at < goodSeconds * 1000 ? found : undefined);
+
+  return {
+    async get() {
+      const now = clock().getTime();
+      const kept = good(now);
+      if (kept === undefined) return await loadOnce();
+      const due = now - kept.at >= freshSeconds * 1000 && now - triedAt >= pauseMilliseconds;
+      // Whoever needs it once it is no longer good is told what is wrong.
+      if (due) loadOnce().catch(() => undefined);
+      return kept.value;
+    },
+    async renewed() {
+      const now = clock().getTime();
+      const kept = good(now);
+      if (kept !== undefined && now - renewedAt < pauseMilliseconds && loading === undefined)
+        return kept.value;
+      renewedAt = now;
+      return await loadOnce().catch((error) => {
+        if (kept === undefined) throw error;
+        return kept.value;
+      });
+    },
+  };
+}
