@@ -14,7 +14,20 @@ interface Refusal {
 
 export interface EventFacts {
   'account.created': { readonly name: string; readonly issuer: string; readonly subject: string };
+  'machine_account.created': { readonly name: string; readonly by: string };
   'account.disabled': { readonly name: string; readonly by: string };
+  /** One more identity of an account; `issuer` and `subject` are the identity's. */
+  'account.linked': IdentityFacts;
+  'account.unlinked': IdentityFacts & { readonly sessions_ended: number };
+
+  'identity_provider.created': IdentityProviderFacts & { readonly settings: object };
+  'identity_provider.changed': IdentityProviderFacts & {
+    readonly before: object;
+    readonly after: object;
+    readonly secret_changed: boolean;
+  };
+  'identity_provider.removed': IdentityProviderFacts;
+  'login_policy.changed': { readonly before: object; readonly after: object; readonly by: string };
 
   'login.refused': Refusal & {
     readonly issuer?: string;
@@ -44,9 +57,31 @@ export interface EventFacts {
     readonly mfa_by: 'provider' | 'passkey' | null;
     readonly amr: readonly string[];
   };
+  /** An identity provider did not answer when a session was to be renewed; once in ten minutes for each. */
+  'provider.outage': { readonly provider: string; readonly detail: string; readonly code: string };
+  'passkey.enrolled': PasskeyFacts & {
+    /** AAGUID: what the authenticator says that it is. */
+    readonly model: string;
+    readonly backed_up: boolean;
+  };
+  'passkey.used': PasskeyFacts;
+  'passkey.removed': PasskeyFacts & { readonly by: string };
+  'passkey.refused': Refusal & { readonly step: 'assert' | 'enrol'; readonly client_address: string };
+  /** New ones were shown; those before them are void. */
+  'recovery_codes.created': { readonly count: number };
+  'recovery_code.used': { readonly client_address: string; readonly left: number };
+  'recovery_code.refused': Refusal & { readonly client_address: string };
+
   /** A refresh token came back after its successor was used: its session is ended. */
   'refresh.reused': { readonly client: string };
   'token.refused': Refusal;
+
+  /** A device login (RFC 8628): a machine asked for a code; somebody typed a wrong one; what became of it. */
+  'device.requested': DeviceFacts;
+  'device.code_guessed': { readonly browser_address: string };
+  'device.approved': DeviceFacts & { readonly account: string; readonly browser_address: string };
+  'device.denied': DeviceFacts & { readonly account: string; readonly browser_address: string };
+  'device.refused': DeviceFacts & Refusal & { readonly account: string; readonly browser_address: string };
 
   'api_token.created': ApiTokenFacts & {
     /** Unix seconds. */
@@ -116,6 +151,11 @@ export interface EventFacts {
   'connection.ended': ConnectionFacts & { readonly reason: string };
 }
 
+interface PasskeyFacts {
+  readonly passkey: string;
+  readonly name: string;
+}
+
 interface ApiTokenFacts {
   readonly token: string;
   readonly name: string;
@@ -136,6 +176,25 @@ interface SshCodeUse {
   readonly account: string;
   readonly target: string;
   readonly source_address: string | null;
+}
+
+interface DeviceFacts {
+  readonly client_address: string;
+  readonly client_name: string | null;
+  /** Thumbprint of its key (RFC 7638). */
+  readonly key: string;
+}
+
+interface IdentityFacts {
+  readonly name: string;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly by: string;
+}
+
+interface IdentityProviderFacts {
+  readonly slug: string;
+  readonly by: string;
 }
 
 interface CaKeyFacts {
