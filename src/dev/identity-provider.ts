@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider, { type Configuration, type JWKS } from 'oidc-provider';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { demoMark } from '../login/identity-provider.ts';
+import { demoMark } from '../login/discovery.ts';
 import { createLoginCheck, type LoginCheck, type LoginForm } from './identity-provider-login.ts';
 import { memoryAdapter } from './identity-provider-memory.ts';
 import { contentSecurityPolicy, errorPage, loginPage, styles } from './identity-provider-pages.ts';

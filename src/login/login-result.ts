@@ -1,6 +1,6 @@
-/** From the identity provider's claims to what the rest of Sallyport believes of a person. Pure. */
-import { canonicalAccountName } from '../accounts/identity.ts';
+/** What a login at an identity provider proves: the one thing of it that the rest of the server sees. Pure. */
 import { SallyportError } from '../errors/sallyport-error.ts';
+import type { Claims } from './claim-at.ts';
 
 export interface LoginResult {
   readonly provider: { readonly slug: string; readonly name: string };
@@ -28,89 +28,31 @@ export interface LoginResult {
   readonly purpose: Readonly<Record<string, unknown>>;
 }
 
-export interface ClaimNames {
-  readonly account: string;
-  readonly name: string;
-  readonly groups: string;
-}
-
-export type Claims = Readonly<Record<string, unknown>>;
-
 /** Clocks of two machines differ by this much at most. */
 export const clockToleranceSeconds = 60;
 
-export interface Profile {
-  readonly accountName: string;
-  readonly displayName: string;
-  readonly groups: readonly string[];
-}
-
-/** Whether `claims` lack something that the provider may tell at its userinfo endpoint. */
-export function lacksProfile(claims: Claims, names: ClaimNames): boolean {
-  return Object.values(names).some((name) => claims[name] === undefined);
+export interface AuthTimeDemand {
+  readonly nowSeconds: number;
+  /** The login must be no older; null: any age within max_age, which was checked before. */
+  readonly freshSinceSeconds: number | null;
+  /** Whether the provider was asked for it, by max_age; it must answer then (OpenID Connect Core section 2). */
+  readonly required: boolean;
 }
 
 /**
- * Name and groups. An absent group list is empty; one that can't be read as a whole is refused, since a part of it may
- * have been what somebody relied on.
- * @throws login_rejected, name_refused
- */
-export function profileFrom(claims: Claims, names: ClaimNames): Profile {
-  const account = claims[names.account];
-  if (typeof account !== 'string') {
-    throw rejected(
-      `The identity provider did not send the claim "${names.account}" that your account is named by. ` +
-        'The operator of this server can choose another claim or ask for another scope.',
-    );
-  }
-  // Some providers send the flag as text.
-  const verified = claims['email_verified'];
-  if (names.account === 'email' && verified !== undefined && verified !== true && verified !== 'true') {
-    throw rejected('The identity provider has not verified your e-mail address. Verify it there first.');
-  }
-  const accountName = canonicalAccountName(account);
-  const name = claims[names.name];
-  return {
-    accountName,
-    displayName: typeof name === 'string' && name.trim() !== '' ? name : accountName,
-    groups: groupsFrom(claims, names.groups),
-  };
-}
-
-function groupsFrom(claims: Claims, claim: string): readonly string[] {
-  // OpenID Connect Core section 5.6.2: the claim is somewhere else, as with too many groups at some providers.
-  const elsewhere = claims['_claim_names'];
-  if (typeof elsewhere === 'object' && elsewhere !== null && Object.hasOwn(elsewhere, claim)) {
-    throw rejected(
-      'You are in more groups than the identity provider sends. Its administrator can limit the groups of this login.',
-    );
-  }
-  const groups = claims[claim] ?? [];
-  if (Array.isArray(groups) && groups.every((group) => typeof group === 'string')) return groups;
-  throw rejected(`The identity provider's claim "${claim}" is not a list of names.`);
-}
-
-/** `amr` only as OpenID Connect Core section 2 defines it, a list of strings; anything else counts as nothing said. */
-export function amrFrom(claims: Claims): readonly string[] {
-  const { amr } = claims;
-  return Array.isArray(amr) && amr.every((method) => typeof method === 'string') ? amr : [];
-}
-
-/**
- * When the person proved who they are.
- * @param freshSinceSeconds the login must be no older; null: any age within max_age, which was checked before
+ * When the person proved who they are; null if this provider does not say and was not asked.
  * @throws login_rejected
  */
-export function authTimeFrom(claims: Claims, nowSeconds: number, freshSinceSeconds: number | null): Date {
+export function authTimeFrom(claims: Claims, demand: AuthTimeDemand): Date | null {
+  const { nowSeconds, freshSinceSeconds, required } = demand;
   const authTime = claims['auth_time'];
-  if (typeof authTime !== 'number' || !Number.isSafeInteger(authTime)) {
+  if (authTime === undefined && !required) return null;
+  if (typeof authTime !== 'number' || !Number.isSafeInteger(authTime) || authTime < 0) {
     throw rejected(
       'The identity provider does not say when you logged in (claim auth_time). Its administrator can switch that on.',
     );
   }
-  const issuedAt = claims['iat'];
-  const latest = nowSeconds + clockToleranceSeconds;
-  if (authTime > latest || (typeof issuedAt === 'number' && issuedAt > latest)) {
+  if (authTime > nowSeconds + clockToleranceSeconds) {
     throw rejected(
       'The identity provider says that you logged in in the future. One of the clocks is wrong.',
     );
@@ -119,6 +61,15 @@ export function authTimeFrom(claims: Claims, nowSeconds: number, freshSinceSecon
     throw rejected('The identity provider used an earlier login, but this needs a new one. Start again.');
   }
   return new Date(authTime * 1000);
+}
+
+/** When the ID token was made; openid-client has seen that it is there. @throws login_rejected from the future */
+export function issuedAtFrom(claims: Claims, nowSeconds: number): Date {
+  const issuedAt = claims['iat'];
+  if (typeof issuedAt === 'number' && issuedAt <= nowSeconds + clockToleranceSeconds) {
+    return new Date(Math.floor(issuedAt) * 1000);
+  }
+  throw rejected('The identity provider vouches for you in the future. One of the clocks is wrong.');
 }
 
 export function rejected(message: string, detail?: string): SallyportError {

@@ -2,23 +2,34 @@
  * Logins under way at an identity provider. Only digests of the `state` and of the browser's secret are stored, so the
  * row says nothing to whoever reads the table, and a reply counts only in the browser that asked.
  */
+import { sql } from 'kysely';
 import { z } from 'zod';
 import type { Database } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { tokenHash } from '../secrets/token.ts';
 
 const payloadSchema = z.strictObject({
+  /** Slug of the provider that it is under way at: another's reply does not count. */
+  provider: z.string(),
   purpose: z.record(z.string(), z.unknown()),
   nonce: z.string(),
   codeVerifier: z.string(),
   /** Unix seconds. */
   startedAt: z.int(),
-  maxAgeSeconds: z.int(),
+  /** null: the provider does not do that. */
+  maxAgeSeconds: z.int().nullable(),
   /** A login at the provider from before this one does not do. */
   fresh: z.boolean(),
 });
 
 export type LoginState = z.infer<typeof payloadSchema>;
+
+interface ReceivedState {
+  /** Slug of the provider whose redirect URI was called. */
+  readonly provider: string;
+  readonly state: string;
+  readonly browserSecret: string | undefined;
+}
 
 const lifetimeMilliseconds = 15 * 60_000;
 
@@ -40,12 +51,13 @@ export async function saveLoginState(
 }
 
 /**
- * Takes the login of `state`; nobody can take it again. Another browser's attempt leaves it where it is.
+ * Takes the login of `state`; nobody can take it again. An attempt in another browser, or with the reply of another
+ * provider (mix-up, RFC 9700 section 4.4), leaves it where it is.
  * @throws login_state_invalid
  */
 export async function consumeLoginState(
   db: Database,
-  { state, browserSecret }: { readonly state: string; readonly browserSecret: string | undefined },
+  { provider, state, browserSecret }: ReceivedState,
   now: Date,
 ): Promise<LoginState> {
   if (browserSecret === undefined || browserSecret === '' || state === '') throw stateInvalid();
@@ -53,6 +65,7 @@ export async function consumeLoginState(
     .deleteFrom('login_states')
     .where('state_hash', '=', tokenHash(state))
     .where('browser_hash', '=', tokenHash(browserSecret))
+    .where(sql`payload ->> 'provider'`, '=', provider)
     .where('expires_at', '>', now)
     .returning('payload')
     .executeTakeFirst();

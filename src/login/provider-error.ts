@@ -12,12 +12,7 @@ export function providerError(error: unknown, issuer: URL): SallyportError {
   if (own) return own;
   if (error instanceof client.AuthorizationResponseError || error instanceof client.ResponseBodyError) {
     const said = quoted(error.error, error.error_description);
-    if (outages.includes(error.error)) {
-      return new SallyportError(
-        'login_provider_error',
-        `The identity provider ${issuer.host} has a problem: ${said}. Try again, or tell its administrator.`,
-      );
-    }
+    if (outages.includes(error.error)) return trouble(said, issuer);
     return rejected(`The identity provider ${issuer.host} refused the login: ${said}. Start again.`);
   }
   if (error instanceof client.ClientError && refusals.has(error.code ?? '')) {
@@ -30,9 +25,32 @@ export function providerError(error: unknown, issuer: URL): SallyportError {
   return unusable(error, issuer);
 }
 
+/**
+ * The same for a refresh token: only `invalid_grant` says that the person is no longer welcome (RFC 6749 section 5.2).
+ * An answer that can't be used is nobody's refusal.
+ */
+export function refreshError(error: unknown, issuer: URL): SallyportError {
+  const own = sallyportErrorWithin(error);
+  if (own?.code === 'login_provider_error') return own;
+  if (!(error instanceof client.ResponseBodyError)) return unusable(error, issuer);
+  const said = quoted(error.error, error.error_description);
+  if (error.error !== 'invalid_grant') return trouble(said, issuer);
+  return new SallyportError(
+    'grant_invalid',
+    `The identity provider ${issuer.host} no longer knows this login: ${said}. Log in again.`,
+  );
+}
+
 /** The same for the discovery document: before a login there is nobody to refuse. */
 export function discoveryError(error: unknown, issuer: URL): SallyportError {
   return sallyportErrorWithin(error) ?? unusable(error, issuer);
+}
+
+function trouble(said: string, issuer: URL): SallyportError {
+  return new SallyportError(
+    'login_provider_error',
+    `The identity provider ${issuer.host} has a problem: ${said}. Try again, or tell its administrator.`,
+  );
 }
 
 function unusable(error: unknown, issuer: URL): SallyportError {

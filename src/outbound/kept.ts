@@ -14,6 +14,8 @@ export interface KeptOptions<T> {
 export interface Kept<T> {
   /** @throws what `load` throws if nothing good is at hand */
   get(): Promise<T>;
+  /** Reads it now. @throws what `load` throws */
+  reload(): Promise<T>;
   /** What there is when it has been read again; at most every half minute, however often this is called. */
   renewed(): Promise<T>;
 }
@@ -53,6 +55,7 @@ export function keep<T>({ load, freshSeconds, goodSeconds, clock }: KeptOptions<
       if (due) loadOnce().catch(() => undefined);
       return kept.value;
     },
+    reload: loadOnce,
     async renewed() {
       const now = clock().getTime();
       const kept = good(now);

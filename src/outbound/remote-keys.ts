@@ -16,6 +16,8 @@ import type { GuardedFetch } from './guarded-fetch.ts';
 import { type Kept, keep } from './kept.ts';
 
 export interface RemoteKeys {
+  /** Reads them now. @throws login_provider_error */
+  load(): Promise<void>;
   /**
    * The token's header and claims, if one of the keys has signed it.
    * @param algorithms asymmetric ones only; anything else is refused
@@ -64,6 +66,9 @@ export function createRemoteKeys({ url, fetch, clock }: RemoteKeysOptions): Remo
     return from.keys;
   };
   return {
+    load: async () => {
+      await (await keysNow()).reload();
+    },
     verify: async (jwt, algorithms) => {
       const accepted = algorithms.filter((algorithm) => asymmetricAlgorithms.includes(algorithm));
       const keys = await keysNow();
