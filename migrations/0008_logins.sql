@@ -192,3 +192,24 @@ create table ssh_codes (
 );
 create index ssh_codes_session_index on ssh_codes (session_id);
 comment on table ssh_codes is 'One-time codes for clients without certificates; keyed digests.';
+
+create unique index oauth_records_user_code_index on oauth_records (user_code) where user_code is not null;
+comment on column oauth_records.user_code is 'Keyed digest of a device login''s user code.';
+
+create table device_polls (
+  device_code text constraint device_polls_pkey primary key,
+  interval_seconds integer not null,
+  polled_at timestamptz not null,
+  too_early boolean not null,
+  expires_at timestamptz not null
+);
+comment on table device_polls is 'When the machine of a device login asked last; device_code is the id of its record.';
+
+create table device_approvals (
+  secret_hash bytea constraint device_approvals_pkey primary key,
+  device_code text not null,
+  login bytea,
+  expires_at timestamptz not null
+);
+comment on table device_approvals is
+  'Browsers that typed the code of a device login, by their cookie; login is sealed, null until the person has logged in.';

@@ -304,6 +304,21 @@ export interface OauthRecordRow {
   /** How often it was consumed: the value that compare-and-set compares. */
   consumptions: Generated<number>;
 }
+/** How often the machine of a device login may ask. */
+export interface DevicePollRow {
+  device_code: string;
+  interval_seconds: number;
+  polled_at: Timestamp;
+  too_early: boolean;
+  expires_at: Timestamp;
+}
+export interface DeviceApprovalRow {
+  secret_hash: Buffer;
+  device_code: string;
+  /** Sealed; null until the person has logged in. */
+  login: Buffer | null;
+  expires_at: Timestamp;
+}
 export interface DpopProofRow {
   proof_hash: Buffer;
   expires_at: Timestamp;
@@ -446,6 +461,8 @@ export interface Tables {
   ci_rules: CiRuleRow;
   ssh_codes: SshCodeRow;
   oauth_records: OauthRecordRow;
+  device_polls: DevicePollRow;
+  device_approvals: DeviceApprovalRow;
   dpop_proofs: DpopProofRow;
   possession_challenges: PossessionChallengeRow;
   ca_keys: CaKeyRow;

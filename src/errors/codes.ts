@@ -26,6 +26,7 @@ export const errorTable = {
   token_missing: { status: 401, title: 'Not signed in', oauth: 'invalid_token' },
   token_invalid: { status: 401, title: 'The token is not valid', oauth: 'invalid_token' },
   proof_invalid: { status: 401, title: 'The DPoP proof is not valid', oauth: 'invalid_token' },
+  proof_nonce_required: { status: 401, title: 'The DPoP proof needs a nonce', oauth: 'invalid_token' },
   proof_replayed: { status: 401, title: 'The DPoP proof was used before', oauth: 'invalid_token' },
   session_ended: { status: 401, title: 'The login session has ended', oauth: 'invalid_token' },
   grant_invalid: { status: 400, title: 'The grant is not valid', oauth: 'invalid_grant' },
@@ -39,6 +40,8 @@ export const errorTable = {
   // Login at the identity provider
   login_state_invalid: { status: 400, title: 'The login was not started in this browser' },
   login_rejected: { status: 403, title: 'The login was refused' },
+  passkey_refused: { status: 403, title: 'The passkey was refused' },
+  recovery_code_refused: { status: 403, title: 'The recovery code was refused' },
   login_provider_error: { status: 502, title: 'The identity provider gave an error' },
 
   // SSH formats

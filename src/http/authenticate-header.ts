@@ -1,6 +1,6 @@
 /** WWW-Authenticate of a 401: what was wrong, in the scheme that the route takes (RFC 6750 3, RFC 9449 7.1, RFC 9470 3). */
 import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
-import { proofAlgorithms } from '../oauth/access-token.ts';
+import { proofAlgorithms } from '../oauth/verify-proof.ts';
 import type { RouteAuthentication } from './route-authentication.ts';
 
 const schemes = { person: 'DPoP', admin: 'DPoP', operator: 'DPoP', companion: 'Bearer' } as const;
@@ -25,6 +25,12 @@ function errorParameters(error: SallyportError): (readonly [string, string])[] {
     case 'token_missing':
       // RFC 6750 section 3.1: without credentials, no error.
       return [];
+    case 'proof_nonce_required':
+      // RFC 9449 section 9.
+      return [
+        ['error', 'use_dpop_nonce'],
+        ['error_description', error.message],
+      ];
     case 'proof_invalid':
     case 'proof_replayed':
       return [

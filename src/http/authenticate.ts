@@ -38,8 +38,10 @@ export function authenticateRequests(app: FastifyInstance, parts: Parts): void {
   });
 }
 
-async function person(request: FastifyRequest, _reply: FastifyReply, parts: Parts): Promise<PersonCaller> {
+async function person(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<PersonCaller> {
   const { authorization, dpop } = request.headers;
+  // Good for minutes, and another one each minute: who asks now and then is never refused for an old one.
+  reply.header('dpop-nonce', parts.authorizationServer.proofNonce());
   if (authorization === undefined) {
     throw new SallyportError('token_missing', 'This needs a login. Run: sally login');
   }

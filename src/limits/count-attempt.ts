@@ -59,3 +59,20 @@ export async function allowAttempt(db: Database, limit: Limit, key: string, now:
     { detail: limit.bucket, members: { retry_after: retryAfterSeconds } },
   );
 }
+
+/** Takes an attempt back that turned out not to be one of those that are limited. */
+export async function forgiveAttempt(
+  db: Database,
+  { bucket, windowSeconds }: Limit,
+  key: string,
+  now: Date,
+): Promise<void> {
+  const windowMilliseconds = windowSeconds * 1000;
+  await db
+    .updateTable('attempts')
+    .set({ count: sql<number>`greatest(count - 1, 0)` })
+    .where('bucket', '=', bucket)
+    .where('key_hash', '=', createHash('sha256').update(key, 'utf8').digest())
+    .where('window_start', '=', new Date(Math.floor(now.getTime() / windowMilliseconds) * windowMilliseconds))
+    .execute();
+}

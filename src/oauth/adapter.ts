@@ -4,13 +4,17 @@
  */
 import Provider, { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
 import type { Database } from '../database/database.ts';
+import { admitPoll } from './device-poll.ts';
 import { endGrant } from './end-grant.ts';
 import { useProofOnce } from './proof-store.ts';
 import { consumeRecord, deleteRecord, findRecord, saveRecord } from './record-store.ts';
 import { consumeRefreshToken, isWithinGrace, type Rotation, saveSuccessor } from './rotate-refresh-token.ts';
+import { userCodeDigest } from './user-code.ts';
 
 export interface AdapterParts {
   readonly db: Database;
+  /** Of the digests of user codes. */
+  readonly userCodeKey: Buffer;
   readonly clock: () => Date;
 }
 
@@ -26,12 +30,14 @@ export function createAdapterFactory(parts: AdapterParts): AdapterFactory {
 class RecordAdapter implements Adapter {
   readonly #model: string;
   readonly #db: Database;
+  readonly #userCodeKey: Buffer;
   readonly #clock: () => Date;
   readonly #rotations: WeakMap<object, Rotation>;
 
-  constructor(model: string, { db, clock }: AdapterParts, rotations: WeakMap<object, Rotation>) {
+  constructor(model: string, { db, userCodeKey, clock }: AdapterParts, rotations: WeakMap<object, Rotation>) {
     this.#model = model;
     this.#db = db;
+    this.#userCodeKey = userCodeKey;
     this.#clock = clock;
     this.#rotations = rotations;
   }
@@ -41,6 +47,7 @@ class RecordAdapter implements Adapter {
     // was used is for upsert() to say, in the statement that notes it.
     if (this.#model === 'Session' || this.#model === 'ReplayDetection') return undefined;
     const record = await findRecord(this.#db, this.#model, id);
+    if (this.#model === 'DeviceCode') await admitPoll(this.#db, id, record, this.#clock());
     if (record === undefined) return undefined;
     const { payload, consumptions, consumedAt } = record;
     if (this.#model === 'RefreshToken') {
@@ -60,7 +67,9 @@ class RecordAdapter implements Adapter {
       if (await useProofOnce(this.#db, { scope: 'oauth', jti: id }, until)) return;
       throw new errors.InvalidGrant('DPoP proof JWT Replay detected');
     }
-    const record = { model: this.#model, id, payload, expiresAt };
+    const { userCode: typed } = payload;
+    const userCode = typed === undefined ? {} : { userCode: userCodeDigest(this.#userCodeKey, typed) };
+    const record = { model: this.#model, id, payload, expiresAt, ...userCode };
     const rotation = this.#model === 'RefreshToken' ? this.#rotation() : undefined;
     if (rotation?.consumed) await saveSuccessor(this.#db, rotation, record, now);
     else await saveRecord(this.#db, record);
@@ -90,6 +99,7 @@ class RecordAdapter implements Adapter {
 
   async findByUid(_uid: string): Promise<undefined> {}
 
+  /** Our own page looks for it. */
   async findByUserCode(_userCode: string): Promise<undefined> {}
 
   #remember(rotation: Rotation): void {

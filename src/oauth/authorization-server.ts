@@ -1,56 +1,91 @@
 /**
- * The OAuth authorization server of `sally`: oidc-provider over our tables. It knows people only through the identity
- * provider that login/ talks to, and a session of it is a login session of ours.
+ * The OAuth authorization server of `sally`: oidc-provider over our tables. It knows people only through the logins that
+ * login/ proves, and a grant of it is a login session of ours.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { JSONWebKeySet, JWK } from 'jose';
 import Provider from 'oidc-provider';
+import type { TokenIssuers } from '../credentials/token-issuers.ts';
 import type { DatabaseHandle } from '../database/database.ts';
-import type { IdentityProvider } from '../login/identity-provider.ts';
+import type { IdentityProviders } from '../login/identity-providers.ts';
+import type { LoginFlow, LoginPurposeHandler } from '../login/login-flow.ts';
+import type { UpstreamCheckParts } from '../login/upstream-check.ts';
+import type { Sealer } from '../secrets/seal.ts';
 import { type Authenticate, createAuthenticate } from './access-token.ts';
+import { withOwnDevicePage } from './device-authorization.ts';
+import { deviceLogin } from './device-login.ts';
+import { registerDeviceRoutes } from './device-routes.ts';
+import { helperLogin } from './helper-login.ts';
+import { registerInteractionRoutes } from './interaction-routes.ts';
 import type { AuthorizationServerKeys } from './keys.ts';
-import { type BrowserLogin, registerLoginRoutes } from './login-routes.ts';
-import { apiResource, cookieNames, mountPath, providerConfiguration } from './provider-configuration.ts';
+import { apiResource, mountPath } from './paths.ts';
+import { createProofNonces } from './proof-nonces.ts';
+import { cookieNames, providerConfiguration } from './provider-configuration.ts';
+import { registerTokenExchange } from './token-exchange.ts';
 
 export interface AuthorizationServerOptions extends AuthorizationServerKeys {
-  readonly database: Pick<DatabaseHandle, 'db'>;
+  readonly database: DatabaseHandle;
   /** Everything that is sent or compared is built from this, never from a request. */
   readonly publicUrl: URL;
-  readonly identityProvider: IdentityProvider;
+  readonly providers: IdentityProviders;
+  readonly loginFlow: Pick<LoginFlow, 'begin'>;
+  /** The flow's handlers: those of `helper` and `device` are put there. */
+  readonly loginHandlers: Map<string, LoginPurposeHandler>;
+  /** Keys of the CI systems whose tokens are exchanged. */
+  readonly tokenIssuers: TokenIssuers;
+  readonly sealer: Sealer;
   readonly clock: () => Date;
-  /** Sends the reply to logins of browsers; the console's. */
-  readonly onBrowserLogin: BrowserLogin;
   /** Errors of our own making; the client hears only "server_error". */
   readonly onServerError: (error: Error) => void;
-  /** How long a login lasts; default a day. */
-  readonly sessionLifetimeSeconds?: number;
+  /** An identity provider that can't be asked whether it still knows somebody. */
+  readonly onProviderOutage?: NonNullable<UpstreamCheckParts['onOutage']>;
 }
 
 export interface AuthorizationServer {
-  /** Everything under /oauth; reads the body itself. */
+  /**
+   * Everything under /oauth; reads the body itself. Takes its client's address from the header X-Forwarded-For, which
+   * the caller must have set.
+   */
   handler(request: IncomingMessage, response: ServerResponse): void;
-  /** The login's own routes: to the identity provider and back. Needs @fastify/cookie. */
+  /** From an authorization request to the login, and the pages of device logins. Needs @fastify/cookie. */
   registerRoutes(app: FastifyInstance): void;
-  /** @throws token_missing, token_invalid, proof_invalid, proof_replayed, session_ended */
+  /** @throws token_missing, token_invalid, proof_invalid, proof_nonce_required, proof_replayed, session_ended */
   readonly authenticate: Authenticate;
+  /** What DPoP-Nonce says at our own API (RFC 9449 section 9). */
+  proofNonce(): string;
 }
-
-const dayInSeconds = 24 * 3600;
 
 export async function createAuthorizationServer(
   options: AuthorizationServerOptions,
 ): Promise<AuthorizationServer> {
-  const { database, publicUrl, identityProvider, clock, jwks, cookieKeys, onBrowserLogin } = options;
+  const { database, publicUrl, providers, loginFlow: flow, sealer, tokenIssuers, clock } = options;
+  const { jwks, cookieKeys } = options;
   const { db } = database;
-  const sessionLifetimeSeconds = options.sessionLifetimeSeconds ?? dayInSeconds;
   const issuer = `${publicUrl.origin}${mountPath}`;
-  const parts = { db, publicUrl, clock, sessionLifetimeSeconds };
-  const provider = new Provider(issuer, providerConfiguration({ ...parts, keys: { jwks, cookieKeys } }));
+  const nonceKey = sealer.derive('dpop nonces');
+  const userCodeKey = sealer.derive('device user codes');
+  const nonces = createProofNonces(nonceKey);
+  const shared = { database, db, publicUrl, clock, sealer, nonces };
+  const keys = { jwks, cookieKeys };
+  const { onProviderOutage: onOutage } = options;
+  const configuration = providerConfiguration({
+    ...shared,
+    providers,
+    keys,
+    nonceKey,
+    userCodeKey,
+    ...(onOutage && { onOutage }),
+  });
+  const provider = new Provider(issuer, configuration);
   // Its addresses come from forwarded headers, and those from us: see asIfAt().
   provider.proxy = true;
   provider.use(withoutCookie(cookieNames(publicUrl).session));
+  provider.use(withOwnDevicePage(publicUrl));
+  registerTokenExchange(provider, { ...shared, tokenIssuers });
   provider.on('server_error', (_ctx, error) => options.onServerError(error));
+  options.loginHandlers.set('helper', helperLogin({ ...shared, provider }));
+  options.loginHandlers.set('device', deviceLogin(shared));
   const callback = provider.callback();
   return {
     handler(request, response) {
@@ -58,15 +93,18 @@ export async function createAuthorizationServer(
       void callback(request, response);
     },
     registerRoutes(app) {
-      registerLoginRoutes(app, { ...parts, provider, identityProvider, onBrowserLogin });
+      registerInteractionRoutes(app, { provider, flow });
+      registerDeviceRoutes(app, { ...shared, provider, flow, userCodeKey });
     },
     authenticate: createAuthenticate({
       db,
+      nonces,
       issuer,
       audience: apiResource(publicUrl),
       jwks: publicKeys(jwks.keys),
       clock,
     }),
+    proofNonce: () => nonces.current(clock()),
   };
 }
 

@@ -1,48 +1,44 @@
 /** How oidc-provider is set up: as little as `sally` needs. What is not switched on here answers "not found". */
 import type { Configuration, ErrorOut, JWKS, KoaContextWithOIDC } from 'oidc-provider';
 import { errors } from 'oidc-provider';
-import { loadAccount } from '../accounts/account.ts';
 import type { Database } from '../database/database.ts';
-import { isSallyportError } from '../errors/sallyport-error.ts';
 import { contentSecurityPolicy } from '../pages/assets.ts';
 import { messagePage } from '../pages/message-page.ts';
-import { endedAmong } from '../sessions/ended-sessions.ts';
-import { sessionByGrant } from '../sessions/find-session.ts';
-import { proofAlgorithms } from './access-token.ts';
 import { createAdapterFactory } from './adapter.ts';
+import { extraParameters, multiFactorAcr } from './authorization-parameters.ts';
 import { sally } from './client.ts';
-import { type AuthorizationServerKeys, signingAlgorithm } from './keys.ts';
+import { admitDevice, deviceAuthorizationPath, deviceInfo, userCodeSeconds } from './device-authorization.ts';
+import type { AuthorizationServerKeys } from './keys.ts';
+import { apiResource, interactionPath, mountPath } from './paths.ts';
+import type { ProofNonces } from './proof-nonces.ts';
+import { accessTokenSeconds, apiResourceServer } from './resource-server.ts';
+import { type AccountParts, findAccount, sessionOf } from './token-account.ts';
+import { userCodeCharset, userCodeMask } from './user-code.ts';
+import { proofAlgorithms } from './verify-proof.ts';
 
-export interface ProviderParts {
+export interface ProviderParts extends AccountParts {
   readonly db: Database;
   readonly publicUrl: URL;
   readonly keys: AuthorizationServerKeys;
+  readonly nonces: ProofNonces;
+  /** 32 bytes: what `nonces` was made with. */
+  readonly nonceKey: Buffer;
+  /** Of the digests of user codes. */
+  readonly userCodeKey: Buffer;
   readonly clock: () => Date;
-  readonly sessionLifetimeSeconds: number;
 }
 
-/** Where the authorization server is mounted: its issuer is the public URL and this. */
-export const mountPath = '/oauth';
-/** Where an authorization request goes on, under the mount path. */
-export const interactionPath = '/interaction';
-
-/** The resource that access tokens are for (RFC 8707). */
-export function apiResource(publicUrl: URL): string {
-  return `${publicUrl.origin}/v1`;
-}
-
-const accessTokenSeconds = 300;
 const interactionSeconds = 900;
-/** An extra parameter of the authorization request: the name of the person's machine, shown in lists of sessions. */
-export const deviceNameParameter = 'device_name';
+/** The session of a grant says when it ends. This is only when its rows may be swept: the longest session. */
+const grantSeconds = 30 * 24 * 3600;
 
 export function providerConfiguration(parts: ProviderParts): Configuration {
-  const { db, publicUrl, keys, clock, sessionLifetimeSeconds } = parts;
+  const { db, publicUrl, keys, userCodeKey, clock } = parts;
   const secure = publicUrl.protocol === 'https:';
   const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
   const resource = apiResource(publicUrl);
   return {
-    adapter: createAdapterFactory({ db, clock }),
+    adapter: createAdapterFactory({ db, userCodeKey, clock }),
     clients: [sally],
     jwks: { keys: [...keys.jwks.keys] } as JWKS,
     cookies: {
@@ -52,16 +48,22 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
       short: cookie,
     },
     scopes: ['openid', 'offline_access'],
+    acrValues: [multiFactorAcr],
     responseTypes: ['code'],
     pkce: { required: () => true },
     enabledJWA: { dPoPSigningAlgValues: [...proofAlgorithms] },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
-    extraParams: [deviceNameParameter],
+    routes: { device_authorization: deviceAuthorizationPath },
+    extraParams: extraParameters({
+      pushed_authorization_request: requireProof,
+      device_authorization: (ctx) => admitDevice(parts, ctx),
+    }),
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: true },
-      pushedAuthorizationRequests: { enabled: false },
+      dPoP: { enabled: true, nonceSecret: parts.nonceKey, requireNonce: () => true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+      deviceFlow: { enabled: true, charset: userCodeCharset, mask: userCodeMask, deviceInfo },
       revocation: {
         enabled: true,
         allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
@@ -74,18 +76,13 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx, indicator) => {
           if (indicator !== resource) throw new errors.InvalidTarget();
-          return {
-            scope: '',
-            accessTokenTTL: accessTokenSeconds,
-            accessTokenFormat: 'jwt',
-            jwt: { sign: { alg: signingAlgorithm } },
-          };
+          return apiResourceServer;
         },
       },
     },
     interactions: { url: (_ctx, interaction) => `${mountPath}${interactionPath}/${interaction.uid}` },
-    findAccount: async (_ctx, sub) => ((await isUsable(db, sub)) ? account(sub) : undefined),
-    extraTokenClaims: async (_ctx, token) => ({ sid: await liveSession(db, token, clock()) }),
+    findAccount: (_ctx, accountId, token) => findAccount(parts, accountId, token),
+    extraTokenClaims: async (_ctx, token) => ({ sid: await sessionOf(parts, token) }),
     // Every login of `sally` is renewed until its session ends; the person agreed to that by running it.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
@@ -93,42 +90,26 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
     ttl: {
       AccessToken: accessTokenSeconds,
       AuthorizationCode: 60,
-      Grant: sessionLifetimeSeconds,
+      DeviceCode: userCodeSeconds,
+      Grant: grantSeconds,
       IdToken: accessTokenSeconds,
       Interaction: interactionSeconds,
-      RefreshToken: sessionLifetimeSeconds,
+      RefreshToken: grantSeconds,
       Session: interactionSeconds,
     },
     renderError,
   };
 }
 
+/** Binds the code to the key from the very start (RFC 9449 section 10.1); oidc-provider checks a proof that is there. */
+async function requireProof(ctx: KoaContextWithOIDC): Promise<void> {
+  if (!ctx.get('DPoP')) throw new errors.InvalidDpopProof('a DPoP proof is needed');
+}
+
 /** `__Secure-`, not `__Host-`, since each goes to one path only (RFC 6265bis section 4.1.3). */
 export function cookieNames(publicUrl: URL) {
   const prefix = publicUrl.protocol === 'https:' ? '__Secure-sallyport' : 'sallyport';
   return { session: `${prefix}-oauth`, interaction: `${prefix}-interaction`, resume: `${prefix}-resume` };
-}
-
-function account(accountId: string) {
-  return { accountId, claims: () => ({ sub: accountId }) };
-}
-
-async function isUsable(db: Database, accountId: string): Promise<boolean> {
-  const found = await loadAccount(db, accountId).catch((error) => {
-    if (isSallyportError(error) && error.code === 'not_found') return undefined;
-    throw error;
-  });
-  return found !== undefined && !found.facts.disabled;
-}
-
-/** The session that a token is issued in the name of. No token is issued for one that has ended. */
-async function liveSession(db: Database, token: object, now: Date): Promise<string> {
-  const { grantId } = token as { grantId?: string };
-  const session = grantId === undefined ? undefined : await sessionByGrant(db, grantId);
-  if (session === undefined || (await endedAmong(db, [session.sessionId], now)).length > 0) {
-    throw new errors.InvalidGrant('the login session has ended');
-  }
-  return session.sessionId;
 }
 
 /** For errors that may not or can not be sent to the helper's redirect URI. */

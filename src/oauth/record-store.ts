@@ -19,6 +19,8 @@ export interface NewRecord {
   readonly expiresAt: Date | null;
   /** Digest of the refresh token that this one takes the place of. */
   readonly replaces?: string;
+  /** Keyed digest of a device code's user code. */
+  readonly userCode?: string;
 }
 
 export function recordId(id: string): string {
@@ -39,7 +41,7 @@ export async function findRecord(db: Database, model: string, id: string): Promi
 
 /** Writes the artifact; writing it again keeps how often it was consumed. */
 export async function saveRecord(db: Database, record: NewRecord): Promise<void> {
-  const { jti: _secret, ...payload } = record.payload;
+  const { jti: _secret, userCode: _typed, ...payload } = record.payload;
   // The grant itself belongs to its grant: ending a session deletes by this column.
   const grantId = record.model === 'Grant' ? record.id : (payload.grantId ?? null);
   await db
@@ -49,6 +51,7 @@ export async function saveRecord(db: Database, record: NewRecord): Promise<void>
       id: recordId(record.id),
       payload: JSON.stringify(payload),
       grant_id: grantId,
+      user_code: record.userCode ?? null,
       uid: record.replaces ?? null,
       expires_at: record.expiresAt,
     })

@@ -9,6 +9,8 @@ export async function sweepExpired(db: Database, now: Date): Promise<number> {
   const results = [
     await db.deleteFrom('oauth_records').where('expires_at', '<', before).execute(),
     await db.deleteFrom('login_states').where('expires_at', '<', before).execute(),
+    await db.deleteFrom('device_polls').where('expires_at', '<', before).execute(),
+    await db.deleteFrom('device_approvals').where('expires_at', '<', now).execute(),
     await db.deleteFrom('dpop_proofs').where('expires_at', '<', before).execute(),
     await db.deleteFrom('possession_challenges').where('expires_at', '<', before).execute(),
   ];

@@ -123,6 +123,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         request.toArray().then((chunks) => response.end(`${request.url} ${Buffer.concat(chunks)}`));
       },
       registerRoutes: () => {},
+      proofNonce: () => 'a nonce',
       authenticate: async (request) => {
         presented.push(request);
         const [, sessionId = ''] = /^DPoP (.*)$/.exec(request.authorization ?? '') ?? [];
