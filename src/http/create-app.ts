@@ -12,6 +12,7 @@ import { companionRoutes } from './companion-routes.ts';
 import { hangUp, limitConnections, serverOptions, usualConnectionLimits } from './connection-limits.ts';
 import { healthRoutes } from './health-routes.ts';
 import { allowOnlyHosts } from './host-allow-list.ts';
+import { logoutRoutes } from './logout-routes.ts';
 import { mountAuthorizationServer } from './mount-authorization-server.ts';
 import { answerProblems } from './problems.ts';
 import { largestBodyBytes, readJsonBodies } from './read-body.ts';
@@ -67,6 +68,8 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   targetRoutes(app, parts);
   companionRoutes(app, parts);
   caRoutes(app, parts);
+  logoutRoutes(app, parts);
   await mountAuthorizationServer(app, parts);
+  parts.loginFlow.registerRoutes(app);
   return app;
 }

@@ -28,6 +28,7 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
       publicUrl: settings.publicUrl,
       listen: settings.listen,
       identityProviders: settings.identityProviders,
+      privateProviderNetworks: settings.privateProviderNetworks,
       acceptDemoIdentityProvider: false,
       trustedProxies: settings.trustedProxies,
       proxyHops: settings.proxyHops,

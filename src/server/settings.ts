@@ -41,6 +41,10 @@ export const settingsSchema = z.object({
   ...environmentProviderFields,
   /** A YAML or JSON list: see login/configured-providers.ts. */
   SALLYPORT_IDENTITY_PROVIDERS: z.string().optional(),
+  /** Where providers that admins set up in the console may be, beside public addresses. */
+  SALLYPORT_PRIVATE_PROVIDERS: words()
+    .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8')
+    .default([]),
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed. */
   SALLYPORT_TRUSTED_PROXIES: words()
     .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8')
@@ -71,6 +75,7 @@ export interface ServeSettings {
   /** Empty where no list was given. */
   readonly weakKeys: WeakKeyList;
   readonly identityProviders: readonly ConfiguredProvider[];
+  readonly privateProviderNetworks: readonly string[];
 }
 
 /** Reads the settings from an environment and the files it names. @throws settings_invalid with every problem */
@@ -124,6 +129,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
     operators: data.SALLYPORT_OPERATORS,
     weakKeys: weakKeys ?? new Set(),
     identityProviders,
+    privateProviderNetworks: data.SALLYPORT_PRIVATE_PROVIDERS,
   });
 }
 

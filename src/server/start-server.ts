@@ -7,19 +7,22 @@ import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import { firstSigners } from '../ca/key-files.ts';
 import { budgetMessage } from '../ca/krl-budget.ts';
 import { consolePlugin } from '../console/console-plugin.ts';
-import { signInBrowser } from '../console/sign-in-browser.ts';
+import { createTokenIssuers } from '../credentials/token-issuers.ts';
 import type { DatabaseHandle } from '../database/database.ts';
-import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { createFeed } from '../feed/feed.ts';
+import type { AppParts } from '../http/app-parts.ts';
 import { createApp } from '../http/create-app.ts';
 import type { LogSettings } from '../http/request-log.ts';
 import type { ListedRoute } from '../http/route-authentication.ts';
 import type { ConfiguredProvider } from '../login/configured-providers.ts';
-import { createIdentityProvider } from '../login/identity-provider.ts';
+import { createIdentityProviders } from '../login/identity-providers.ts';
+import { createLoginFlow } from '../login/login-flow.ts';
 import { createAuthorizationServer } from '../oauth/authorization-server.ts';
+import { createGuardedFetch } from '../outbound/guarded-fetch.ts';
 import type { WeakKeyList } from '../ssh/weak-key-list.ts';
+import { discoverAll, warnOfHiddenProviders } from './check-providers.ts';
 import type { ServerKeys } from './keys-folder.ts';
-import { isLoopback } from './setting-kinds.ts';
 import { startSweeps } from './sweeps.ts';
 import { version } from './version.ts';
 
@@ -31,6 +34,8 @@ export interface ServerParts {
   readonly weakKeys?: WeakKeyList;
   readonly listen: Listen;
   readonly identityProviders: readonly ConfiguredProvider[];
+  /** Networks in which providers that admins set up may be; default: none that are not public. */
+  readonly privateProviderNetworks?: readonly string[];
   /** The demo's identity provider shows everybody's one-time codes: only `sallyport dev` may use it. */
   readonly acceptDemoIdentityProvider: boolean;
   readonly trustedProxies: readonly string[];
@@ -72,33 +77,38 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     onAlarm: (alarm) => logAlarm(alarm),
     onKrlBudgetCrossed: (krl) => logWarning({ krl }, budgetMessage(krl)),
   });
-  const [first] = parts.identityProviders;
-  if (first === undefined) throw new TypeError('no identity provider');
-  const { settings, clientSecret } = first;
-  const issuer = new URL(settings.issuer);
-  const identityProvider = createIdentityProvider({
-    issuer,
-    clientId: settings.clientId,
-    clientSecret,
-    scopes: settings.scopes,
-    claims: { ...settings.claims, account: settings.claims.account.replace(/^\{(.*)\}$/, '$1') },
-    mfaMethods: settings.assurance.multiFactorAmr.flat(),
-    redirectUri: new URL('/login/callback', publicUrl),
-    organizationSlug: settings.organization,
-    allowInsecureLoopback: issuer.protocol === 'http:' && isLoopback(issuer),
-    acceptDemo: parts.acceptDemoIdentityProvider,
+  const { identityProviders: configuredProviders } = parts;
+  const { sealer } = keys;
+  const providers = createIdentityProviders({
     database,
+    sealer,
+    configured: configuredProviders,
+    publicUrl,
     clock,
+    acceptDemo: parts.acceptDemoIdentityProvider,
+    privateNetworks: parts.privateProviderNetworks ?? [],
+  });
+  const loginHandlers: AppParts['loginHandlers'] = new Map();
+  const loginFlow = createLoginFlow({
+    database,
+    providers,
+    publicUrl,
+    clock,
+    sealer,
+    handlers: loginHandlers,
   });
   const authorizationServer = await createAuthorizationServer({
     database,
     publicUrl,
-    identityProvider,
+    providers,
+    loginFlow,
+    loginHandlers,
+    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: false })),
+    sealer,
     ...keys.oauth,
     clock,
-    onBrowserLogin: (login, request, reply) =>
-      signInBrowser({ database, publicUrl, clock }, login, request, reply),
     onServerError: (error) => logError(error, 'authorization server'),
+    onProviderOutage: (outage) => logWarning(outage, 'an identity provider does not answer'),
   });
   const feed = await createFeed({
     database,
@@ -112,6 +122,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     authority,
     authorizationServer,
     feed,
+    providers,
+    configuredProviders,
+    loginFlow,
+    loginHandlers,
+    sealer,
     publicUrl,
     allowedHosts: [publicUrl.host],
     trustedProxies: parts.trustedProxies,
@@ -127,12 +142,19 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   logWarning = (facts, message) => app.log.warn(facts, message);
   // It serves all the same: people see why, admins can still revoke, and `sallyport recover` needs no restart.
   await requireIssuingAllowed(database.db).catch((error) => logError(error, 'no certificates are issued'));
-  await identityProvider.discover().catch((error) => {
-    if (isSallyportError(error) && error.code === 'settings_invalid') throw error;
-    // People are told so when they log in; it may be back by then.
-    logError(error, 'the identity provider does not answer');
+  await warnOfHiddenProviders(database.db, configuredProviders, logWarning);
+  await discoverAll(providers, configuredProviders, logError);
+  await app.register(consolePlugin, {
+    database,
+    publicUrl,
+    feed,
+    providers,
+    configuredProviders,
+    loginFlow,
+    loginHandlers,
+    sealer,
+    clock,
   });
-  await app.register(consolePlugin, { database, publicUrl, identityProvider, feed, clock });
   const { host, port, alsoHost } = parts.listen;
   let closeAlso = async () => {};
   try {

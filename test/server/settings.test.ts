@@ -59,6 +59,7 @@ test('what must be set is enough; the rest has defaults', async () => {
     operators: [],
     weakKeys: new Set(),
     identityProviders: [{ slug: 'default', settings: defaults, clientSecret: 'the secret' }],
+    privateProviderNetworks: [],
   });
 });
 
@@ -141,6 +142,7 @@ describe('identity providers', () => {
     ['SALLYPORT_OIDC_CLAIM_ACCOUNT', '{email:local}@acme.example', 'exactly one domain'],
     ['SALLYPORT_OIDC_CLAIM_GROUPS', '/a~2', 'must be the name of a claim'],
     ['SALLYPORT_OIDC_TRUST_EMAIL', 'true', 'must be yes or no'],
+    ['SALLYPORT_PRIVATE_PROVIDERS', 'idp.example', 'must be addresses or networks'],
     ['SALLYPORT_IDENTITY_PROVIDERS', '/nonexistent', "can't be read (ENOENT)"],
   ])('%s=%s is refused', async (setting, value, words) => {
     const message = await refusal({ [setting]: value });
