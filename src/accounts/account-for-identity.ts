@@ -2,6 +2,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
+import { requireDomain } from './domains.ts';
 import { checkedIdentity, type Identity } from './identity.ts';
 import { replaceGroups } from './replace-groups.ts';
 
@@ -78,23 +79,6 @@ async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
     .executeTakeFirst();
 }
 
-/** An identity provider speaks only for the domains that the operator gave to its organization. */
-async function requireDomain(tx: Tx, name: string, organizationId: string): Promise<void> {
-  const domain = name.slice(name.indexOf('@') + 1);
-  const row = await tx
-    .selectFrom('organization_domains')
-    .select('domain')
-    .where('domain', '=', domain)
-    .where('organization_id', '=', organizationId)
-    .executeTakeFirst();
-  if (row) return;
-  throw new SallyportError(
-    'login_rejected',
-    `Accounts of ${domain} may not log in through this identity provider. Use an account of your organization, ` +
-      'or ask the operator of this server to add the domain to it.',
-  );
-}
-
 /** Undefined if the name is taken, or if the identity got an account under another name a moment ago. */
 async function createAccount(
   tx: Tx,
@@ -135,8 +119,9 @@ async function createAccount(
 function nameOfAnother({ accountName, issuer, subject }: Identity): SallyportError {
   return new SallyportError(
     'login_rejected',
-    `The account ${accountName} belongs to another identity. If your identity at the provider is new, ` +
-      'ask an administrator of your organization.',
+    `The account ${accountName} belongs to another identity. If it is yours too, log in with the one you used before ` +
+      'and link this one in the console, under Security; if your identity at the provider is new, ask an ' +
+      'administrator of your organization.',
     { detail: `claimed by subject ${subject} of ${issuer}` },
   );
 }

@@ -25,13 +25,8 @@ const groupPattern = /^[^\p{Cc}\p{Cs}]{1,256}$/u;
  * @throws login_rejected for a subject or groups that can't be stored as they are; nothing is cut off silently
  */
 export function checkedIdentity(identity: Identity): Identity {
-  const { issuer, subject, groups } = identity;
-  if (!/^\S{1,2048}$/.test(issuer) || !identifierPattern.test(subject)) {
-    throw new SallyportError(
-      'login_rejected',
-      'The identity provider sent a subject that is not acceptable.',
-    );
-  }
+  const { groups } = identity;
+  requireIdentifiers(identity);
   if (groups.length > groupsAtMost || !groups.every((group) => groupPattern.test(group))) {
     throw new SallyportError(
       'login_rejected',
@@ -45,6 +40,12 @@ export function checkedIdentity(identity: Identity): Identity {
     displayName: identity.displayName.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, ' ').slice(0, displayNameLength),
     groups: [...new Set(groups)].sort(),
   };
+}
+
+/** @throws login_rejected */
+export function requireIdentifiers({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>): void {
+  if (/^\S{1,2048}$/.test(issuer) && identifierPattern.test(subject)) return;
+  throw new SallyportError('login_rejected', 'The identity provider sent a subject that is not acceptable.');
 }
 
 /** Providers do not agree on case and sshd compares exactly, so there is one form: lower case. @throws name_refused */

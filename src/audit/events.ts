@@ -57,6 +57,14 @@ export interface EventFacts {
     readonly mfa_by: 'provider' | 'passkey' | null;
     readonly amr: readonly string[];
   };
+  /** The identity provider told of a logout or of another reason to end sessions (OpenID Connect, CAEP, RISC). */
+  'provider.told': {
+    readonly provider: string;
+    /** `logout`, or the event's name such as `session-revoked`. */
+    readonly what: string;
+    readonly subject: string | null;
+    readonly sessions_ended: number;
+  };
   /** An identity provider did not answer when a session was to be renewed; once in ten minutes for each. */
   'provider.outage': { readonly provider: string; readonly detail: string; readonly code: string };
   'passkey.enrolled': PasskeyFacts & {

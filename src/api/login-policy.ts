@@ -1,0 +1,57 @@
+/** GET and POST /v1/organization/login-policy, and the setup file's `login_policy`. */
+import { z } from 'zod';
+
+/** RFC 8176 section 2. */
+export const methodNames = [
+  'face',
+  'fpt',
+  'geo',
+  'hwk',
+  'iris',
+  'kba',
+  'mca',
+  'mfa',
+  'otp',
+  'pin',
+  'pwd',
+  'rba',
+  'retina',
+  'sc',
+  'sms',
+  'swk',
+  'tel',
+  'user',
+  'vbm',
+  'wia',
+] as const;
+
+const days30 = 2_592_000;
+const sessionSeconds = z.int().min(300, 'is less than five minutes').max(days30, 'is more than 30 days');
+
+function distinct<Item extends z.ZodType<string>>(item: Item) {
+  return z
+    .array(item)
+    .min(1, 'is empty; write null for any')
+    .max(50)
+    .refine((items) => new Set(items).size === items.length, 'names one twice');
+}
+
+export const loginPolicy = z.strictObject({
+  mfa_required: z.boolean(),
+  mfa_sources: distinct(z.enum(['provider', 'passkey'])),
+  mfa_methods: distinct(z.enum(methodNames)).nullable(),
+  mfa_max_age_seconds: z.int().min(60).max(days30).nullable(),
+  /** AAGUIDs, as FIDO metadata writes them. */
+  passkey_models: distinct(z.uuid().transform((id) => id.toLowerCase())).nullable(),
+  session_max_seconds: sessionSeconds,
+  session_idle_seconds: sessionSeconds.nullable(),
+  outage_grace_seconds: z.int().min(0).max(days30),
+  device_login: z.enum(['off', 'same-network', 'on']),
+  ssh_codes: z.boolean(),
+  machine_access: z.boolean(),
+});
+
+/** What it names is changed, the rest stays. */
+export const loginPolicyChange = loginPolicy.partial();
+
+export type LoginPolicyReply = z.infer<typeof loginPolicy>;

@@ -1,0 +1,88 @@
+/** What an organization asks of logins, and how long they last. */
+import { recordEvent } from '../audit/record-event.ts';
+import type { Database, Tx } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import type { MfaSource } from '../policy/facts.ts';
+import { bumpStateVersion } from '../revocation/state-version.ts';
+
+/** As API, setup file and audit events write it. */
+export interface LoginPolicyDocument {
+  readonly mfa_required: boolean;
+  readonly mfa_sources: readonly MfaSource[];
+  /** RFC 8176 names, one of which a second factor must have been; null: any. */
+  readonly mfa_methods: readonly string[] | null;
+  readonly mfa_max_age_seconds: number | null;
+  /** AAGUIDs of passkeys; null: any. */
+  readonly passkey_models: readonly string[] | null;
+  readonly session_max_seconds: number;
+  readonly session_idle_seconds: number | null;
+  readonly outage_grace_seconds: number;
+  readonly device_login: 'off' | 'same-network' | 'on';
+  readonly ssh_codes: boolean;
+  readonly machine_access: boolean;
+}
+
+const columns = [
+  'mfa_required',
+  'mfa_sources',
+  'mfa_methods',
+  'mfa_max_age_seconds',
+  'passkey_models',
+  'session_max_seconds',
+  'session_idle_seconds',
+  'outage_grace_seconds',
+  'device_login',
+  'ssh_codes',
+  'machine_access',
+] as const satisfies readonly (keyof LoginPolicyDocument)[];
+
+/** @throws not_found */
+export async function readLoginPolicy(db: Database, organizationId: string): Promise<LoginPolicyDocument> {
+  const row = await db
+    .selectFrom('organizations')
+    .select(columns)
+    .where('id', '=', organizationId)
+    .executeTakeFirst();
+  if (row) return row;
+  throw new SallyportError('not_found', 'There is no such organization.');
+}
+
+/** Changes what `change` names and records old and new values. Sessions that live go by it at their next step. */
+export async function changeLoginPolicy(
+  tx: Tx,
+  {
+    organizationId,
+    change,
+    by,
+  }: { organizationId: string; change: Partial<LoginPolicyDocument>; by: string },
+  now: Date,
+): Promise<LoginPolicyDocument> {
+  await tx
+    .selectFrom('organizations')
+    .select('id')
+    .where('id', '=', organizationId)
+    .forNoKeyUpdate()
+    .execute();
+  const before = await readLoginPolicy(tx, organizationId);
+  const after: LoginPolicyDocument = { ...before, ...change };
+  const changed = columns.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+  if (changed.length === 0) return before;
+  await tx
+    .updateTable('organizations')
+    .set({
+      ...after,
+      mfa_sources: [...after.mfa_sources],
+      mfa_methods: after.mfa_methods && [...after.mfa_methods],
+      passkey_models: after.passkey_models && [...after.passkey_models],
+    })
+    .where('id', '=', organizationId)
+    .execute();
+  const values = (of: LoginPolicyDocument) => Object.fromEntries(changed.map((name) => [name, of[name]]));
+  await recordEvent(tx, {
+    event: 'login_policy.changed',
+    organizationId,
+    facts: { before: values(before), after: values(after), by },
+  });
+  await bumpStateVersion(tx, now, { krl: false });
+  return after;
+}
