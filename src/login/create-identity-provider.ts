@@ -102,15 +102,10 @@ class OpenIdProvider implements IdentityProvider {
 
   async startLogin(start: LoginStart): Promise<URL> {
     const { redirectUri, clock, database } = this.#parts;
-    const { stepUp } = this.settings.assurance;
-    const config = await this.#discovery.get();
+    // Asked anew, although it is known: a browser that is sent to a provider that is away sees nothing of ours any more.
+    const config = await this.#discovery.reload();
     const now = clock();
     const state = client.randomState();
-    const byPrompt = start.stepUp === true && stepUp !== null && 'prompt' in stepUp;
-    const acrValues = [
-      ...(start.acrValues ?? []),
-      ...(start.stepUp && stepUp !== null && 'acrValues' in stepUp ? stepUp.acrValues : []),
-    ];
     const maxAgeSeconds = Math.min(start.maxAgeSeconds ?? defaultMaxAgeSeconds, defaultMaxAgeSeconds);
     const login: LoginState = {
       provider: this.slug,
@@ -119,7 +114,7 @@ class OpenIdProvider implements IdentityProvider {
       codeVerifier: client.randomPKCECodeVerifier(),
       startedAt: unixSeconds(now),
       maxAgeSeconds: this.settings.maxAge ? maxAgeSeconds : null,
-      fresh: start.fresh === true || byPrompt,
+      fresh: start.fresh === true,
     };
     await saveLoginState(database.db, { state, browserSecret: start.browserSecret }, login, now);
     return client.buildAuthorizationUrl(config, {
@@ -131,7 +126,7 @@ class OpenIdProvider implements IdentityProvider {
       nonce: login.nonce,
       ...(login.maxAgeSeconds === null ? {} : { max_age: String(login.maxAgeSeconds) }),
       ...(login.fresh ? { prompt: 'login' } : {}),
-      ...(acrValues.length > 0 ? { acr_values: [...new Set(acrValues)].join(' ') } : {}),
+      ...(start.acrValues?.length ? { acr_values: start.acrValues.join(' ') } : {}),
       ...(start.loginHint === undefined ? {} : { login_hint: start.loginHint }),
     });
   }

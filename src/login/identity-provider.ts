@@ -14,8 +14,6 @@ export interface LoginStart {
   readonly maxAgeSeconds?: number;
   /** The person must prove who they are now, whatever the provider remembers. */
   readonly fresh?: boolean;
-  /** Asks for a second factor in the way of its settings. Implies `fresh` where that way is `prompt=login`. */
-  readonly stepUp?: boolean;
   /** What the provider is asked to reach (OpenID Connect Core section 3.1.2.1); what it reached is in the result. */
   readonly acrValues?: readonly string[];
   readonly loginHint?: string;

@@ -14,7 +14,7 @@ export interface KeptOptions<T> {
 export interface Kept<T> {
   /** @throws what `load` throws if nothing good is at hand */
   get(): Promise<T>;
-  /** Reads it now. @throws what `load` throws */
+  /** Reads it now, one reading for all who want it at this moment. @throws what `load` throws */
   reload(): Promise<T>;
   /** What there is when it has been read again; at most every half minute, however often this is called. */
   renewed(): Promise<T>;
