@@ -12,7 +12,7 @@ import { addressKind, isWithin, networkList } from './addresses.ts';
 
 export interface GuardedFetchOptions {
   /** http:// towards this very machine, for demos and tests. Anything else over http:// is refused in any case. */
-  readonly allowInsecureLoopback: boolean;
+  readonly allowInsecureLoopback?: boolean;
   /** Networks in CIDR notation that may be reached although they are not public. */
   readonly privateNetworks?: readonly string[];
   /** Hosts (with port, as in a URL) that may be at private addresses, since the operator has named them. */
@@ -38,13 +38,14 @@ const defaultTimeoutMilliseconds = 10_000;
 const defaultLimitBytes = 1024 * 1024;
 
 /** The replies are read whole before they are handed out. Every failure is a login_provider_error. */
-export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
+export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFetch {
+  const { allowInsecureLoopback = false } = options;
   const timeout = options.timeoutMilliseconds ?? defaultTimeoutMilliseconds;
   const limit = options.responseLimitBytes ?? defaultLimitBytes;
   const guard = createGuard(options);
   return async (address, request) => {
     const url = new URL(address);
-    requireAcceptableUrl(url, options.allowInsecureLoopback);
+    requireAcceptableUrl(url, allowInsecureLoopback);
     const deadline = AbortSignal.timeout(timeout);
     try {
       // Node asks its resolver for names only.
@@ -127,7 +128,7 @@ function createGuard(options: GuardedFetchOptions): Guard {
 function isAllowed(
   url: URL,
   address: string,
-  { allowInsecureLoopback, privateHosts = [] }: GuardedFetchOptions,
+  { allowInsecureLoopback = false, privateHosts = [] }: GuardedFetchOptions,
   listed: BlockList,
 ): boolean {
   const kind = addressKind(address);

@@ -103,7 +103,9 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     providers,
     loginFlow,
     loginHandlers,
-    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: false })),
+    tokenIssuers: createTokenIssuers(
+      createGuardedFetch({ privateNetworks: parts.privateProviderNetworks ?? [] }),
+    ),
     sealer,
     ...keys.oauth,
     clock,

@@ -18,6 +18,8 @@ export interface ForgingProvider {
   /** Bodies that the token endpoint was sent. */
   readonly redeemed: URLSearchParams[];
   readonly requests: string[];
+  /** What its keys are asked for. */
+  keys: Record<string, unknown>[];
   nonce: string;
   honestSign(claims: JWTPayload): Promise<string>;
   close(): Promise<void>;
@@ -38,6 +40,7 @@ export async function startForgingProvider(clientId: string): Promise<ForgingPro
     answer: null,
     redeemed: [],
     requests: [],
+    keys: [],
     nonce: '',
     honestSign: (claims) =>
       new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'honest' }).sign(privateKey),
@@ -48,7 +51,8 @@ export async function startForgingProvider(clientId: string): Promise<ForgingPro
       await closed;
     },
   };
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'honest', alg: 'ES256', use: 'sig' };
+  const ownKey = { ...(await exportJWK(publicKey)), kid: 'honest', alg: 'ES256', use: 'sig' };
+  provider.keys = [ownKey];
 
   server.on('request', async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', issuer);
@@ -74,7 +78,7 @@ export async function startForgingProvider(clientId: string): Promise<ForgingPro
         });
         break;
       case '/jwks':
-        json({ keys: [jwk] });
+        json({ keys: provider.keys });
         break;
       case '/token': {
         provider.redeemed.push(new URLSearchParams(Buffer.concat(body).toString('utf8')));
@@ -88,6 +92,7 @@ export async function startForgingProvider(clientId: string): Promise<ForgingPro
           auth_time: now,
           nonce: provider.nonce,
           email: 'alice@acme.test',
+          email_verified: true,
           name: 'Alice',
           groups: ['admins'],
           amr: ['mfa'],

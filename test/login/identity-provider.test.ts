@@ -2,10 +2,10 @@ import { generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   createIdentityProvider,
-  type IdentityProvider,
-  type IdentityProviderSettings,
-  purposeOfFailure,
-} from '../../src/login/identity-provider.ts';
+  type IdentityProviderParts,
+} from '../../src/login/create-identity-provider.ts';
+import { type IdentityProvider, purposeOfFailure } from '../../src/login/identity-provider.ts';
+import type { ProviderSettings } from '../../src/login/provider-settings.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { type ForgingProvider, startForgingProvider } from './forging-provider.ts';
 
@@ -16,18 +16,40 @@ const browserSecret = 'login_of-this-browser';
 let database: FreshDatabase;
 let forging: ForgingProvider;
 let provider: IdentityProvider;
+let ownKeys: ForgingProvider['keys'];
 let offsetSeconds = 0;
 
-function settings(change: Partial<IdentityProviderSettings> = {}): IdentityProviderSettings {
+/** What a provider's settings are, and whatever else of its making a test wants otherwise. */
+function parts(
+  settings: Partial<ProviderSettings> = {},
+  change: Partial<IdentityProviderParts> = {},
+): IdentityProviderParts {
   return {
-    issuer: new URL(forging.issuer),
-    clientId,
+    slug: 'okta',
+    settings: {
+      name: 'Acme Okta',
+      preset: 'generic',
+      issuer: forging.issuer,
+      clientId,
+      scopes: ['openid', 'email'],
+      organization: 'acme',
+      claims: { account: '{email}', name: 'name', groups: 'groups' },
+      trustEmail: false,
+      emailDomains: null,
+      requiredClaims: {},
+      groups: { prefix: '', overage: 'refuse' },
+      assurance: {
+        amr: { mfa: ['mfa'], hwk: ['hwk'], pwd: ['pwd'] },
+        multiFactorAmr: [['mfa'], ['hwk']],
+        multiFactorAcr: [],
+        stepUp: null,
+      },
+      upstream: { refresh: 'when-offered' },
+      maxAge: true,
+      ...settings,
+    },
     clientSecret: 'top secret',
     redirectUri,
-    scopes: ['email'],
-    claims: { account: 'email', name: 'name', groups: 'groups' },
-    mfaMethods: ['mfa', 'hwk'],
-    organizationSlug: 'acme',
     allowInsecureLoopback: true,
     clock: () => new Date(Date.now() + offsetSeconds * 1000),
     database,
@@ -38,6 +60,7 @@ function settings(change: Partial<IdentityProviderSettings> = {}): IdentityProvi
 beforeAll(async () => {
   database = await freshDatabase();
   forging = await startForgingProvider(clientId);
+  ownKeys = forging.keys;
 });
 afterAll(async () => {
   await forging.close();
@@ -46,8 +69,10 @@ afterAll(async () => {
 beforeEach(() => {
   offsetSeconds = 0;
   Object.assign(forging, { metadata: {}, claims: {}, sign: null, userinfo: null, answer: null });
+  forging.keys = [...ownKeys];
   forging.redeemed.length = 0;
-  provider = createIdentityProvider(settings());
+  forging.requests.length = 0;
+  provider = createIdentityProvider(parts());
 });
 
 interface Started {
@@ -91,6 +116,7 @@ test('a login is asked for with PKCE, state, nonce and max_age', async () => {
 test('the result says who, how and when', async () => {
   const result = await logIn();
   expect(result).toEqual({
+    provider: { slug: 'okta', name: 'Acme Okta' },
     issuer: forging.issuer,
     subject: 'subject-1',
     accountName: 'alice@acme.test',
@@ -100,6 +126,11 @@ test('the result says who, how and when', async () => {
     acr: null,
     authTime: expect.any(Date),
     mfa: true,
+    mfaMethods: ['mfa'],
+    upstreamSid: null,
+    refreshToken: null,
+    idToken: expect.stringMatching(/^eyJ/),
+    startedAt: expect.any(Date),
     purpose: { kind: 'helper' },
     organizationSlug: 'acme',
   });
@@ -408,13 +439,11 @@ describe('the settings', () => {
     'ftp://127.0.0.1',
     'https://u:p@example.com',
   ])('refuse the issuer %s', (issuer) => {
-    expect(() => createIdentityProvider(settings({ issuer: new URL(issuer) }))).toThrow(
-      code('login_provider_error'),
-    );
+    expect(() => createIdentityProvider(parts({ issuer }))).toThrow(code('login_provider_error'));
   });
 
   test('refuse http on loopback unless it is allowed', () => {
-    expect(() => createIdentityProvider(settings({ allowInsecureLoopback: false }))).toThrow(
+    expect(() => createIdentityProvider(parts({}, { allowInsecureLoopback: false }))).toThrow(
       code('login_provider_error'),
     );
   });

@@ -5,7 +5,9 @@ import { exportJWK, generateKeyPair } from 'jose';
 import Provider, { type Configuration } from 'oidc-provider';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Browser } from '../../src/dev/tour/browser.ts';
-import { createIdentityProvider } from '../../src/login/identity-provider.ts';
+import { createIdentityProviders } from '../../src/login/identity-providers.ts';
+import { type ProviderSettings, parseProviderSettings } from '../../src/login/provider-settings.ts';
+import { createSealer, newSealingKey } from '../../src/secrets/seal.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { type LandingPlace, openLandingPlace } from './landing-place.ts';
 
@@ -65,19 +67,24 @@ afterAll(async () => {
 });
 
 test("a login at a stranger's provider works with nothing but issuer, client and claim names", async () => {
-  const provider = createIdentityProvider({
-    issuer: new URL(stranger.issuer),
-    clientId: 'their-name-for-us',
-    clientSecret: 'their:secret for us/+%',
-    redirectUri,
-    scopes: ['people'],
-    claims: { account: 'upn', name: 'display', groups: 'roles' },
-    mfaMethods: ['mfa'],
-    organizationSlug: 'acme',
-    allowInsecureLoopback: true,
-    clock: () => new Date(),
-    database,
+  const { settings } = parseProviderSettings({
+    name: 'Strangers',
+    issuer: stranger.issuer,
+    client_id: 'their-name-for-us',
+    organization: 'acme',
+    scopes: ['openid', 'people'],
+    claims: { account: '{upn}', name: 'display', groups: 'roles' },
   });
+  const providers = createIdentityProviders({
+    database,
+    sealer: createSealer([newSealingKey()]),
+    configured: [
+      { slug: 'default', settings: settings as ProviderSettings, clientSecret: 'their:secret for us/+%' },
+    ],
+    publicUrl: redirectUri,
+    clock: () => new Date(),
+  });
+  const provider = await providers.get('default');
   const browser = new Browser();
   const browserSecret = 'login_x';
   const login = await browser.open(
