@@ -20,7 +20,7 @@ test.skipIf(!hasChromium)('a browser gets from sally over both login pages back 
     const page = await browser.newPage();
     const complaints: string[] = [];
     page.on('console', (message) => complaints.push(message.text()));
-    await page.goto(client.authorizationUrl().href);
+    await page.goto((await client.authorizationUrl()).href);
     await page.fill('[name=username]', 'alice');
     await page.fill('[name=password]', running.people.alice.password);
     const code = await page.textContent('[data-one-time-code-of=alice]');

@@ -16,7 +16,7 @@ async function ask(path: string, cookies: readonly string[] = []): Promise<Respo
 
 async function atIdentityProvider(change: Record<string, string> = {}) {
   const client = new SallyClient(running, await newProofKey(), 4000);
-  const url = client.authorizationUrl(change);
+  const url = await client.authorizationUrl(change);
   const first = await ask(`${url.pathname}${url.search}`);
   const interaction = new URL(first.headers.get('location') ?? '', running.publicUrl);
   const second = await ask(interaction.pathname, first.headers.getSetCookie());

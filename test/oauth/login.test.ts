@@ -64,7 +64,7 @@ describe('a login of sally', () => {
     const client = sally();
     await client.logIn(running.people.carol);
     const again = new SallyClient(running, key, landing.port);
-    const page = await client.browser.open(again.authorizationUrl());
+    const page = await client.browser.open(await again.authorizationUrl());
     expect(page.text).toContain('name="password"');
   });
 
@@ -141,11 +141,6 @@ describe('[abuse 59] an authorization code', () => {
 });
 
 describe('an authorization request', () => {
-  const refusedPage = async (change: Record<string, string | undefined>) => {
-    const page = await new Browser().open(sally().authorizationUrl(change));
-    return { status: page.status, origin: page.url.origin, words: pageText(page.text) };
-  };
-
   test.each([
     'http://localhost:4000/callback',
     'http://[::1]:4000/callback',
@@ -162,40 +157,53 @@ describe('an authorization request', () => {
     'javascript:alert(1)',
     'sally:/callback',
     '',
-  ])('[abuse 61] with the redirect URI "%s" is refused on a page of ours', async (redirect_uri) => {
-    const { status, origin, words } = await refusedPage({ redirect_uri });
-    expect(status).toBe(400);
-    expect(origin).toBe(running.publicUrl.origin);
-    expect(words).toContain('sally login');
+  ])('[abuse 61] with the redirect URI "%s" is not taken', async (redirect_uri) => {
+    expect(await sally().push({ redirect_uri })).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_request' },
+    });
   });
 
-  test('for an unknown client is refused on a page of ours', async () => {
-    expect(await refusedPage({ client_id: 'harry' })).toMatchObject({
-      status: 400,
-      origin: running.publicUrl.origin,
-    });
+  test('[abuse 61] that was not pushed is refused on a page of ours, whatever it asks for', async () => {
+    for (const change of [{}, { redirect_uri: 'http://evil.test/callback' }, { client_id: 'harry' }]) {
+      const url = new URL(`${running.issuer}/auth`);
+      url.search = new URLSearchParams(sally().parameters(change)).toString();
+      const page = await new Browser().open(url);
+      if (Object.keys(change).length === 0) {
+        expect(page.url.searchParams.get('error')).toBe('invalid_request');
+        continue;
+      }
+      expect(page.status).toBe(400);
+      expect(page.url.origin).toBe(running.publicUrl.origin);
+      expect(pageText(page.text)).toContain('sally login');
+    }
   });
 
   test.each([
     ['no challenge', { code_challenge: undefined, code_challenge_method: undefined }, 'invalid_request'],
     ['a plain challenge', { code_challenge_method: 'plain' }, 'invalid_request'],
     ['a challenge without method', { code_challenge_method: undefined }, 'invalid_request'],
-  ])('[abuse 60] with %s comes back to sally as an error', comesBack);
+  ])('[abuse 60] with %s is not taken', notTaken);
   test.each([
     ['another resource', { resource: 'https://evil.test/' }, 'invalid_target'],
     ['the implicit flow', { response_type: 'token' }, 'unsupported_response_type'],
-    ['prompt=none', { prompt: 'none' }, 'login_required'],
-  ])('with %s comes back to sally as an error', comesBack);
-  async function comesBack(_what: string, change: Record<string, string | undefined>, error: string) {
-    const { url } = await new Browser().open(sally().authorizationUrl(change));
-    expect(url.port).toBe(String(landing.port));
-    const parameters = new URLSearchParams(url.search || url.hash.slice(1));
-    expect(parameters.get('error')).toBe(error);
+    ['another assurance than multi-factor', { acr_values: 'urn:evil' }, 'invalid_request'],
+    ['a session that can be none', { session_id: '1' }, 'invalid_request'],
+    ['a provider that can be none', { provider: '../x' }, 'invalid_request'],
+  ])('with %s is not taken', notTaken);
+  async function notTaken(_what: string, change: Record<string, string | undefined>, error: string) {
+    expect(await sally().push(change)).toMatchObject({ status: 400, body: { error } });
   }
+
+  test('with prompt=none comes back to sally as an error', async () => {
+    const { url } = await new Browser().open(await sally().authorizationUrl({ prompt: 'none' }));
+    expect(url.port).toBe(String(landing.port));
+    expect(url.searchParams.get('error')).toBe('login_required');
+  });
 
   test('is not taken up by another browser', async () => {
     const client = sally();
-    const first = await fetch(client.authorizationUrl(), { redirect: 'manual' });
+    const first = await fetch(await client.authorizationUrl(), { redirect: 'manual' });
     const interaction = new URL(first.headers.get('location') ?? '', running.publicUrl);
     const page = await new Browser().open(interaction);
     expect(page.status).toBe(400);
@@ -203,7 +211,7 @@ describe('an authorization request', () => {
   });
 
   test('asks the provider for a fresh login, whoever led the browser there', async () => {
-    const first = await fetch(sally().authorizationUrl(), { redirect: 'manual' });
+    const first = await fetch(await sally().authorizationUrl(), { redirect: 'manual' });
     const cookie = first.headers.getSetCookie().map((line) => line.split(';')[0]);
     const interaction = new URL(first.headers.get('location') ?? '', running.publicUrl);
     const second = await fetch(interaction, { redirect: 'manual', headers: { cookie: cookie.join('; ') } });
@@ -257,7 +265,7 @@ describe('the token endpoint', () => {
     const client = sally();
     const { refresh_token } = await client.tokensOf(running.people.carol);
     const url = `${running.issuer}/token`;
-    const dpop = await proof(key, { htm: 'POST', htu: url });
+    const dpop = await proof(key, { htm: 'POST', htu: url, nonce: running.nonce() });
     const parameters = { client_id: 'sally', grant_type: 'refresh_token', refresh_token };
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => client.post(url, parameters, { dpop })),
@@ -279,7 +287,7 @@ describe('the token endpoint', () => {
   });
 
   test('knows neither introspection, user information nor registration', async () => {
-    for (const path of ['/token/introspection', '/me', '/reg', '/session/end', '/request']) {
+    for (const path of ['/token/introspection', '/me', '/reg', '/session/end', '/device']) {
       const { status } = await fetch(`${running.issuer}${path}`, { method: 'POST' });
       expect([path, status]).toEqual([path, 404]);
     }

@@ -4,17 +4,23 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import cookie from '@fastify/cookie';
 import fastify from 'fastify';
+import { createTokenIssuers } from '../../src/credentials/token-issuers.ts';
+import { demoProvider } from '../../src/dev/demo-provider.ts';
 import { startIdentityProvider } from '../../src/dev/identity-provider.ts';
 import { createDemoPeople, type DemoPerson } from '../../src/dev/identity-provider-people.ts';
+import { mountAuthorizationServer } from '../../src/http/mount-authorization-server.ts';
+import { refuseCrossSiteRequests } from '../../src/http/same-site.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
-import { createIdentityProvider } from '../../src/login/identity-provider.ts';
-import {
-  type AuthorizationServer,
-  type AuthorizationServerOptions,
-  createAuthorizationServer,
-} from '../../src/oauth/authorization-server.ts';
+import type { ConfiguredProvider } from '../../src/login/configured-providers.ts';
+import { createIdentityProviders } from '../../src/login/identity-providers.ts';
+import { createLoginFlow, type LoginPurposeHandler } from '../../src/login/login-flow.ts';
+import { type AuthorizationServer, createAuthorizationServer } from '../../src/oauth/authorization-server.ts';
 import { createAuthorizationServerKeys } from '../../src/oauth/keys.ts';
+import { createProofNonces } from '../../src/oauth/proof-nonces.ts';
+import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts';
+import { createSealer, newSealingKey } from '../../src/secrets/seal.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
+import type { TestProvider } from '../login/test-provider.ts';
 
 export interface RunningServer {
   readonly publicUrl: URL;
@@ -27,17 +33,26 @@ export interface RunningServer {
   readonly clientSecret: string;
   /** What oidc-provider called a server error; a test that expects none looks here. */
   readonly serverErrors: Error[];
+  /** Lines of the log, as text. */
+  readonly log: string[];
   /** Results of logins whose purpose is a browser's. */
   readonly browserLogins: unknown[];
+  /** A good nonce for DPoP proofs; of the time that the server's own clock tells, or oidc-provider's. */
+  nonce(clock?: 'ours' | 'real'): string;
   /** Moves the server's clock, not oidc-provider's. */
   advance(seconds: number): void;
   now(): Date;
   close(): Promise<void>;
 }
 
-export async function startRunningServer(
-  options: Partial<Pick<AuthorizationServerOptions, 'sessionLifetimeSeconds'>> & { publicUrl?: URL } = {},
-): Promise<RunningServer> {
+export interface RunningServerOptions {
+  readonly publicUrl?: URL;
+  /** Identity providers beside the demo's. */
+  readonly providers?: readonly TestProvider[];
+}
+
+/** Believes X-Forwarded-For of everybody, so that tests can be anywhere. */
+export async function startRunningServer(options: RunningServerOptions = {}): Promise<RunningServer> {
   const database = await freshDatabase();
   await database.db
     .transaction()
@@ -63,46 +78,59 @@ export async function startRunningServer(
     clock,
   });
 
-  const identityProvider = createIdentityProvider({
-    issuer: new URL(idp.issuer),
-    clientId: 'sallyport',
-    clientSecret,
-    redirectUri,
-    scopes: ['openid', 'email', 'profile'],
-    claims: { account: 'email', name: 'name', groups: 'groups' },
-    mfaMethods: ['mfa'],
-    organizationSlug: 'acme',
-    allowInsecureLoopback: true,
-    acceptDemo: true,
-    clock,
+  const sealer = createSealer([newSealingKey()]);
+  const others = await Promise.all(
+    (options.providers ?? []).map(async (provider): Promise<ConfiguredProvider> => {
+      await provider.registerAt(publicUrl);
+      return provider.configured();
+    }),
+  );
+  const providers = createIdentityProviders({
     database,
+    sealer,
+    publicUrl,
+    clock,
+    configured: [demoProvider(idp.issuer, { clientId: 'sallyport', clientSecret }), ...others],
+    acceptDemo: true,
   });
   const serverErrors: Error[] = [];
   const browserLogins: unknown[] = [];
+  const loginHandlers = new Map<string, LoginPurposeHandler>();
+  const loginFlow = createLoginFlow({
+    database,
+    providers,
+    publicUrl,
+    clock,
+    sealer,
+    handlers: loginHandlers,
+  });
+  loginHandlers.set('browser', {
+    finish: async (login, _request, reply) => {
+      browserLogins.push(login);
+      return await reply.send('signed in');
+    },
+  });
   const server = await createAuthorizationServer({
     database,
     publicUrl,
-    identityProvider,
+    providers,
+    loginFlow,
+    loginHandlers,
+    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
+    sealer,
     ...(await createAuthorizationServerKeys()),
     clock,
-    onBrowserLogin: async (result, _request, reply) => {
-      browserLogins.push(result);
-      return await reply.send('signed in');
-    },
     onServerError: (error) => serverErrors.push(error),
-    ...(options.sessionLifetimeSeconds ? { sessionLifetimeSeconds: options.sessionLifetimeSeconds } : {}),
   });
-  const app = fastify();
+  const log: string[] = [];
+  const app = fastify({
+    trustProxy: true,
+    logger: { level: 'debug', stream: { write: (line) => log.push(line) } },
+  });
   await app.register(cookie);
-  server.registerRoutes(app);
-  await app.register(async (scope) => {
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request, _body, done) => done(null));
-    scope.all('/oauth/*', { config: { auth: 'none', purpose: 'test' } }, (request, reply) => {
-      reply.hijack();
-      server.handler(request.raw, reply.raw);
-    });
-  });
+  refuseCrossSiteRequests(app, publicUrl);
+  loginFlow.registerRoutes(app);
+  await mountAuthorizationServer(app, { authorizationServer: server });
   await app.ready();
   handle = (request, response) => app.routing(request, response);
   const [alice, bob, carol] = people as [DemoPerson, DemoPerson, DemoPerson];
@@ -115,7 +143,10 @@ export async function startRunningServer(
     people: { alice, bob, carol },
     clientSecret,
     serverErrors,
+    log,
     browserLogins,
+    nonce: (of = 'real') =>
+      createProofNonces(sealer.derive('dpop nonces')).current(of === 'ours' ? clock() : new Date()),
     advance: (seconds) => {
       offset += seconds * 1000;
     },

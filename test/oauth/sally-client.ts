@@ -32,6 +32,7 @@ export async function newProofKey(): Promise<ProofKey> {
 export interface ProofClaims {
   readonly htm: string;
   readonly htu: string;
+  readonly nonce?: string;
   readonly accessToken?: string;
   readonly change?: Record<string, unknown>;
   readonly header?: Record<string, unknown>;
@@ -39,14 +40,24 @@ export interface ProofClaims {
 
 export async function proof(
   key: ProofKey,
-  { htm, htu, accessToken, change, header }: ProofClaims,
+  { htm, htu, nonce, accessToken, change, header }: ProofClaims,
 ): Promise<string> {
   const ath = accessToken && createHash('sha256').update(accessToken).digest('base64url');
-  const claims = { jti: randomUUID(), iat: Math.floor(Date.now() / 1000), htm, htu, ...(ath ? { ath } : {}) };
+  const claims = {
+    jti: randomUUID(),
+    iat: Math.floor(Date.now() / 1000),
+    htm,
+    htu,
+    nonce,
+    ...(ath ? { ath } : {}),
+  };
   return await new SignJWT({ ...claims, ...change })
     .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk: key.jwk, ...header })
     .sign(key.privateKey);
 }
+
+/** Parameters that are different; undefined leaves one out. */
+export type Change = Readonly<Record<string, string | undefined>>;
 
 export class SallyClient {
   readonly browser = new Browser();
@@ -62,8 +73,8 @@ export class SallyClient {
     this.redirectUri = `http://127.0.0.1:${port}/callback`;
   }
 
-  authorizationUrl(change: Record<string, string | undefined> = {}): URL {
-    const url = new URL(`${this.#running.issuer}/auth`);
+  /** Of an authorization request. */
+  parameters(change: Change = {}): Record<string, string> {
     const parameters = {
       client_id: 'sally',
       response_type: 'code',
@@ -75,14 +86,31 @@ export class SallyClient {
       code_challenge_method: 'S256',
       ...change,
     };
-    for (const [name, value] of Object.entries(parameters)) {
-      if (value !== undefined) url.searchParams.set(name, value);
-    }
+    return Object.fromEntries(
+      Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    );
+  }
+
+  /** Pushes the authorization request (RFC 9126). */
+  async push(change: Change = {}, key: ProofKey | null = this.key): Promise<TokenAnswer> {
+    return await this.proven('/request', this.parameters(change), key);
+  }
+
+  /** Where the browser goes with the pushed request. */
+  async authorizationUrl(change: Change = {}): Promise<URL> {
+    const { status, body } = await this.push(change);
+    if (status !== 201) throw new Error(`not pushed: ${JSON.stringify(body)}`);
+    return this.urlOf(String(body['request_uri']));
+  }
+
+  urlOf(requestUri: string): URL {
+    const url = new URL(`${this.#running.issuer}/auth`);
+    url.search = new URLSearchParams({ client_id: 'sally', request_uri: requestUri }).toString();
     return url;
   }
 
-  async logIn(person: DemoPerson, change: Record<string, string | undefined> = {}): Promise<VisitedPage> {
-    return await this.browser.signIn(this.authorizationUrl(change), person);
+  async logIn(person: DemoPerson, change: Change = {}): Promise<VisitedPage> {
+    return await this.browser.signIn(await this.authorizationUrl(change), person);
   }
 
   /** The whole login. */
@@ -108,9 +136,20 @@ export class SallyClient {
   }
 
   async token(parameters: Record<string, string>, key: ProofKey | null = this.key): Promise<TokenAnswer> {
-    const url = `${this.#running.issuer}/token`;
-    const dpop = key && (await proof(key, { htm: 'POST', htu: url }));
-    return await this.post(url, { client_id: 'sally', ...parameters }, dpop ? { dpop } : {});
+    return await this.proven('/token', { client_id: 'sally', ...parameters }, key);
+  }
+
+  /** A request to the authorization server with a proof of the key. */
+  async proven(
+    path: string,
+    parameters: Record<string, string>,
+    key: ProofKey | null = this.key,
+    change: Partial<ProofClaims> = {},
+  ): Promise<TokenAnswer> {
+    const url = `${this.#running.issuer}${path}`;
+    const nonce = this.#running.nonce();
+    const dpop = key && (await proof(key, { htm: 'POST', htu: url, nonce, ...change }));
+    return await this.post(url, parameters, dpop ? { dpop } : {});
   }
 
   async post(
@@ -118,7 +157,12 @@ export class SallyClient {
     parameters: Record<string, string>,
     headers: Record<string, string> = {},
   ): Promise<TokenAnswer> {
-    const response = await fetch(url, { method: 'POST', headers, body: new URLSearchParams(parameters) });
+    const { publicUrl, address } = this.#running;
+    const response = await fetch(url.replace(publicUrl.origin, address), {
+      method: 'POST',
+      headers,
+      body: new URLSearchParams(parameters),
+    });
     const text = await response.text();
     return { status: response.status, body: text === '' ? {} : JSON.parse(text) };
   }
@@ -126,7 +170,8 @@ export class SallyClient {
   /** What a request to the API presents. */
   async presented(accessToken: string, change: Partial<ProofClaims> = {}, key: ProofKey = this.key) {
     const url = `${this.#running.publicUrl.origin}/v1/session`;
-    const dpop = await proof(key, { htm: 'GET', htu: url, accessToken, ...change });
+    const nonce = this.#running.server.proofNonce();
+    const dpop = await proof(key, { htm: 'GET', htu: url, nonce, accessToken, ...change });
     return { authorization: `DPoP ${accessToken}`, dpop, method: 'GET', url };
   }
 }
