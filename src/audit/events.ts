@@ -16,6 +16,16 @@ export interface EventFacts {
   'account.created': { readonly name: string; readonly issuer: string; readonly subject: string };
   'machine_account.created': { readonly name: string; readonly by: string };
   'account.disabled': { readonly name: string; readonly by: string };
+  'account.enabled': { readonly name: string; readonly by: string };
+  /** `sallyport break-glass`: the operator made somebody an admin for a while. */
+  'break_glass.granted': {
+    readonly account: string;
+    readonly reason: string;
+    /** Unix seconds. */
+    readonly expires_at: number;
+  };
+  /** Something was done with that role; looking at pages is recorded once a minute. */
+  'break_glass.used': { readonly account: string; readonly method: string; readonly route: string };
   /** One more identity of an account; `issuer` and `subject` are the identity's. */
   'account.linked': IdentityFacts;
   'account.unlinked': IdentityFacts & { readonly sessions_ended: number };

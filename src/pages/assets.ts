@@ -1,5 +1,6 @@
 /** Files that pages refer to. A path holds the hash of its content, so browsers may keep it for ever. */
 import { createHash } from 'node:crypto';
+import { passkeyScript } from './passkey-script.ts';
 import { refreshScript } from './refresh-script.ts';
 import { stylesheet } from './stylesheet.ts';
 
@@ -12,7 +13,8 @@ export interface Asset {
 
 export const stylesheetAsset = asset('sallyport', 'css', 'text/css; charset=utf-8', stylesheet);
 export const refreshScriptAsset = asset('refresh', 'js', 'text/javascript; charset=utf-8', refreshScript);
-export const assets: readonly Asset[] = [stylesheetAsset, refreshScriptAsset];
+export const passkeyScriptAsset = scriptAsset('passkey', passkeyScript);
+export const assets: readonly Asset[] = [stylesheetAsset, refreshScriptAsset, passkeyScriptAsset];
 
 /**
  * Content-Security-Policy of every page: nothing inline, nothing from elsewhere. `formTargets` are origins that a form's
@@ -28,6 +30,11 @@ export function contentSecurityPolicy(formTargets: readonly string[] = []): stri
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
+}
+
+/** A script that comes from elsewhere, such as a package. */
+export function scriptAsset(name: string, text: string): Asset {
+  return asset(name, 'js', 'text/javascript; charset=utf-8', text);
 }
 
 function asset(name: string, extension: string, contentType: string, text: string): Asset {
