@@ -125,7 +125,7 @@ export async function exchangeCiToken(
   try {
     // Before anything is fetched: an issuer that no rule names is never asked.
     const rules = await rulesForIssuer(database.db, claimed.iss);
-    const token = await tokenIssuers.verify(jwt, claimed.iss, now);
+    const token = await tokenIssuers.verify(jwt, claimed.iss);
     const rule = chooseRule(rules, token, audience);
     return await inTransaction(database.db, (tx) => acceptCiToken(tx, { ...exchange, rule, token }, now));
   } catch (error) {

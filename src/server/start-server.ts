@@ -105,6 +105,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     loginHandlers,
     tokenIssuers: createTokenIssuers(
       createGuardedFetch({ privateNetworks: parts.privateProviderNetworks ?? [] }),
+      clock,
     ),
     sealer,
     ...keys.oauth,

@@ -34,6 +34,11 @@ const exchange = (jwt: string, change: Partial<CiTokenExchange> = {}) =>
   exchangeCiToken(world, { ...caller, jwt, ...change });
 const mint = (system: keyof typeof issuers, claims: Record<string, unknown>, change: Partial<Minted> = {}) =>
   ci.mint({ issuer: issuers[system](), audience: publicUrl.origin, claims, now: world.time.now, ...change });
+/** The same world with issuers that nobody has asked yet. */
+const withoutKeys = () => ({
+  ...world,
+  tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true }), world.clock),
+});
 const refused = (message: RegExp | string) => ({
   code: 'grant_invalid',
   message: expect.stringMatching(message),
@@ -185,10 +190,7 @@ describe('the issuer', () => {
   });
 
   test('is asked once for many tokens', async () => {
-    const fresh = {
-      ...world,
-      tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
-    };
+    const fresh = withoutKeys();
     await world.rule({ system: 'github', issuer: issuers.github(), claims });
     const asked = ci.requests.length;
     const tokens = await Promise.all(Array.from({ length: 5 }, () => mint('github', githubClaims)));
@@ -197,10 +199,7 @@ describe('the issuer', () => {
   });
 
   test('may rotate its keys: asked again for an unknown one, but not for each of many', async () => {
-    const fresh = {
-      ...world,
-      tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
-    };
+    const fresh = withoutKeys();
     await world.rule({ system: 'github', issuer: issuers.github(), claims });
     await exchangeCiToken(fresh, { ...caller, jwt: await mint('github', githubClaims) });
     await ci.rotate();
@@ -217,16 +216,13 @@ describe('the issuer', () => {
   });
 
   test('that is away: its keys count for an hour, then it is an outage; nobody asks it for every token', async () => {
-    const fresh = {
-      ...world,
-      tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
-    };
+    const fresh = withoutKeys();
     await world.rule({ system: 'github', issuer: issuers.github(), claims });
     await exchangeCiToken(fresh, { ...caller, jwt: await mint('github', githubClaims) });
     ci.answer = () => ({ status: 503, body: 'away' });
-    world.time.now = new Date(world.time.now.getTime() + 50 * 60_000);
+    world.time.now = new Date(world.time.now.getTime() + 55 * 60_000);
     await exchangeCiToken(fresh, { ...caller, jwt: await mint('github', githubClaims) });
-    world.time.now = new Date(world.time.now.getTime() + 11 * 60_000);
+    world.time.now = new Date(world.time.now.getTime() + 6 * 60_000);
     const asked = ci.requests.length;
     for (let time = 0; time < 4; time += 1) {
       const jwt = await mint('github', githubClaims);
@@ -245,10 +241,7 @@ describe('the issuer', () => {
         JSON.stringify({ issuer: `${origin}/_services/token`, jwks_uri: 'http://192.0.2.1/jwks' }),
     ],
   ])('with a document %s', async (_what, body) => {
-    const fresh = {
-      ...world,
-      tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
-    };
+    const fresh = withoutKeys();
     await world.rule({ system: 'github', issuer: issuers.github(), claims });
     ci.answer = (path) => (path.endsWith('/jwks') ? undefined : { status: 200, body: body(ci.origin) });
     const jwt = await mint('github', githubClaims);

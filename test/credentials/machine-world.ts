@@ -49,7 +49,7 @@ export async function startMachineWorld(): Promise<MachineWorld> {
     machineId,
     publicUrl,
     clock: () => time.now,
-    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
+    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true }), () => time.now),
     in: work,
     token: async ({ lifeSeconds = 86_400, ...change } = {}) => {
       named += 1;
