@@ -6,28 +6,30 @@ import { browserOf } from '../http/callers.ts';
 import { parseInput } from '../http/parse-input.ts';
 import { sendPage } from '../http/security-headers.ts';
 import { clearSessionCookie } from '../http/session-cookie.ts';
-import { browserSecretOf } from '../login/browser-secret.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { endSession } from '../sessions/end-session.ts';
 import type { ConsoleParts } from './console-parts.ts';
 import { requireOwnForm } from './form.ts';
 import { consoleHome, returnPath } from './return-path.ts';
+import { signInBrowser } from './sign-in-browser.ts';
 
 const signInQuery = z.strictObject({ return_to: z.string().max(2000).optional() });
 
 export function signInRoutes(app: FastifyInstance, parts: ConsoleParts): void {
-  const { database, identityProvider, publicUrl, clock } = parts;
+  const { database, loginFlow, loginHandlers, publicUrl, clock } = parts;
+  loginHandlers.set('browser', {
+    finish: (login, request, reply) => signInBrowser(parts, login, request, reply),
+  });
 
   app.get(
     '/console/sign-in',
     { config: { auth: 'none', purpose: 'leads to the identity provider' } },
     async (request, reply) => {
       const { return_to } = parseInput(signInQuery, request.query, 'query');
-      const page = await identityProvider.startLogin({
+      return await loginFlow.begin(request, reply, {
         purpose: { kind: 'browser', returnTo: returnPath(return_to) },
-        browserSecret: browserSecretOf(request, reply, publicUrl),
+        demand: { mfa: false, maxAgeSeconds: null, methods: null },
       });
-      return reply.redirect(page.href, 303);
     },
   );
 

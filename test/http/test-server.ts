@@ -6,16 +6,21 @@ import { enrolmentMessage } from '../../src/api/companions.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { Signer } from '../../src/ca/signer.ts';
 import { consolePlugin } from '../../src/console/console-plugin.ts';
-import { signInBrowser } from '../../src/console/sign-in-browser.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { createFeed, type Feed } from '../../src/feed/feed.ts';
+import type { AppParts } from '../../src/http/app-parts.ts';
 import type { ConnectionLimits } from '../../src/http/connection-limits.ts';
 import { createApp } from '../../src/http/create-app.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
 import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
+import type { IdentityProvider } from '../../src/login/identity-provider.ts';
+import type { IdentityProviders } from '../../src/login/identity-providers.ts';
+import { createLoginFlow } from '../../src/login/login-flow.ts';
+import type { ProvenLogin } from '../../src/login/login-purpose.ts';
 import type { PresentedToken } from '../../src/oauth/access-token.ts';
 import type { Role } from '../../src/policy/facts.ts';
+import { createSealer, newSealingKey } from '../../src/secrets/seal.ts';
 import { tokenHash } from '../../src/secrets/token.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
@@ -25,6 +30,7 @@ import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { heldInMemory, memorySigner } from '../ca/sample-authority.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
 import { createShop, issuer, type Shop } from '../inventory/shop.ts';
+import { settingsOf } from '../login/test-provider.ts';
 import { startedSession } from '../sessions/login.ts';
 
 export interface TestServer {
@@ -104,7 +110,18 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     clock: now,
     onError: (error, companionId) => log.push({ feed: companionId, error: String(error) }),
   });
+  const sealer = createSealer([newSealingKey()]);
+  const loginHandlers: AppParts['loginHandlers'] = new Map();
+  const flow = { database, providers: oneProvider, publicUrl, clock: now, sealer };
+  const logins = {
+    providers: oneProvider,
+    configuredProviders: [{ slug: provider.slug, settings: provider.settings }],
+    loginHandlers,
+    loginFlow: createLoginFlow({ ...flow, handlers: loginHandlers }),
+    sealer,
+  };
   const app = await createApp({
+    ...logins,
     database,
     authority,
     feed,
@@ -123,7 +140,6 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         request.toArray().then((chunks) => response.end(`${request.url} ${Buffer.concat(chunks)}`));
       },
       registerRoutes: () => {},
-      proofNonce: () => 'a nonce',
       authenticate: async (request) => {
         presented.push(request);
         const [, sessionId = ''] = /^DPoP (.*)$/.exec(request.authorization ?? '') ?? [];
@@ -133,34 +149,33 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         );
         return { sessionId, accountId: session.accountId };
       },
+      proofNonce: () => 'a nonce',
     },
   });
-  await app.register(consolePlugin, {
-    database,
-    feed,
-    publicUrl,
-    clock: now,
-    identityProvider: {
-      startLogin: async ({ purpose }: { purpose: Record<string, unknown> }) =>
-        new URL(`https://login.example.com/authorize?return_to=${purpose['returnTo']}`),
-    },
-  });
+  await app.register(consolePlugin, { ...logins, database, feed, publicUrl, clock: now });
   app.get(
     '/test/sign-in',
     { config: { auth: 'none', purpose: 'stands in for the identity provider' } },
     async (request, reply) => {
       const { name, return_to } = request.query as { name: string; return_to?: string };
-      const login = {
-        ...identity(name, 'example.com', 'acme', []),
+      const { authTime, ...person } = { ...identity(name, 'example.com', 'acme', []), authTime: clock.now };
+      const login: ProvenLogin = {
+        ...person,
+        authTime,
+        provider: { slug: 'default', name: 'Example' },
+        amr: ['pwd'],
+        acr: null,
+        mfa: false,
+        mfaBy: null,
+        mfaMethods: [],
+        mfaTime: null,
+        upstreamSid: null,
+        refreshToken: null,
+        idToken: 'an ID token',
+        startedAt: clock.now,
         purpose: { kind: 'browser', returnTo: return_to },
       };
-      const assurance = { amr: ['pwd'], acr: null, authTime: clock.now, mfa: false };
-      return await signInBrowser(
-        { database, publicUrl, clock: now },
-        { ...login, ...assurance },
-        request,
-        reply,
-      );
+      return await loginHandlers.get('browser')?.finish(login, request, reply);
     },
   );
   await app.ready();
@@ -227,6 +242,32 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
   };
   return server;
+}
+
+/** An identity provider to which people are sent, and from which nobody comes back. */
+const provider: IdentityProvider = {
+  slug: 'default',
+  name: 'Example',
+  issuer,
+  organizationSlug: 'acme',
+  settings: settingsOf('default', issuer),
+  canStepUp: false,
+  discover: async () => {},
+  startLogin: async ({ purpose }) =>
+    new URL(`https://login.example.com/authorize?purpose=${encodeURIComponent(JSON.stringify(purpose))}`),
+  finishLogin: async () => nobodyComes(),
+  refresh: async () => nobodyComes(),
+  verifyToken: async () => nobodyComes(),
+  endSessionUrl: async () => null,
+};
+const oneProvider: IdentityProviders = {
+  list: async () => [provider],
+  get: async (slug) => (slug === provider.slug ? provider : nobodyComes()),
+  byIssuer: async (wanted) => (wanted === issuer ? [provider] : []),
+};
+
+function nobodyComes(): never {
+  throw new SallyportError('login_provider_error', 'The identity provider does not answer.');
 }
 
 export async function enrolmentBody(token: string, domain: string, key = generateEd25519()) {

@@ -401,7 +401,7 @@ export async function startTestProvider(options: TestProviderOptions): Promise<T
 }
 
 /** A provider that says little: accounts by verified e-mail address, groups, no second factor. */
-function settingsOf(slug: string, issuer: string): ProviderSettings {
+export function settingsOf(slug: string, issuer: string): ProviderSettings {
   return {
     name: `Provider ${slug}`,
     preset: 'generic',
