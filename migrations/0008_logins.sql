@@ -213,3 +213,22 @@ create table device_approvals (
 );
 comment on table device_approvals is
   'Browsers that typed the code of a device login, by their cookie; login is sealed, null until the person has logged in.';
+
+create table break_glass (
+  rule_id uuid constraint break_glass_pkey primary key
+    constraint break_glass_rule_fkey references access_rules (id) on delete cascade,
+  account_id uuid not null constraint break_glass_account_fkey references accounts (id),
+  reason text not null,
+  created_at timestamptz not null,
+  expires_at timestamptz not null
+);
+create index break_glass_account_index on break_glass (account_id);
+comment on table break_glass is 'Access rules that the operator made in an emergency; every use raises an alarm.';
+
+create table security_event_streams (
+  provider_slug text constraint security_event_streams_pkey primary key,
+  heard_at timestamptz not null,
+  verified_at timestamptz,
+  stalled_at timestamptz
+);
+comment on table security_event_streams is 'When an identity provider last sent a security event, and proved its stream to work.';

@@ -64,12 +64,15 @@ export async function accountsOfOrganization(db: Database, organizationId: strin
   return rows.map((row) => accountFacts(row, row.slug));
 }
 
-/** Refuses the account everywhere from now on. Its sessions are ended by whoever disables it. @throws not_found */
+/**
+ * Refuses the account everywhere from now on. Its sessions are ended by whoever disables it.
+ * @returns the state version that carries it @throws not_found
+ */
 export async function disableAccount(
   tx: Tx,
   { accountId, by }: { accountId: string; by: string },
   now: Date,
-): Promise<void> {
+): Promise<bigint> {
   const row = await tx
     .updateTable('accounts')
     .set((update) => ({ disabled_at: update.fn.coalesce('disabled_at', update.val(now)) }))
@@ -83,7 +86,7 @@ export async function disableAccount(
     accountId,
     facts: { name: row.name, by },
   });
-  await bumpStateVersion(tx, now, { krl: false });
+  return await bumpStateVersion(tx, now, { krl: false });
 }
 
 function accountQuery(db: Database) {

@@ -1,4 +1,8 @@
-/** GET /v1/session, GET /v1/sessions, POST /v1/sessions/:id/revoke, POST /v1/session/end. */
+/**
+ * One's own: GET /v1/session, POST /v1/session/end, GET /v1/sessions/own, POST /v1/sessions/own/end, POST
+ * /v1/sessions/own/:id/end. Admins': GET /v1/sessions, POST /v1/sessions/:id/revoke, POST /v1/sessions/revoke-before,
+ * POST /v1/accounts/:account/sessions/revoke.
+ */
 import { z } from 'zod';
 import { accountName, slug, uint64, unixSeconds } from './common.ts';
 
@@ -40,13 +44,11 @@ export const ownSession = z.strictObject({
 
 export const sessionList = z.strictObject({ sessions: z.array(sessionDocument) });
 
-/** What became of a revocation at each companion when the reply was written. */
-export const revocationReply = z.strictObject({
-  session: z.uuid(),
-  account: accountName,
+const carriedOut = {
   /** The state version that carries the revocation. */
   version: uint64,
   certificates_revoked: z.int().min(0),
+  /** What became of it at each companion when the reply was written. */
   companions: z.array(
     z.strictObject({
       name: z.string(),
@@ -55,8 +57,28 @@ export const revocationReply = z.strictObject({
       connections_ended: z.int().min(0),
     }),
   ),
+};
+
+export const revocationReply = z.strictObject({ session: z.uuid(), account: accountName, ...carriedOut });
+
+export const sessionsEnded = z.strictObject({
+  /** How many. */
+  ended: z.int().min(0),
+  ...carriedOut,
+});
+export const ownSessionsEnded = z.strictObject({ ...sessionsEnded.shape });
+
+export const ownSessionsEnd = z.strictObject({
+  /** Whether the session of the token that asks goes on. */
+  except_current: z.boolean(),
+});
+
+export const revokeBefore = z.strictObject({
+  /** Every session that began before; not in the future. */
+  before: unixSeconds,
 });
 
 export type SessionDocument = z.infer<typeof sessionDocument>;
 export type OwnSession = z.infer<typeof ownSession>;
+export type SessionsEnded = z.infer<typeof sessionsEnded>;
 export type RevocationReply = z.infer<typeof revocationReply>;

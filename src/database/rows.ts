@@ -233,6 +233,19 @@ export interface LogoutTombstoneRow {
   at: Timestamp;
   expires_at: Timestamp;
 }
+export interface BreakGlassRow {
+  rule_id: string;
+  account_id: string;
+  reason: string;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+}
+export interface SecurityEventStreamRow {
+  provider_slug: string;
+  heard_at: Timestamp;
+  verified_at: Timestamp | null;
+  stalled_at: Timestamp | null;
+}
 export interface UsedIdentifierRow {
   scope: string;
   identifier_hash: Buffer;
@@ -456,6 +469,8 @@ export interface Tables {
   upstream_grants: UpstreamGrantRow;
   logout_tombstones: LogoutTombstoneRow;
   used_identifiers: UsedIdentifierRow;
+  break_glass: BreakGlassRow;
+  security_event_streams: SecurityEventStreamRow;
   attempts: AttemptRow;
   api_tokens: ApiTokenRow;
   ci_rules: CiRuleRow;

@@ -1,5 +1,5 @@
-/** Ends one session for somebody who may, and says how far the machines are with it. */
-import type { RevocationReply } from '../api/sessions.ts';
+/** Ends sessions for somebody who may, and says how far the machines are with it. */
+import type { RevocationReply, SessionsEnded } from '../api/sessions.ts';
 import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -56,16 +56,39 @@ export async function revokeSession(
     const { version, certificatesRevoked } = await endSession(tx, { sessionId, reason, by }, now);
     return { account, organizationId, version, certificatesRevoked };
   });
-  const companions = await feed.waitForAcknowledgements(
-    ended.organizationId,
-    ended.version,
-    patienceMilliseconds,
-  );
   return {
     session: sessionId,
     account: ended.account,
-    version: `${ended.version}`,
-    certificates_revoked: ended.certificatesRevoked,
+    ...(await carriedOut(feed, ended)),
+  };
+}
+
+export interface ManyEnded {
+  readonly organizationId: string;
+  readonly version: bigint;
+  readonly sessions: number;
+  readonly certificatesRevoked: number;
+}
+
+/** Ends many with `work` in one transaction, which may run again, then waits up to a second for the machines. */
+export async function revokeSessions(
+  { database, feed, clock }: Revoking,
+  organizationId: string,
+  work: (tx: Tx, now: Date) => Promise<Omit<ManyEnded, 'organizationId'>>,
+): Promise<SessionsEnded> {
+  const now = clock();
+  const ended = await inTransaction(database.db, (tx) => work(tx, now), { retries: 2 });
+  return { ended: ended.sessions, ...(await carriedOut(feed, { organizationId, ...ended })) };
+}
+
+async function carriedOut(
+  feed: AppParts['feed'],
+  { organizationId, version, certificatesRevoked }: Omit<ManyEnded, 'sessions'>,
+): Promise<Omit<SessionsEnded, 'ended'>> {
+  const companions = await feed.waitForAcknowledgements(organizationId, version, patienceMilliseconds);
+  return {
+    version: `${version}`,
+    certificates_revoked: certificatesRevoked,
     companions: companions.map(({ name, kind, acknowledged, connectionsEnded }) => ({
       name,
       kind,
