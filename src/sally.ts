@@ -3,10 +3,20 @@ import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as wait } from 'node:timers/promises';
 import { runSally } from './cli/run-sally.ts';
 
 const { env, stdin, stdout, stderr } = process;
 const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'));
+const {
+  SALLY_TOKEN,
+  SALLY_ID_TOKEN,
+  SALLY_ID_TOKEN_FILE,
+  SALLY_CI_RULE,
+  ACTIONS_ID_TOKEN_REQUEST_URL,
+  ACTIONS_ID_TOKEN_REQUEST_TOKEN,
+  ...forPrograms
+} = env;
 
 process.exitCode = await runSally({
   argv: process.argv.slice(2),
@@ -18,15 +28,28 @@ process.exitCode = await runSally({
     noColor: Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb',
     isTerminal: stdout.isTTY ?? false,
     stdinIsTerminal: stdin.isTTY ?? false,
+    headless: isHeadless(),
+    personIsThere: Boolean(stdin.isTTY || stderr.isTTY),
     columns: stdout.columns ?? 80,
     version: manifest.version,
     deviceName: hostname(),
     program: { node: process.execPath, entry: import.meta.filename },
+    machine: {
+      apiToken: SALLY_TOKEN || undefined,
+      idToken: SALLY_ID_TOKEN || undefined,
+      idTokenFile: SALLY_ID_TOKEN_FILE || undefined,
+      request: ACTIONS_ID_TOKEN_REQUEST_URL
+        ? { url: ACTIONS_ID_TOKEN_REQUEST_URL, token: ACTIONS_ID_TOKEN_REQUEST_TOKEN ?? '' }
+        : undefined,
+      rule: SALLY_CI_RULE || undefined,
+    },
+    forPrograms,
   },
   stdin,
   stdout,
   stderr,
   now: () => new Date(),
+  wait: (milliseconds) => wait(milliseconds),
   openBrowser,
   ...(stdin.isTTY && stderr.isTTY && { ask }),
 });
@@ -39,6 +62,13 @@ function passwdHome(): string | undefined {
   }
 }
 
+/** A shell that came over SSH shows its windows elsewhere, if at all. */
+function isHeadless(): boolean {
+  if (env['SSH_CONNECTION'] || env['SSH_TTY']) return true;
+  if (process.platform === 'darwin' || process.platform === 'win32') return false;
+  return !(env['DISPLAY'] || env['WAYLAND_DISPLAY'] || env['WSL_DISTRO_NAME']);
+}
+
 async function openBrowser(url: string): Promise<void> {
   const { default: open } = await import('open');
   const opener = await open(url);
@@ -46,11 +76,15 @@ async function openBrowser(url: string): Promise<void> {
   opener.unref();
 }
 
-async function ask(question: string): Promise<string> {
+async function ask(question: string, signal?: AbortSignal): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: stdin, output: stderr });
+  terminal.once('SIGINT', () => {
+    terminal.close();
+    process.kill(process.pid, 'SIGINT');
+  });
   try {
-    return await terminal.question(question);
+    return signal ? await terminal.question(question, { signal }) : await terminal.question(question);
   } finally {
     terminal.close();
   }

@@ -4,10 +4,12 @@
  */
 import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
-import { type CurrentPair, currentPair } from './current-pair.ts';
-import { type RotationStep, rotatePair } from './rotate-pair.ts';
-import { readSchedule, renewalDueAt, type Schedule, writeSchedule } from './schedule.ts';
-import { readSession } from './session-file.ts';
+import { type CurrentPair, currentPair, useNoIdentity } from './current-pair.ts';
+import type { MachineCredential } from './machine-credential.ts';
+import { machineSession, recognizeMachine } from './machine-session.ts';
+import { type Rotation, type RotationStep, rotatePair } from './rotate-pair.ts';
+import { readSchedule, renewalDueAt, type Schedule, type WhyNothing, writeSchedule } from './schedule.ts';
+import { deleteSession, readSession, type StoredSession } from './session-file.ts';
 import { endedByServer, rememberOver } from './session-over.ts';
 import { refreshSshConfiguration } from './ssh-configuration.ts';
 import { withStateLock, withStateLockIfFree } from './state-folder.ts';
@@ -59,20 +61,13 @@ async function underLock(
   context: SallyContext,
   { force, onStep }: { force: boolean; onStep?: (step: RotationStep) => void },
 ): Promise<CertificateOutcome> {
-  const { paths, debug } = context;
-  const session = await readSession(paths, debug);
+  const { paths, debug, machine } = context;
+  const who = machine ? await machineAtHand(context, machine) : await personAtHand(context);
+  if ('outcome' in who) return who.outcome;
+  const { session } = who;
   const found = usable(await currentPair(paths), context);
   // After a login as somebody else the earlier person's certificate does not serve.
-  const pair = !session || found?.principals.includes(session.account) ? found : undefined;
-  if (!session) {
-    await writeSchedule(paths, 'out');
-    return { kind: 'logged-out', pair };
-  }
-  const { tokens } = session;
-  if (!tokens) {
-    await rememberOver(context);
-    return { kind: 'over', pair: undefined };
-  }
+  const pair = session && !found?.principals.includes(session.account) ? undefined : found;
 
   const schedule = await readSchedule(paths);
   if (pair && !force && schedule !== undefined && nowSeconds(context) < dueAt(schedule, pair)) {
@@ -83,22 +78,79 @@ async function underLock(
   }
 
   try {
-    const rotated = await rotatePair(context, { session: { ...session, tokens }, ...(onStep && { onStep }) });
+    const rotated = await rotatePair(context, { ...(await who.ready()), ...(onStep && { onStep }) });
     await refreshSshConfiguration(context, rotated.session);
     return { kind: 'renewed', pair: rotated.pair };
   } catch (error) {
     if (!isSallyportError(error) || error.code === 'file_refused') throw error;
     debug.say(`no new certificate: ${error.code}: ${error.message}`);
     if (endedByServer(error)) {
-      await rememberOver(context);
-      return { kind: 'over', pair: undefined };
+      if (!machine) {
+        await rememberOver(context);
+        return { kind: 'over', pair: undefined };
+      }
+      // The credential itself may serve still; what its session has got does not.
+      if (error.code === 'session_ended') return await machineOver(context, error);
     }
-    if (pair) {
-      // Never past the end of the certificate, should the clock be wrong now.
-      await writeSchedule(paths, Math.min(nowSeconds(context) + patienceSeconds, pair.validBefore));
-    }
-    return { kind: error.status >= 500 ? 'outage' : 'refused', pair, error };
+    return await withoutNew(context, pair, error);
   }
+}
+
+/** Whose certificate is due, and how it gets to tokens for it. */
+type AtHand =
+  | {
+      readonly session: StoredSession | undefined;
+      readonly ready: () => Promise<Pick<Rotation, 'session' | 'tokensAreNew'>>;
+    }
+  | { readonly outcome: CertificateOutcome };
+
+async function personAtHand(context: SallyContext): Promise<AtHand> {
+  const { paths, debug } = context;
+  const session = await readSession(paths, debug);
+  if (!session) {
+    await writeSchedule(paths, 'out');
+    return { outcome: { kind: 'logged-out', pair: usable(await currentPair(paths), context) } };
+  }
+  const { tokens } = session;
+  if (tokens) return { session, ready: async () => ({ session: { ...session, tokens } }) };
+  await rememberOver(context);
+  return { outcome: { kind: 'over', pair: undefined } };
+}
+
+async function machineAtHand(context: SallyContext, credential: MachineCredential): Promise<AtHand> {
+  try {
+    const recognized = await recognizeMachine(context, credential);
+    const ready = async () => ({ session: await machineSession(context, recognized), tokensAreNew: true });
+    return { session: recognized.session, ready };
+  } catch (error) {
+    if (!isSallyportError(error) || error.code === 'file_refused') throw error;
+    const pair = usable(await currentPair(context.paths), context);
+    return { outcome: await withoutNew(context, pair, error) };
+  }
+}
+
+async function machineOver(context: SallyContext, error: SallyportError): Promise<CertificateOutcome> {
+  await useNoIdentity(context.paths);
+  await deleteSession(context.paths);
+  return await withoutNew(context, undefined, error);
+}
+
+async function withoutNew(
+  context: SallyContext,
+  pair: CurrentPair | undefined,
+  error: SallyportError,
+): Promise<CertificateOutcome> {
+  const isOutage = error.status >= 500;
+  // Never past the end of the certificate, should the clock be wrong now.
+  const due = pair ? Math.min(nowSeconds(context) + patienceSeconds, pair.validBefore) : 0;
+  if (pair || !isOutage) await writeSchedule(context.paths, due, isOutage ? undefined : whyNothing(error));
+  return { kind: isOutage ? 'outage' : 'refused', pair, error };
+}
+
+function whyNothing({ code, members }: SallyportError): WhyNothing {
+  if (code !== 'insufficient_user_authentication') return 'refused';
+  const { max_age } = members;
+  return typeof max_age === 'number' ? `mfa-${max_age}` : 'mfa';
 }
 
 /** The later of what the file says (it may be a pause after an outage) and what the certificate itself says. */

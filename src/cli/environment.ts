@@ -13,6 +13,10 @@ export interface SallyEnvironment {
   /** Whether stdout is a terminal. */
   readonly isTerminal?: boolean;
   readonly stdinIsTerminal?: boolean;
+  /** No browser could show a window here: a shell that came over SSH, or no display. */
+  readonly headless?: boolean;
+  /** Whether somebody sits at a terminal, who could log in in the middle of a command. */
+  readonly personIsThere?: boolean;
   /** Width of the terminal in characters. */
   readonly columns?: number;
   readonly version?: string;
@@ -20,6 +24,23 @@ export interface SallyEnvironment {
   readonly deviceName?: string;
   /** What `ssh` starts when the certificate needs renewing. */
   readonly program: { readonly node: string; readonly entry: string };
+  /** What the environment brings to be a machine with; the first that is there counts. */
+  readonly machine?: MachineVariables;
+  /** For programs that `sally` starts: without the variables above. */
+  readonly forPrograms?: NodeJS.ProcessEnv;
+}
+
+export interface MachineVariables {
+  /** $SALLY_TOKEN: an API token. */
+  readonly apiToken?: string | undefined;
+  /** $SALLY_ID_TOKEN: an OpenID Connect token of GitLab, Forgejo or another CI system. */
+  readonly idToken?: string | undefined;
+  /** $SALLY_ID_TOKEN_FILE: where one lies that is replaced from time to time, as Kubernetes does. */
+  readonly idTokenFile?: string | undefined;
+  /** $ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN: where a job of GitHub Actions gets one. */
+  readonly request?: { readonly url: string; readonly token: string } | undefined;
+  /** $SALLY_CI_RULE: which rule of the server is meant. */
+  readonly rule?: string | undefined;
 }
 
 /** Where text goes: process.stdout, or a test's array. */

@@ -20,6 +20,7 @@ const exitOfError: Partial<Record<ErrorCode, ExitName>> = {
   token_invalid: 'notLoggedIn',
   grant_invalid: 'notLoggedIn',
   session_ended: 'notLoggedIn',
+  too_many_attempts: 'unreachable',
   access_denied: 'refused',
   forbidden: 'refused',
   login_rejected: 'refused',

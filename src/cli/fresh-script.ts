@@ -1,35 +1,70 @@
 /**
  * `fresh`: what ssh runs before it connects to one of our hosts, as a POSIX shell script because Node alone takes a
  * hundred milliseconds. It compares two numbers, and starts `sally` only when a renewal is due. It never fails, asks
- * nothing, opens nothing, and says at most one line, to a person at a terminal; without Node or our program it is silent.
+ * nothing, opens nothing, and says at most one line, to a person at a terminal or in the log of a machine's job; without
+ * Node or our program it is silent.
  */
 import type { SallyEnvironment } from './environment.ts';
 import type { StatePaths } from './state-paths.ts';
 
-export function freshScriptText(paths: StatePaths, program: SallyEnvironment['program']): string {
+/** What makes a machine of an environment, for sh; environment.ts says what each is. */
+const machineVariables = '$SALLY_TOKEN$SALLY_ID_TOKEN$SALLY_ID_TOKEN_FILE$ACTIONS_ID_TOKEN_REQUEST_URL';
+
+/** `is-machine`: ends with 0 if the environment brings a credential; ssh then takes the machine's certificate. */
+export function isMachineScriptText(): string {
+  return `#!/bin/sh
+# Written by sally. Tells ssh whether the environment brings a credential of a machine.
+[ -n "${machineVariables}" ]
+`;
+}
+
+export function freshScriptText(
+  paths: Pick<StatePaths, 'folder' | 'home'>,
+  program: SallyEnvironment['program'],
+): string {
   return `#!/bin/sh
 # Written by sally. ssh runs this before it connects to a *.sallyport host.
 state=${shellWord(paths.folder)}
 node=${shellWord(program.node)}
 sally=${shellWord(program.entry)}
 
-# When a renewal is due (or over, or out), and when the certificate ends, in unix seconds.
+# A machine's certificate lies apart, and is of one credential: another's is not offered in its place. The checksum
+# stands for the credential, which is not written anywhere.
+machine=${machineVariables}
+if [ -n "$machine" ]; then
+  state=$state/machine
+  mark=$(printf %s "$machine$SALLY_CI_RULE$SALLY_SERVER" | cksum)
+  found=
+  { read -r found; } 2>/dev/null <"$state/credential"
+  if [ "$found" != "$mark" ]; then
+    rm -f "$state/renew-after" "$state/credential"
+    # Without this line ssh would offer other keys of the home.
+    (umask 077 && mkdir -p "$state" && printf '#\\n# ends 0\\nIdentityFile none\\n' >"$state/identity.conf") 2>/dev/null
+  fi
+fi
+
+# When a renewal is due (or over, or out) and why the last one gave nothing; when the certificate ends, in unix seconds.
 read_state() {
-  due= ends=
-  { read -r due; } 2>/dev/null <"$state/renew-after"
+  due= why= ends=
+  { read -r due why; } 2>/dev/null <"$state/renew-after"
   { read -r _ && read -r _ _ ends; } 2>/dev/null <"$state/identity.conf"
   case $due in over | out) ;; '' | *[!0-9]*) due=0 ;; esac
   case $ends in '' | *[!0-9]*) ends=0 ;; esac
 }
 
-# One line, to a person at a terminal who has nothing left that a gateway would take.
+# One line, for who has nothing left that a gateway would take.
 say_if_ended() {
-  case $due in
-    over) why='session expired' ;;
-    out) why='nobody is logged in' ;;
-    *) exit 0 ;;
+  [ "$now" -ge "$ends" ] || exit 0
+  [ -n "$machine" ] || [ -t 2 ] || exit 0
+  age=\${why#mfa-}
+  case $due:$why in
+    over:*) echo 'sally: session expired, run: sally login' >&2 ;;
+    out:*) [ -n "$machine" ] || echo 'sally: nobody is logged in, run: sally login' >&2 ;;
+    *:refused) echo 'sally: no certificate; to see why, run: sally cert ensure' >&2 ;;
+    *:mfa) echo 'sally: a second factor is needed, run: sally login --mfa' >&2 ;;
+    *:mfa-*[!0-9]*) ;;
+    *:mfa-?*) echo "sally: a fresh second factor is needed, run: sally login --mfa --max-age $age" >&2 ;;
   esac
-  [ -t 2 ] && [ "$now" -ge "$ends" ] && echo "sally: $why, run: sally login" >&2
   exit 0
 }
 
@@ -53,6 +88,7 @@ else
   "$node" "$sally" cert ensure --quiet --home ${shellWord(paths.home)} </dev/null >/dev/null 2>&1
 fi
 rm -f "$state/renewing"
+[ -z "$machine" ] || (umask 077 && echo "$mark" >"$state/credential") 2>/dev/null
 read_state
 say_if_ended
 `;

@@ -1,132 +1,142 @@
-/** `sally login`: the browser, the tokens, the session, the certificate, the ssh config, in this order. */
-import { type OwnSession, ownSession } from '../api/sessions.ts';
-import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
-import { type Credentials, callApi, fetchOf } from './api-client.ts';
-import { browserAddress } from './browser-address.ts';
-import { failedPage, loggedInPage } from './callback-page.ts';
+/**
+ * `sally login`: the browser or a code, the tokens, the session, the certificate, the ssh config, in this order. Where
+ * somebody is logged in at the same server the session is renewed under the same key, so that live connections stay.
+ */
+import { ownSession } from '../api/sessions.ts';
+import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
+import { type Credentials, callApi, oauthParts, redactTokens } from './api-client.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, useNoIdentity } from './current-pair.ts';
-import { openLoopbackListener } from './loopback-listener.ts';
+import { endReplaced } from './end-at-server.ts';
+import { startBrowserLogin } from './log-in-browser.ts';
+import { startDeviceLogin } from './log-in-device.ts';
 import { rotatePair } from './rotate-pair.ts';
 import { forgetSchedule } from './schedule.ts';
-import { type StoredSession, type Tokens, writeSession } from './session-file.ts';
+import { type LiveSession, readSession, sessionToStore, type Tokens, writeSession } from './session-file.ts';
 import { sshConfigurationRequest, writeSshConfiguration } from './ssh-configuration.ts';
 import { prepareStateFolder, withStateLock } from './state-folder.ts';
 import { addIncludeLine, type InstallOutcome } from './user-config.ts';
 
-const patienceMilliseconds = 5 * 60_000;
-
 export interface LoginOptions {
   readonly server: URL;
-  readonly browser: boolean;
+  /** browser: sally opens one; address: the person opens the printed one, here or elsewhere; device: RFC 8628. */
+  readonly way: 'browser' | 'address' | 'device';
+  readonly provider: string | undefined;
+  readonly maxAgeSeconds: number | undefined;
+  readonly acrValues: string | undefined;
 }
 
 export interface LoginOutcome {
-  readonly session: StoredSession;
+  readonly session: LiveSession;
   /** Undefined if the server refused one; `refusal` says why. */
   readonly pair: CurrentPair | undefined;
   readonly refusal: SallyportError | undefined;
-  readonly firstTarget: string | undefined;
+  readonly targets: readonly string[];
   readonly config: InstallOutcome;
+  /** The session of before goes on; otherwise this is another one. */
+  readonly renewed: boolean;
+}
+
+/** A login that a person is in the middle of. */
+export interface LoginUnderWay {
+  /** Waits for the person; the browser is kept waiting for what comes next. @throws login_rejected, ... */
+  person(): Promise<void>;
+  tokens(): Promise<Tokens>;
+  /** Shows the person at the browser what became of it, and lets go of everything. */
+  close(worked: boolean): Promise<void>;
 }
 
 export async function logIn(context: SallyContext, options: LoginOptions): Promise<LoginOutcome> {
+  const { paths } = context;
   // Before the person does anything: whatever is wrong with the folders is said now.
-  await prepareStateFolder(context.paths);
-  const credentials = await askInBrowser(context, options);
-  const own = await callApi(context, credentials, { method: 'GET', path: '/v1/session', reply: ownSession });
-  const configuration = await callApi(context, credentials, sshConfigurationRequest);
-
-  return await withStateLock(context.paths, async () => {
-    const session = storedSession(credentials, own);
-    // Should this end before the new certificate is there, the next ssh asks for it.
-    await forgetSchedule(context.paths);
-    await writeSession(context.paths, session);
-    await writeSshConfiguration(context, configuration);
-    const { pair, refusal } = await firstCertificate(context, session);
-    const config = await addIncludeLine(context.paths);
-    return { session, pair, refusal, firstTarget: configuration.targets[0]?.name, config };
-  });
-}
-
-type NewCredentials = Credentials & { readonly token_endpoint: string };
-
-async function askInBrowser(
-  context: SallyContext,
-  { server, browser }: LoginOptions,
-): Promise<NewCredentials> {
-  const { discover, finishAttempt, newDpopKey, startAttempt } = await import('./oauth-client.ts');
-  const { terminal, debug } = context;
-  const parts = { server, fetch: fetchOf(context, server), nowSeconds: nowSeconds(context) };
-  const as = await discover(parts);
-  const key = await newDpopKey();
-  const listener = await openLoopbackListener();
+  await prepareStateFolder(paths);
+  const { discover } = await import('./oauth/discover.ts');
+  const { newDpopKey } = await import('./oauth/client.ts');
+  const { server } = options;
+  const earlier = await sessionToRenew(context, server);
+  context.nonce.remember(earlier?.dpop_nonce ?? null);
+  const as = await discover(oauthParts(context, server));
+  const key = earlier?.dpop_key ?? (await newDpopKey());
+  context.debug.redact(key.d);
+  const request = {
+    deviceName: context.environment.deviceName,
+    provider: options.provider,
+    maxAgeSeconds: options.maxAgeSeconds,
+    acrValues: options.acrValues,
+    sessionId: earlier?.session_id,
+  };
+  const start = options.way === 'device' ? startDeviceLogin : startBrowserLogin;
+  const login = await start(context, { server, as, key, request, opens: options.way === 'browser' });
+  let worked = false;
   try {
-    const attempt = await startAttempt(as, {
-      server,
-      redirectUri: listener.redirectUri,
-      deviceName: context.environment.deviceName,
+    await login.person();
+    // From here on the earlier session's tokens may be dead: nobody else may use them before the new ones are stored.
+    const outcome = await withStateLock(paths, async () => {
+      const tokens = await login.tokens();
+      redactTokens(context, tokens);
+      worked = true;
+      const token_endpoint = as.token_endpoint ?? '';
+      return await keep(context, { server: server.origin, dpop_key: key, tokens, token_endpoint });
     });
-    for (const secret of [attempt.state, attempt.nonce, attempt.verifier]) debug.redact(secret);
-    const address = browserAddress(attempt.url, server);
-    terminal.tell(
-      browser ? 'Opening your browser to log in. If it does not open, go to:' : 'To log in, open:',
-    );
-    terminal.tell(`\n  ${address}\n`);
-    const answered = listener.callback(attempt.state, patienceMilliseconds);
-    if (browser) {
-      await context.openBrowser(address).catch(() => debug.say('no browser could be opened'));
-    }
-    const callback = await answered;
-    if (!callback) {
-      throw new SallyportError('login_rejected', 'Nobody logged in within 5 minutes. Run: sally login');
-    }
-    try {
-      const at = { ...parts, nowSeconds: nowSeconds(context) };
-      const tokens = await finishAttempt(at, attempt, callback, key);
-      for (const secret of [tokens.access_token, tokens.refresh_token, key.d]) debug.redact(secret);
-      await listener.answer(loggedInPage);
-      return { server: server.origin, dpop_key: key, tokens, token_endpoint: as.token_endpoint ?? '' };
-    } catch (error) {
-      await listener.answer(failedPage);
-      throw error;
-    }
+    return outcome;
   } finally {
-    await listener.close();
+    await login.close(worked);
   }
 }
 
-function storedSession(
-  { server, dpop_key, tokens, token_endpoint }: NewCredentials,
-  { session, organization, role }: OwnSession,
-): StoredSession & { tokens: Tokens } {
-  return {
-    v: 1,
+/** The live session at the same server; whether the login is of the same account only the server finds out. */
+async function sessionToRenew(context: SallyContext, server: URL): Promise<LiveSession | undefined> {
+  // A file that is not as it must be is replaced by this login.
+  const session = await readSession(context.paths, context.debug).catch(() => undefined);
+  if (session?.server !== server.origin || !session.tokens) return undefined;
+  return session.expires_at > nowSeconds(context) ? { ...session, tokens: session.tokens } : undefined;
+}
+
+async function keep(
+  context: SallyContext,
+  credentials: Credentials & { readonly token_endpoint: string },
+): Promise<LoginOutcome> {
+  const { paths, debug } = context;
+  const own = await callApi(context, credentials, { method: 'GET', path: '/v1/session', reply: ownSession });
+  const configuration = await callApi(context, credentials, sshConfigurationRequest);
+  const { server, dpop_key, tokens, token_endpoint } = credentials;
+  const dpop_nonce = context.nonce.latest ?? null;
+  const session = sessionToStore(own, {
     server,
-    token_endpoint,
-    account: session.account,
-    organization,
-    role,
-    session_id: session.id,
-    mfa: session.mfa,
-    amr: session.amr,
-    expires_at: session.expires_at,
-    over_since: null,
-    tokens,
     dpop_key,
-  };
+    tokens,
+    token_endpoint,
+    dpop_nonce,
+    mode: 'person',
+    credential: null,
+  });
+  const replaced = await readSession(paths, debug).catch(() => undefined);
+  const renewed = replaced?.session_id === session.session_id;
+
+  // Should this end before the new certificate is there, the next ssh asks for it.
+  await forgetSchedule(paths);
+  await writeSession(paths, session);
+  if (replaced && !renewed) await endReplaced(context, replaced);
+  await writeSshConfiguration(context, configuration);
+  const { pair, refusal } = await firstCertificate(context, session);
+  const config = await addIncludeLine(paths);
+  const targets = configuration.targets.map(({ name }) => name);
+  return { session, pair, refusal, targets, config, renewed };
 }
 
 /** A refusal does not undo the login: `sally explain` and `sally whoami` can say more. */
 async function firstCertificate(
   context: SallyContext,
-  session: StoredSession & { tokens: Tokens },
+  session: LiveSession,
 ): Promise<Pick<LoginOutcome, 'pair' | 'refusal'>> {
   try {
     const { pair } = await rotatePair(context, { session, tokensAreNew: true });
     return { pair, refusal: undefined };
   } catch (error) {
-    if (!isSallyportError(error) || error.code !== 'access_denied') throw error;
+    const isRefusal =
+      isSallyportError(error) &&
+      (error.code === 'access_denied' || error.code === 'insufficient_user_authentication');
+    if (!isRefusal) throw error;
     // What is left of an earlier login is not what this person asked for now.
     await useNoIdentity(context.paths);
     return { pair: undefined, refusal: error };

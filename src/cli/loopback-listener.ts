@@ -3,10 +3,10 @@
  * the callback of the login that was started. Everything else is refused: other paths and methods, other Host names
  * (a page that rebinds its name to 127.0.0.1), and callbacks without our `state`, which leave the login waiting.
  */
-import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CallbackPage, callbackHeaders, strayPage } from './callback-page.ts';
+import { sameText } from './same-text.ts';
 
 const path = '/callback';
 
@@ -28,7 +28,7 @@ export async function openLoopbackListener(): Promise<LoopbackListener> {
     if (refusal) return refuse(response, refusal);
     const url = new URL(request.url ?? '', redirectUri);
     const states = url.searchParams.getAll('state');
-    if (!awaited || states.length !== 1 || !same(states[0] ?? '', awaited.state)) {
+    if (!awaited || states.length !== 1 || !sameText(states[0] ?? '', awaited.state)) {
       return send(response, strayPage);
     }
     const { found } = awaited;
@@ -85,9 +85,4 @@ function refuse(response: ServerResponse, status: number): void {
 function send(response: ServerResponse, { status, html }: CallbackPage): void {
   response.writeHead(status, callbackHeaders);
   response.end(html);
-}
-
-function same(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -14,7 +14,7 @@ import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, readPair, useIdentity } from './current-pair.ts';
 import { forgetPending, type PendingRequest, pendingRequest } from './pending-request.ts';
 import { renewalDueAt, writeSchedule } from './schedule.ts';
-import type { StoredSession, Tokens } from './session-file.ts';
+import type { LiveSession } from './session-file.ts';
 import { dropOldPairs, storePair } from './store-pair.ts';
 
 /** The steps in their order; a test ends the process after each. */
@@ -30,7 +30,7 @@ export const rotationSteps = [
 export type RotationStep = (typeof rotationSteps)[number];
 
 export interface Rotation {
-  readonly session: StoredSession & { tokens: Tokens };
+  readonly session: LiveSession;
   /** The tokens are new already: the login has just ended. */
   readonly tokensAreNew?: boolean;
   readonly onStep?: (step: RotationStep) => void;
@@ -40,7 +40,7 @@ export interface Rotation {
 export async function rotatePair(
   context: SallyContext,
   { session: before, tokensAreNew = false, onStep = () => {} }: Rotation,
-): Promise<{ pair: CurrentPair; session: StoredSession & { tokens: Tokens } }> {
+): Promise<{ pair: CurrentPair; session: LiveSession }> {
   const { paths, debug } = context;
   // First what needs room on the disk: a full one must be met before the refresh token is used up.
   const request = await pendingRequest(paths, {
@@ -78,7 +78,7 @@ export async function rotatePair(
 
 async function askForCertificate(
   context: SallyContext,
-  session: StoredSession & { tokens: Tokens },
+  session: LiveSession,
   request: PendingRequest,
 ): Promise<string> {
   const { publicKeyBlob, privateKey } = request;

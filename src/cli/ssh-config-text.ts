@@ -32,8 +32,13 @@ export function sallyportConfigText(paths: StatePaths): string {
 # which is still good is offered even where the renewal failed.
 Match host *.${hostSuffix} exec ${configProgram(paths.fresh)}
 
+# With SALLY_TOKEN or a token of a CI system in the environment ssh is a machine, and only that.
+Match host *.${hostSuffix} exec ${configProgram(paths.isMachine)}
+  Include ${configPath(paths.machineIdentity)}
+Match host *.${hostSuffix} !exec ${configProgram(paths.isMachine)}
+  Include ${configPath(paths.personIdentity)}
+
 Host *.${hostSuffix}
-  Include ${configPath(paths.identity)}
   IdentitiesOnly yes
   AddKeysToAgent no
   PreferredAuthentications publickey

@@ -5,7 +5,7 @@ import { isSallyportError } from '../errors/sallyport-error.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { type Credentials, callApi } from './api-client.ts';
 import type { SallyContext } from './context.ts';
-import { freshScriptText } from './fresh-script.ts';
+import { freshScriptText, isMachineScriptText } from './fresh-script.ts';
 import { ignoreMissing } from './session-file.ts';
 import { hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
 
@@ -24,6 +24,7 @@ export async function writeSshConfiguration(
     { path: paths.hosts, text: hostsText(configuration), mode: 0o600 },
     { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
     { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
+    { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
     { path: paths.config, text: sallyportConfigText(paths), mode: 0o600 },
   ];
   for (const { path, text, mode } of files) {
@@ -49,7 +50,14 @@ export async function refreshSshConfiguration(
 /** @returns the files that are gone now */
 export async function removeSshConfiguration({ paths }: SallyContext): Promise<string[]> {
   const gone: string[] = [];
-  for (const path of [paths.config, paths.hosts, paths.knownHosts, paths.fresh, paths.renewing]) {
+  for (const path of [
+    paths.config,
+    paths.hosts,
+    paths.knownHosts,
+    paths.fresh,
+    paths.isMachine,
+    paths.renewing,
+  ]) {
     if (!(await lstat(path).catch(() => undefined))) continue;
     await unlink(path).catch(ignoreMissing);
     gone.push(path);

@@ -17,7 +17,8 @@ export async function prepareStateFolder(paths: StatePaths): Promise<void> {
       `The home folder ${paths.home} does not exist. Create it, or set HOME.`,
     );
   }
-  for (const folder of [paths.sshFolder, paths.folder, paths.pairs]) await ensurePrivateFolder(folder);
+  for (const folder of [paths.sshFolder, paths.folder, paths.own, paths.pairs])
+    await ensurePrivateFolder(folder);
 }
 
 /** Runs `work` while no other `sally` of this home does. @throws in_use */

@@ -13,10 +13,12 @@ export interface StatePaths {
   /** `~/.ssh/sallyport`; everything below is ours. */
   readonly folder: string;
   readonly config: string;
-  readonly identity: string;
   readonly hosts: string;
   readonly knownHosts: string;
   readonly fresh: string;
+  /** What belongs to one login, and what follows here; a machine's lies one folder deeper. */
+  readonly own: string;
+  readonly identity: string;
   readonly renewAfter: string;
   /** The process id of a fast path that renews. */
   readonly renewing: string;
@@ -24,6 +26,11 @@ export interface StatePaths {
   readonly pending: string;
   readonly pairs: string;
   readonly lock: string;
+  /** Answers ssh whether the environment makes this a machine. */
+  readonly isMachine: string;
+  /** What a machine's certificate comes from: its own state, apart from that of a person who uses the same home. */
+  readonly machineIdentity: string;
+  readonly personIdentity: string;
 }
 
 /**
@@ -32,7 +39,7 @@ export interface StatePaths {
  */
 const refused = /["'%\\`$*?[\]!]|\p{C}/u;
 
-export function statePaths(home: string | undefined): StatePaths {
+export function statePaths(home: string | undefined, who: 'person' | 'machine' = 'person'): StatePaths {
   if (!home) {
     throw new SallyportError(
       'settings_invalid',
@@ -47,6 +54,8 @@ export function statePaths(home: string | undefined): StatePaths {
   }
   const sshFolder = join(home, '.ssh');
   const folder = join(sshFolder, 'sallyport');
+  const machine = join(folder, 'machine');
+  const own = who === 'machine' ? machine : folder;
   return {
     home,
     sshFolder,
@@ -54,15 +63,19 @@ export function statePaths(home: string | undefined): StatePaths {
     backup: join(sshFolder, 'config.before-sallyport'),
     folder,
     config: join(folder, 'config'),
-    identity: join(folder, 'identity.conf'),
     hosts: join(folder, 'hosts.conf'),
     knownHosts: join(folder, 'known_hosts'),
     fresh: join(folder, 'fresh'),
-    renewing: join(folder, 'renewing'),
-    renewAfter: join(folder, 'renew-after'),
-    session: join(folder, 'session.json'),
-    pending: join(folder, 'pending.json'),
-    pairs: join(folder, 'pairs'),
-    lock: join(folder, 'lock'),
+    isMachine: join(folder, 'is-machine'),
+    machineIdentity: join(machine, 'identity.conf'),
+    personIdentity: join(folder, 'identity.conf'),
+    own,
+    identity: join(own, 'identity.conf'),
+    renewing: join(own, 'renewing'),
+    renewAfter: join(own, 'renew-after'),
+    session: join(own, 'session.json'),
+    pending: join(own, 'pending.json'),
+    pairs: join(own, 'pairs'),
+    lock: join(own, 'lock'),
   };
 }

@@ -139,7 +139,8 @@ Claims of ca.example.org, for information
 MFA facts of ca.example.org, for information
   v           1 (version of this format)
   methods     pwd (password), otp (one-time code)
-  by          https://login.example.org (who vouches: the identity provider)
+  by          https://login.example.org (who vouches: the identity provider, or
+              the server for a passkey)
 `);
   });
 

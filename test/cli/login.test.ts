@@ -24,14 +24,14 @@ afterEach(async () => {
 describe('sally login', () => {
   test('ends with tokens, a certificate and the ssh config, and says what it did and what is next', async () => {
     const { stdout, stderr } = await alice.login(server.url);
-    expect(stdout).toContain(`Logged in as ${account} until`);
-    expect(stdout).toContain('with a second factor (pwd, otp)');
+    expect(stdout).toContain(`Logged in as ${account} by default until`);
+    expect(stdout).toContain('with a second factor (pwd, otp; your identity provider vouches, ');
     expect(stdout).toContain(`Include "${alice.paths.config}"`);
     expect(stdout).toContain('To undo it: sally ssh-config uninstall');
     expect(stdout).toContain('Next: ssh shop-production--web.sallyport');
     expect(stderr).toContain(`${server.url}/oauth/auth?`);
     const session = JSON.parse(await readFile(alice.paths.session, 'utf8'));
-    expect(session).toMatchObject({ v: 1, server: server.url, account, session_id: sessionId, mfa: true });
+    expect(session).toMatchObject({ v: 2, server: server.url, account, session_id: sessionId, mfa: true });
     expect(server.failures).toEqual([]);
     expect(server.issued).toBe(1);
   });

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Ask } from '../../src/cli/context.ts';
 import { runSally } from '../../src/cli/run-sally.ts';
 import { type StatePaths, statePaths } from '../../src/cli/state-paths.ts';
 
@@ -17,7 +18,9 @@ export interface SallyResult {
 
 export interface RunOptions {
   readonly openBrowser?: (url: string) => Promise<void>;
-  readonly ask?: (question: string) => Promise<string>;
+  readonly ask?: Ask;
+  /** Absent: no time passes. */
+  readonly wait?: (milliseconds: number) => Promise<void>;
   readonly environment?: Record<string, unknown>;
   readonly now?: () => Date;
   readonly onStderr?: (text: string) => void;
@@ -61,6 +64,7 @@ export class Person {
         },
       },
       now: options.now ?? (() => new Date()),
+      wait: options.wait ?? (async () => {}),
       openBrowser: options.openBrowser ?? visit,
       ...(options.ask && { ask: options.ask }),
       ...(options.stdin && { stdin: options.stdin }),

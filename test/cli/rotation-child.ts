@@ -1,5 +1,6 @@
 /** A renewal in a process of its own, which dies by SIGKILL right after the step that is its second argument. */
 import { createDebugLog } from '../../src/cli/debug-log.ts';
+import { dpopNonce } from '../../src/cli/dpop-nonce.ts';
 import { ensureCertificate } from '../../src/cli/ensure-certificate.ts';
 import type { RotationStep } from '../../src/cli/rotate-pair.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
@@ -16,6 +17,10 @@ await ensureCertificate(
     paths: statePaths(home),
     terminal: createTerminal({ stdout, stderr, colors: false }),
     debug: createDebugLog(false, stderr),
+    nonce: dpopNonce(),
+    machine: undefined,
+    mayStepUp: false,
+    wait: async () => {},
     now: () => new Date(),
     patienceMilliseconds: 15_000,
     openBrowser: async () => {},

@@ -157,7 +157,7 @@ describe('sally admin sessions', () => {
   test('list shows who is in', async () => {
     const { code, stdout } = await alice.sally(['admin', 'sessions', 'list']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^SESSION .* FROM\n/);
+    expect(stdout).toMatch(/^SESSION .* FROM +MACHINE\n/);
     expect(stdout).toMatch(new RegExp(`^${sessionId}  ${account} +[0-9]+ +yes  in `, 'm'));
     const json = await alice.sally(['admin', 'sessions', 'list', '--json']);
     expect(JSON.parse(json.stdout).sessions[0].id).toBe(sessionId);

@@ -46,7 +46,20 @@ export class ServerDouble {
   sessions: Record<string, unknown>[] = [];
   readonly #ca = generateEd25519();
   readonly #idKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  readonly #pushed = new Map<string, URLSearchParams>();
   readonly #codes = new Map<string, URLSearchParams>();
+  /** What logins asked for. */
+  readonly asked: Record<string, string>[] = [];
+  /** What polls of a device code get, in their order; then tokens. */
+  devicePolls: string[] = [];
+  /** What token exchanges showed. */
+  readonly exchanged: Record<string, string>[] = [];
+  /** A server that wants a nonce in every proof (RFC 9449 section 8). */
+  nonce: string | undefined;
+  /** The person's second factor: absent until a login with acr_values. */
+  mfaGiven = true;
+  ended: string[] = [];
+  currentSession = sessionId;
   /** Refresh token -> its successor, once used. */
   readonly #refresh = new Map<string, { jkt: string; successor?: string; usedAt?: number }>();
   readonly #access = new Map<string, string>();
@@ -102,10 +115,15 @@ export class ServerDouble {
   session(): Record<string, unknown> {
     const now = Math.floor(Date.now() / 1000);
     return {
-      id: sessionId,
+      id: this.currentSession,
       account,
       kind: 'helper',
-      mfa: true,
+      provider: 'default',
+      mfa: this.mfaGiven,
+      mfa_by: this.mfaGiven ? 'provider' : null,
+      mfa_time: this.mfaGiven ? now : null,
+      idle_ends_at: null,
+      credential_id: null,
       amr: ['pwd', 'otp'],
       auth_time: now,
       created_at: now,
@@ -127,7 +145,14 @@ export class ServerDouble {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString('utf8');
-    const { status, document, location } = await this.#route(method, url, request, body);
+    const { status, document, location, challenge } = await this.#route(method, url, request, body).catch(
+      (error): Answer => {
+        if (error instanceof WantsNonce) return wantsNonce(url);
+        throw error;
+      },
+    );
+    if (this.nonce !== undefined) response.setHeader('dpop-nonce', this.nonce);
+    if (challenge !== undefined) response.setHeader('www-authenticate', challenge);
     if (this.faults.loseReplyOf && url.pathname.endsWith(this.faults.loseReplyOf)) {
       delete this.faults.loseReplyOf;
       request.socket.destroy();
@@ -144,14 +169,21 @@ export class ServerDouble {
         return ok({
           issuer: `${this.url}/oauth`,
           authorization_endpoint: `${this.url}/oauth/auth`,
+          pushed_authorization_request_endpoint: `${this.url}/oauth/request`,
+          device_authorization_endpoint: `${this.url}/oauth/device/auth`,
           token_endpoint: `${this.url}/oauth/token`,
           jwks_uri: `${this.url}/oauth/jwks`,
           authorization_response_iss_parameter_supported: true,
           id_token_signing_alg_values_supported: ['ES256'],
           ...this.faults.metadata,
         });
+      case 'POST /oauth/request':
+        return await this.#push(request, new URLSearchParams(body));
       case 'GET /oauth/auth':
         return this.#authorize(url.searchParams);
+      case 'POST /oauth/device/auth':
+        await this.#proof(request, 'POST', `${this.url}/oauth/device/auth`);
+        return this.#startDevice(new URLSearchParams(body));
       case 'POST /oauth/token':
         if (refused) return problem(refused);
         return await this.#token(request, new URLSearchParams(body));
@@ -164,7 +196,22 @@ export class ServerDouble {
     return this.#api(method, url, body);
   }
 
-  #authorize(query: URLSearchParams): Answer {
+  async #push(request: IncomingMessage, form: URLSearchParams): Promise<Answer> {
+    const jkt = await this.#proof(request, 'POST', `${this.url}/oauth/request`);
+    form.set('dpop_jkt', jkt);
+    const request_uri = `urn:ietf:params:oauth:request_uri:${randomBytes(16).toString('base64url')}`;
+    this.#pushed.set(request_uri, form);
+    this.asked.push(Object.fromEntries(form));
+    return { status: 201, document: { request_uri, expires_in: 60 } };
+  }
+
+  #authorize(address: URLSearchParams): Answer {
+    const names = [...address.keys()].sort().join(' ');
+    if (names !== 'client_id request_uri') throw new Error(`the address says ${names}`);
+    const uri = address.get('request_uri') ?? '';
+    const query = this.#pushed.get(uri);
+    if (!query) throw new Error('nothing was pushed');
+    this.#pushed.delete(uri);
     const back = new URL(query.get('redirect_uri') ?? '');
     const wanted = { client_id: 'sally', response_type: 'code', code_challenge_method: 'S256' };
     for (const [name, value] of Object.entries({ ...wanted, resource: `${this.url}/v1` })) {
@@ -192,8 +239,20 @@ export class ServerDouble {
         .update(form.get('code_verifier') ?? '')
         .digest('base64url');
       if (!query || query.get('code_challenge') !== challenge) return invalidGrant;
+      if (query.get('dpop_jkt') !== jkt) return invalidGrant;
       if (query.get('redirect_uri') !== form.get('redirect_uri')) return invalidGrant;
       return ok({ ...this.#tokens(jkt), id_token: await this.#idToken(query.get('nonce') ?? '') });
+    }
+    if (form.get('grant_type') === 'urn:ietf:params:oauth:grant-type:device_code') {
+      const said = this.devicePolls.shift();
+      if (said !== undefined) return { status: 400, document: { error: said } };
+      return ok({ ...this.#tokens(jkt), id_token: await this.#idToken('') });
+    }
+    if (form.get('grant_type') === 'urn:ietf:params:oauth:grant-type:token-exchange') {
+      this.exchanged.push(Object.fromEntries(form));
+      if (this.faults.sessionOver) return invalidGrant;
+      const { refresh_token: _none, ...reply } = this.#tokens(jkt);
+      return ok({ ...reply, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' });
     }
     this.refreshes += 1;
     if (this.faults.sessionOver) return invalidGrant;
@@ -218,8 +277,19 @@ export class ServerDouble {
     return { access_token, refresh_token, token_type: this.faults.tokenType ?? 'DPoP', expires_in: 300 };
   }
 
+  #startDevice(form: URLSearchParams): Answer {
+    this.asked.push(Object.fromEntries(form));
+    return ok({
+      device_code: 'the-device-code',
+      user_code: 'BCDF-GHJK',
+      verification_uri: `${this.url}/device`,
+      expires_in: 300,
+      interval: 5,
+    });
+  }
+
   async #idToken(nonce: string): Promise<string> {
-    return await new SignJWT({ nonce })
+    return await new SignJWT(nonce === '' ? {} : { nonce })
       .setProtectedHeader({ alg: 'ES256' })
       .setIssuer(`${this.url}/oauth`)
       .setAudience('sally')
@@ -235,6 +305,7 @@ export class ServerDouble {
       typ: 'dpop+jwt',
       algorithms: ['ES256'],
     });
+    if (this.nonce !== undefined && payload['nonce'] !== this.nonce) throw new WantsNonce();
     if (payload['htm'] !== method || payload['htu'] !== url) throw new Error('a proof for something else');
     if (!payload.jti || this.#proofs.has(payload.jti)) throw new Error('a proof was replayed');
     this.#proofs.add(payload.jti);
@@ -259,6 +330,7 @@ export class ServerDouble {
       case 'GET /v1/ssh-configuration':
         return ok(this.configuration);
       case 'POST /v1/session/end':
+        this.ended.push(String(this.currentSession));
         return { status: 204 };
       case 'POST /v1/certificates/challenge': {
         const challenge = randomBytes(32).toString('base64url');
@@ -341,7 +413,15 @@ export class ServerDouble {
   }
 }
 
+class WantsNonce extends Error {}
+
+function wantsNonce({ pathname }: URL): Answer {
+  if (pathname.startsWith('/oauth/')) return { status: 400, document: { error: 'use_dpop_nonce' } };
+  return { status: 401, document: {}, challenge: 'DPoP error="use_dpop_nonce"' };
+}
+
 interface Answer {
+  readonly challenge?: string;
   readonly status: number;
   readonly document?: unknown;
   readonly location?: string;

@@ -1,12 +1,10 @@
 import { revocationReply, type SessionDocument, sessionList } from '../../api/sessions.ts';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { isAccountName } from '../../ssh/names.ts';
-import { nowSeconds, type SallyContext } from '../context.ts';
+import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
-import { printable } from '../printable.ts';
+import { isLive, printRevocation, printSessions } from '../print-sessions.ts';
 import { callSignedIn } from '../signed-in.ts';
-import { tableLines } from '../terminal.ts';
-import { fromNow } from '../times.ts';
 
 const list = { method: 'GET', path: '/v1/sessions', reply: sessionList } as const;
 
@@ -14,7 +12,7 @@ export async function adminSessionsList(
   context: SallyContext,
   options: { readonly json?: boolean; readonly all?: boolean },
 ): Promise<ExitName> {
-  const { terminal, environment } = context;
+  const { terminal } = context;
   const { sessions } = await callSignedIn(context, list);
   const shown = options.all ? sessions : sessions.filter((session) => isLive(session, context));
   if (options.json) {
@@ -25,24 +23,7 @@ export async function adminSessionsList(
     terminal.print('Nobody is logged in.');
     return 'done';
   }
-  const now = context.now();
-  const rows = shown.map((session) => [
-    session.id,
-    session.account,
-    String(session.connections),
-    session.mfa ? 'yes' : 'no',
-    session.ended_at === null
-      ? fromNow(session.expires_at, now)
-      : `ended (${printable(session.ended_reason ?? '')})`,
-    fromNow(session.auth_time, now),
-    session.kind,
-    printable(session.client_address ?? '-'),
-  ]);
-  // What stands to the right is cut first: 80 columns hold the ID, which revoke wants, and how the session stands.
-  const head = ['SESSION', 'ACCOUNT', 'SSH', 'MFA', 'ENDS', 'LOGIN', 'KIND', 'FROM'];
-  const [first = '', ...rest] = tableLines(head, rows, environment.isTerminal ? environment.columns : 0);
-  terminal.print(terminal.bold(first));
-  for (const line of rest) terminal.print(line);
+  printSessions(context, shown);
   return 'done';
 }
 
@@ -64,19 +45,8 @@ export async function adminSessionsRevoke(
       reply: revocationReply,
     });
     complete &&= reply.companions.every(({ acknowledged }) => acknowledged);
-    if (options.json) {
-      terminal.print(JSON.stringify(reply));
-      continue;
-    }
-    terminal.print(
-      `${terminal.good('Ended')} the session ${reply.session} of ${terminal.bold(reply.account)}; certificates revoked: ${reply.certificates_revoked}.`,
-    );
-    for (const { name, kind, acknowledged, connections_ended } of reply.companions) {
-      const what = acknowledged
-        ? `has it installed, connections ended: ${connections_ended}`
-        : 'has not answered yet; it refuses the session as soon as it is reached';
-      terminal.print(`  ${kind} ${printable(name)} ${what}`);
-    }
+    if (options.json) terminal.print(JSON.stringify(reply));
+    else printRevocation(context, reply);
   }
   if (!complete) terminal.tell('sally: not every machine has answered; the console shows when they do.');
   return 'done';
@@ -107,8 +77,4 @@ async function confirm(context: SallyContext, chosen: readonly SessionDocument[]
   const answer = await context.ask(`End ${many} of ${accounts} (SSH connections: ${connections})? [y/N] `);
   if (/^y(es)?$/i.test(answer.trim())) return;
   throw new SallyportError('settings_invalid', 'Nothing was ended.');
-}
-
-function isLive({ ended_at, expires_at }: SessionDocument, context: SallyContext): boolean {
-  return ended_at === null && expires_at > nowSeconds(context);
 }

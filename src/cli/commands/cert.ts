@@ -5,13 +5,17 @@ import { type CertificateOutcome, ensureCertificate } from '../ensure-certificat
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
 import { printable } from '../printable.ts';
 import { sessionOver } from '../session-file.ts';
+import { afterStepUp } from '../step-up.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 
 export async function certShow(context: SallyContext): Promise<ExitName> {
   const { terminal, paths } = context;
   const pair = await currentPair(paths);
-  if (!pair) throw new SallyportError('not_found', 'There is no certificate. Run: sally login');
+  if (!pair) {
+    const next = context.machine ? 'sally cert ensure' : 'sally login';
+    throw new SallyportError('not_found', `There is no certificate. Run: ${next}`);
+  }
   const now = context.now();
   const expired = pair.validBefore <= nowSeconds(context);
   const end = `${momentText(pair.validBefore, now)} (${fromNow(pair.validBefore, now)})`;
@@ -34,7 +38,7 @@ export async function certEnsure(
   options: { readonly quiet?: boolean; readonly force?: boolean },
 ): Promise<ExitName> {
   const force = options.force ?? false;
-  if (!options.quiet) return report(context, await ensureCertificate(context, { force }));
+  if (!options.quiet) return await ensuredAloud(context, force);
   try {
     const { kind } = await ensureCertificate({ ...context, patienceMilliseconds: 5000 }, { force });
     context.debug.say(`cert ensure: ${kind}`);
@@ -42,6 +46,17 @@ export async function certEnsure(
     context.debug.say(`cert ensure: ${error}`);
   }
   return 'done';
+}
+
+/** With a person at hand who may log in again where the server wants a stronger login. */
+async function ensuredAloud(context: SallyContext, force: boolean): Promise<ExitName> {
+  const outcome = await afterStepUp(context, async () => {
+    const found = await ensureCertificate(context, { force });
+    const wantsStepUp = found.kind === 'refused' && found.error.code === 'insufficient_user_authentication';
+    if (wantsStepUp && (force || !found.pair)) throw found.error;
+    return found;
+  });
+  return report(context, outcome);
 }
 
 function report(context: SallyContext, outcome: CertificateOutcome): ExitName {

@@ -1,23 +1,54 @@
+import { explainReply } from '../../api/explain.ts';
+import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
+import { isSlug } from '../../ssh/names.ts';
+import { callApi } from '../api-client.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
+import { printable } from '../printable.ts';
+import { secondFactorText } from '../second-factor-text.ts';
 import { demoServer, parseServerUrl } from '../server-url.ts';
 import { readSession } from '../session-file.ts';
 import { readsOurConfig, sshCommand } from '../ssh-command.ts';
 import { hostSuffix, includeLine } from '../ssh-config-text.ts';
+import { stepUpCommand } from '../step-up.ts';
 import { momentText, spanText } from '../times.ts';
 
 export interface LoginCommandOptions {
   readonly server?: string;
   readonly browser: boolean;
+  readonly device?: boolean;
+  readonly provider?: string;
+  readonly mfa?: boolean;
+  readonly maxAge?: number;
 }
 
 export async function login(context: SallyContext, options: LoginCommandOptions): Promise<ExitName> {
-  const stored = options.server ?? context.environment.server ?? (await storedServer(context));
-  const server = parseServerUrl(stored ?? demoServer);
-  const outcome = await logIn(context, { server, browser: options.browser });
-  report(context, outcome);
+  const { machine, environment } = context;
+  if (machine) {
+    throw new SallyportError(
+      'settings_invalid',
+      `${machine.source} is set: here sally is a machine, which does not log in. To log in yourself: unset ${machine.source}`,
+    );
+  }
+  if (options.provider !== undefined && !isSlug(options.provider)) {
+    throw new SallyportError('settings_invalid', 'A provider is named by its slug, such as --provider okta.');
+  }
+  const stored = options.server ?? environment.server ?? (await storedServer(context));
+  const outcome = await logIn(context, {
+    server: parseServerUrl(stored ?? demoServer),
+    way: wayOf(context, options),
+    provider: options.provider,
+    maxAgeSeconds: options.maxAge,
+    acrValues: options.mfa ? 'mfa' : undefined,
+  });
+  await report(context, outcome);
   return outcome.refusal ? exitNameOf(outcome.refusal.code) : 'done';
+}
+
+function wayOf({ environment }: SallyContext, { device, browser }: LoginCommandOptions) {
+  if (device) return 'device';
+  return browser && !environment.headless ? 'browser' : 'address';
 }
 
 async function storedServer({ paths, debug }: SallyContext): Promise<string | undefined> {
@@ -26,21 +57,26 @@ async function storedServer({ paths, debug }: SallyContext): Promise<string | un
   return session?.server;
 }
 
-function report(context: SallyContext, outcome: LoginOutcome): void {
-  const { terminal, paths, environment } = context;
-  const { session, pair, refusal, firstTarget } = outcome;
+async function report(context: SallyContext, outcome: LoginOutcome): Promise<void> {
+  const { terminal, paths } = context;
+  const { session, pair, refusal, renewed } = outcome;
   const now = context.now();
   const life = spanText(session.expires_at - nowSeconds(context));
+  const by = session.provider === null ? '' : ` by ${printable(session.provider)}`;
 
   terminal.print(
-    `${terminal.good('Logged in')} as ${terminal.bold(session.account)} until ${momentText(session.expires_at, now)} (${life}), ${factorText(session)}.`,
+    `${terminal.good('Logged in')} as ${terminal.bold(session.account)}${by} until ${momentText(session.expires_at, now)} (${life}), ${secondFactorText(session, now)}.`,
   );
+  if (renewed) terminal.print('It is the session of before; its connections stay.');
   if (pair) {
     terminal.print(
       `Your certificate is valid until ${momentText(pair.validBefore, now)}; ssh renews it by itself.`,
     );
   }
-  if (refusal) terminal.tell(`sally: no certificate: ${refusal.message}`);
+  if (refusal) {
+    terminal.tell(`sally: no certificate: ${refusal.message}`);
+    if (refusal.code === 'insufficient_user_authentication') terminal.tell(`Run: ${stepUpCommand(refusal)}`);
+  }
   terminal.print();
 
   if (outcome.config === 'added') {
@@ -49,27 +85,43 @@ function report(context: SallyContext, outcome: LoginOutcome): void {
     terminal.print(`It concerns *.${hostSuffix} only. To undo it: sally ssh-config uninstall`);
     terminal.print();
   }
-  if (!pair) return;
-  if (firstTarget === undefined) {
+  if (pair) await tellNext(context, outcome);
+}
+
+/** How many targets are asked about before it is left at the first refusal. */
+const asked = 5;
+
+/** The ssh command of a target that lets the person in, or why the first one does not. */
+async function tellNext(context: SallyContext, { session, targets }: LoginOutcome): Promise<void> {
+  const { terminal, paths, environment, debug } = context;
+  const [first] = targets;
+  if (first === undefined) {
     terminal.print('There is no target yet that you may reach. Who you are there: sally whoami');
     return;
   }
-  const host = `${firstTarget}.${hostSuffix}`;
-  if (!readsOurConfig(context)) {
-    terminal.print(`Your HOME is ${paths.home}, but ssh reads the config below ${environment.passwdHome}.`);
+  let why: string | undefined;
+  for (const target of targets.slice(0, asked)) {
+    const path = `/v1/explain?${new URLSearchParams({ target })}`;
+    const found = await callApi(context, session, { method: 'GET', path, reply: explainReply }).catch(
+      (error) => {
+        if (!isSallyportError(error)) throw error;
+        debug.say(`explain ${target}: ${error.message}`);
+        return undefined;
+      },
+    );
+    if (found === undefined || found.allowed) {
+      if (!readsOurConfig(context)) {
+        terminal.print(
+          `Your HOME is ${paths.home}, but ssh reads the config below ${environment.passwdHome}.`,
+        );
+      }
+      terminal.print(`Next: ${terminal.bold(sshCommand(context, `${target}.${hostSuffix}`))}`);
+      return;
+    }
+    why ??= found.reasons[0]?.message;
   }
-  terminal.print(`Next: ${terminal.bold(sshCommand(context, host))}`);
-  if (!session.mfa) {
-    terminal.print(`Without a second factor it may refuse you; to ask: sally explain ${firstTarget}`);
-  }
-}
-
-function factorText({ mfa, amr }: LoginOutcome['session']): string {
-  if (!mfa) return 'without a second factor';
-  return amr.length > 0 ? `with a second factor (${amr.map(wordOnly).join(', ')})` : 'with a second factor';
-}
-
-/** Method names are registered words (RFC 8176); nothing else of them is shown. */
-function wordOnly(method: string): string {
-  return method.replace(/[^A-Za-z0-9_.-]/g, '?');
+  terminal.print(
+    `${printable(first)} would not let you in${why === undefined ? '.' : `: ${printable(why)}`}`,
+  );
+  terminal.print(`Next: ${terminal.bold(`sally explain ${first}`)}`);
 }

@@ -1,17 +1,51 @@
-import { isSallyportError } from '../../errors/sallyport-error.ts';
-import { callApi, refreshSession } from '../api-client.ts';
-import { nowSeconds, type SallyContext } from '../context.ts';
+import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
+import type { SallyContext } from '../context.ts';
 import { useNoIdentity } from '../current-pair.ts';
+import { endAtServer } from '../end-at-server.ts';
+import { endOthers } from '../end-own-sessions.ts';
+import { endControlMasters, forgetAgentKeys } from '../end-programs.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { forgetPending } from '../pending-request.ts';
-import { writeSchedule } from '../schedule.ts';
+import { forgetSchedule, writeSchedule } from '../schedule.ts';
 import { deleteSession, readSession, type StoredSession } from '../session-file.ts';
-import { endedByServer } from '../session-over.ts';
 import { withStateLock } from '../state-folder.ts';
 import { dropAllPairs } from '../store-pair.ts';
 
-/** Ends the session at the server, and here in any case. */
-export async function logout(context: SallyContext): Promise<ExitName> {
+export interface LogoutOptions {
+  readonly all?: boolean;
+  readonly other?: boolean;
+}
+
+/** Ends the session at the server, and here in any case; the person's others too where that is asked for. */
+export async function logout(context: SallyContext, options: LogoutOptions): Promise<ExitName> {
+  const { terminal } = context;
+  if (options.all && options.other) {
+    throw new SallyportError('settings_invalid', '--all and --other exclude each other.');
+  }
+  if (options.other) {
+    await endOthers(context);
+    terminal.print('All your other sessions are over.');
+    return 'done';
+  }
+  // Logging out here works in any case.
+  const failure = options.all ? await othersFailure(context) : undefined;
+  const exit = await logoutHere(context);
+  if (failure === undefined) return exit;
+  terminal.tell(`sally: your other sessions could not be ended: ${failure}`);
+  return exit === 'done' ? 'unreachable' : exit;
+}
+
+async function othersFailure(context: SallyContext): Promise<string | undefined> {
+  try {
+    await endOthers(context);
+    return undefined;
+  } catch (error) {
+    if (isSallyportError(error)) return error.message;
+    throw error;
+  }
+}
+
+async function logoutHere(context: SallyContext): Promise<ExitName> {
   const { paths, terminal, debug } = context;
   return await withStateLock(paths, async () => {
     const session = await readSession(paths, debug).catch((error) => {
@@ -19,13 +53,25 @@ export async function logout(context: SallyContext): Promise<ExitName> {
       debug.say(`session.json: ${error}`);
       return undefined;
     });
+    context.nonce.remember(session?.dpop_nonce ?? null);
     const failure = session && (await endAtServer(context, session));
+    // First nobody gets anything new; then what is there goes.
+    if (context.machine) await forgetSchedule(paths);
+    else await writeSchedule(paths, 'out');
     await useNoIdentity(paths);
+    await endControlMasters(context);
+    await forgetAgentKeys(context);
     await dropAllPairs(paths);
     await forgetPending(paths);
     await deleteSession(paths);
-    await writeSchedule(paths, 'out');
+    return report(context, session, failure);
+  });
 
+  function report(
+    { machine }: SallyContext,
+    session: StoredSession | undefined,
+    failure: string | undefined,
+  ): ExitName {
     if (!session) {
       terminal.print('Nobody was logged in; whatever was left of keys and certificates is gone.');
       return 'done';
@@ -33,25 +79,10 @@ export async function logout(context: SallyContext): Promise<ExitName> {
     terminal.print(
       `Logged out ${session.account}: keys, certificates and tokens are gone from this machine.`,
     );
+    if (machine) terminal.print(`${machine.source} is still set: the next ssh is that machine again.`);
     if (failure === undefined) return 'done';
     terminal.tell(`sally: the session could not be ended at the server: ${failure}`);
     terminal.tell('sally: it ends there by itself; to end it now, ask an admin, or use the console.');
     return 'unreachable';
-  });
-}
-
-/** @returns why it did not work */
-async function endAtServer(context: SallyContext, session: StoredSession): Promise<string | undefined> {
-  const { tokens } = session;
-  if (!tokens) return undefined; // the server has said before that it is over
-  try {
-    const live = { ...session, tokens };
-    const isGood = tokens.access_token_expires_at - 20 > nowSeconds(context);
-    const credentials = isGood ? live : await refreshSession(context, live);
-    await callApi(context, credentials, { method: 'POST', path: '/v1/session/end', reply: null });
-    return undefined;
-  } catch (error) {
-    if (!isSallyportError(error)) throw error;
-    return endedByServer(error) ? undefined : error.message;
   }
 }

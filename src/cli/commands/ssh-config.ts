@@ -1,6 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
+import { ensureCertificate } from '../ensure-certificate.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { readsOurConfig, sshCommand } from '../ssh-command.ts';
@@ -13,9 +14,17 @@ import {
 import { withStateLock } from '../state-folder.ts';
 import { addIncludeLine, removeIncludeLine } from '../user-config.ts';
 
-export async function sshConfigInstall(context: SallyContext): Promise<ExitName> {
-  const { paths, terminal } = context;
+export async function sshConfigInstall(
+  given: SallyContext,
+  options: { readonly server?: string },
+): Promise<ExitName> {
+  const { environment, paths, terminal } = given;
+  const context = options.server
+    ? { ...given, paths, environment: { ...environment, server: options.server } }
+    : given;
   const configuration = await callSignedIn(context, sshConfigurationRequest);
+  // A token of a CI system may be good for one exchange: what it gives is asked for while it is at hand.
+  if (context.machine) await firstCertificate(context);
   return await withStateLock<ExitName>(paths, async () => {
     await writeSshConfiguration(context, configuration);
     const outcome = await addIncludeLine(paths);
@@ -31,6 +40,12 @@ export async function sshConfigInstall(context: SallyContext): Promise<ExitName>
     }
     return 'done';
   });
+}
+
+/** @throws what the server has against it */
+async function firstCertificate(context: SallyContext): Promise<void> {
+  const outcome = await ensureCertificate(context);
+  if ('error' in outcome && !outcome.pair) throw outcome.error;
 }
 
 export async function sshConfigUninstall(context: SallyContext): Promise<ExitName> {

@@ -2,6 +2,7 @@ import { nowSeconds, type SallyContext } from '../context.ts';
 import { type CurrentPair, currentPair } from '../current-pair.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { renewalDueAt } from '../schedule.ts';
+import { secondFactorText } from '../second-factor-text.ts';
 import { readSession, type StoredSession } from '../session-file.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
@@ -30,10 +31,13 @@ interface Facts {
 }
 
 function lines(context: SallyContext, { session, pair, installed }: Facts): string[] {
-  const { terminal, paths } = context;
+  const { terminal, paths, machine } = context;
   const config = installed ? `${paths.userConfig} includes it` : 'not installed: sally ssh-config install';
   if (!session) {
-    return ['Nobody is logged in. Run: sally login', ...factLines([['ssh config', config]])];
+    const who = machine
+      ? `${machine.source} makes this a machine, which has no certificate yet. Run: sally ssh-config install`
+      : 'Nobody is logged in. Run: sally login';
+    return [who, ...factLines([['ssh config', config]])];
   }
   const role = session.role === null ? session.organization : `${session.organization}, ${session.role}`;
   return factLines([
@@ -51,7 +55,7 @@ function sessionText(context: SallyContext, session: StoredSession): string {
   if (session.over_since !== null) {
     return `${terminal.bad('over')} since ${momentText(session.over_since, now)} at the latest. Run: sally login`;
   }
-  const factor = session.mfa ? 'with a second factor' : 'without a second factor';
+  const factor = secondFactorText(session, now);
   const end = `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`;
   if (session.expires_at <= nowSeconds(context)) return `${terminal.bad('expired')} ${end}. Run: sally login`;
   return `until ${end}, ${factor}`;
@@ -82,6 +86,10 @@ function document({ paths }: SallyContext, { session, pair, installed }: Facts) 
           id: session.session_id,
           expires_at: session.expires_at,
           mfa: session.mfa,
+          mfa_by: session.mfa_by,
+          mfa_time: session.mfa_time,
+          provider: session.provider,
+          mode: session.mode,
           amr: session.amr,
           over_since: session.over_since,
         }

@@ -2,9 +2,17 @@ import { ownSession } from '../../api/sessions.ts';
 import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { printable } from '../printable.ts';
+import { secondFactorText } from '../second-factor-text.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
+
+const kinds = {
+  helper: 'a person, by sally',
+  browser: 'a person, by browser',
+  token: 'a machine, by an API token',
+  ci: 'a machine, by a token of its CI system',
+} as const;
 
 /** Who the server thinks that one is. */
 export async function whoami(context: SallyContext, options: { readonly json?: boolean }): Promise<ExitName> {
@@ -26,7 +34,9 @@ export async function whoami(context: SallyContext, options: { readonly json?: b
       'Login',
       `${momentText(session.auth_time, now)} (${fromNow(session.auth_time, now)}), methods: ${methods}`,
     ],
-    ['MFA', session.mfa ? 'yes' : 'no'],
+    ['Second factor', secondFactorText(session, now)],
+    ...(session.provider === null ? [] : [['Provider', printable(session.provider)] as const]),
+    ['Kind', kinds[session.kind]],
     ['Ends', `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`],
     ['Connections', String(session.connections)],
   ]);

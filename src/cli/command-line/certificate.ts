@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { type Go, sub } from './build.ts';
+
+export function addCertificateCommands(program: Command, go: Go): void {
+  const cert = sub(program, 'cert', 'the SSH certificate');
+  sub(cert, 'show', 'what is in it, and where it is').action(() =>
+    go(async (context) => (await import('../commands/cert.ts')).certShow(context)),
+  );
+  sub(cert, 'ensure', 'renew it if that is due')
+    .option('--quiet', 'not a word, and never an error: for ssh')
+    .option('--force', 'renew it in any case')
+    .addOption(cert.createOption('--home <folder>', 'the home folder that ssh was set up for').hideHelp())
+    .action((options) =>
+      go(async (context) => (await import('../commands/cert.ts')).certEnsure(context, options), options.home),
+    );
+
+  sub(program, 'inspect', 'show what is in a certificate, a public key, a revocation list or a signature')
+    .argument('[file]', 'or - for standard input (default: the certificate that ssh uses now)')
+    .option('--json', 'for programs, as docs/certificates.md says')
+    .option('--md5', 'MD5 fingerprints too, as old software shows them')
+    .addHelpText('after', () => inspectHelp)
+    .action((file: string | undefined, options) =>
+      go(async (context) => (await import('../commands/inspect.ts')).inspect(context, file, options)),
+    );
+
+  sub(program, 'explain', 'would you get in, and if not, why and what to do')
+    .argument('<target>', 'such as shop-production--web')
+    .option('--account <account>', 'for admins: ask about somebody else')
+    .option('--json', 'for programs')
+    .action((target: string, options) =>
+      go(async (context) => (await import('../commands/explain.ts')).explain(context, target, options)),
+    );
+
+  const config = sub(program, 'ssh-config', 'the part of your ssh config that is about *.sallyport');
+  sub(config, 'install', 'add it (login does)')
+    .option('--server <url>', 'with SALLY_TOKEN and the like: the Sallyport server')
+    .action((options) =>
+      go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigInstall(context, options)),
+    );
+  sub(config, 'uninstall', 'take it out again').action(() =>
+    go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigUninstall(context)),
+  );
+  sub(config, 'show', 'print it').action(() =>
+    go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigShow(context)),
+  );
+}
+
+const inspectHelp = `
+It asks no server and needs no login. Of a file with several keys or
+certificates (known_hosts, authorized_keys) each is shown. A private key is
+refused, and nothing of it is shown.
+
+Examples:
+  sally inspect                       your certificate
+  sally inspect ~/.ssh/id-cert.pub
+  ssh-add -L | sally inspect -        what the agent holds
+  sally inspect --json revoked.krl | jq -r '.found[0].version'
+
+Ends with 0, or with 6 if something could not be read or the signature of a CA
+is not good.
+`;

@@ -1,0 +1,56 @@
+import { type Command, Option } from 'commander';
+import { collected, type Go, span, sub, wholeNumber } from './build.ts';
+
+export function addCredentialCommands(program: Command, go: Go): void {
+  sub(program, 'ssh-code', 'a short code for a client that knows no certificates, good for minutes')
+    .option('--uses <number>', 'how often it may be used', wholeNumber(1, 10), 1)
+    .option('--bind <target>', 'good for this target only')
+    .option('--json', 'for programs')
+    .addHelpText('after', () => sshCodeHelp)
+    .action((options) =>
+      go(async (context) => (await import('../commands/ssh-code.ts')).sshCode(context, options)),
+    );
+
+  const token = sub(program, 'token', 'API tokens, for machines and scripts');
+  sub(token, 'create', 'make one; it is shown this once')
+    .argument('<name>', 'what you will know it by')
+    .addOption(roleOption('the most that it may do'))
+    .option('--expires <span>', 'such as 90d or 12h', span)
+    .option('--from <network>', 'addresses it may be used from, such as 192.0.2.0/24; repeatable', collected)
+    .option('--account <machine>', 'for admins: a token of this machine account')
+    .option('--json', 'for programs')
+    .addHelpText('after', () => tokenHelp)
+    .action((name: string, options) =>
+      go(async (context) => (await import('../commands/token.ts')).tokenCreate(context, name, options)),
+    );
+  sub(token, 'list', 'your tokens; for admins all of the organization')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) => (await import('../commands/token.ts')).tokenList(context, options)),
+    );
+  sub(token, 'revoke', 'end it, with its certificates and live connections')
+    .argument('<token>', 'its id, or its name')
+    .option('--json', 'for programs')
+    .action((which: string, options) =>
+      go(async (context) => (await import('../commands/token.ts')).tokenRevoke(context, which, options)),
+    );
+}
+
+export function roleOption(description: string): Option {
+  return new Option('--role <role>', description)
+    .choices(['viewer', 'contributor', 'admin'])
+    .default('viewer');
+}
+
+const sshCodeHelp = `
+Examples:
+  sally ssh-code                      use it once, in place of a password
+  sally ssh-code --uses 3 --bind shop-production--web
+`;
+
+const tokenHelp = `
+Examples:
+  sally token create backup --role contributor --expires 30d --from 192.0.2.0/24
+  sally token create deploy --account deploy@example.com
+  SALLY_TOKEN=... sally ssh-config install
+`;

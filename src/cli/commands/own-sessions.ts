@@ -1,0 +1,45 @@
+import { SallyportError } from '../../errors/sallyport-error.ts';
+import type { SallyContext } from '../context.ts';
+import { ownSessionList } from '../end-own-sessions.ts';
+import type { ExitName } from '../exit-codes.ts';
+import { isLive, printSessions } from '../print-sessions.ts';
+import { readSession } from '../session-file.ts';
+import { callSignedIn } from '../signed-in.ts';
+
+export async function ownSessionsList(
+  context: SallyContext,
+  options: { readonly json?: boolean; readonly all?: boolean },
+): Promise<ExitName> {
+  const { terminal, paths, debug } = context;
+  const { sessions } = await callSignedIn(context, ownSessionList);
+  const shown = options.all ? sessions : sessions.filter((session) => isLive(session, context));
+  if (options.json) {
+    terminal.print(JSON.stringify({ sessions: shown }, null, 2));
+    return 'done';
+  }
+  const current = await readSession(paths, debug);
+  printSessions(context, shown, current?.session_id);
+  return 'done';
+}
+
+export async function ownSessionsEnd(
+  context: SallyContext,
+  id: string,
+  options: { readonly json?: boolean },
+): Promise<ExitName> {
+  const { terminal, paths, debug } = context;
+  const { sessions } = await callSignedIn(context, ownSessionList);
+  const found = sessions.find((session) => session.id === id && isLive(session, context));
+  if (!found) {
+    throw new SallyportError(
+      'not_found',
+      'You have no live session with this id. Yours: sally sessions list',
+    );
+  }
+  await callSignedIn(context, { method: 'POST', path: `/v1/sessions/own/${id}/end`, reply: null });
+  if (options.json) terminal.print(JSON.stringify({ session: id }));
+  else terminal.print(`${terminal.good('Ended')} the session ${id}.`);
+  const current = await readSession(paths, debug);
+  if (current?.session_id === id) terminal.print('It was the one of this machine. To log in: sally login');
+  return 'done';
+}

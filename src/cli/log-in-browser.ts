@@ -1,0 +1,104 @@
+/**
+ * The login with a browser: it comes back to a listener on this machine, or, where the browser is on another one and ends
+ * at an address that it can't reach, the person pastes that address.
+ */
+import type * as oauth from 'oauth4webapi';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { oauthParts } from './api-client.ts';
+import { browserAddress } from './browser-address.ts';
+import { failedPage, loggedInPage } from './callback-page.ts';
+import type { SallyContext } from './context.ts';
+import type { LoginUnderWay } from './log-in.ts';
+import { type LoopbackListener, openLoopbackListener } from './loopback-listener.ts';
+import type { LoginRequest } from './oauth/login-request.ts';
+import { pastedCallback } from './pasted-callback.ts';
+import type { DpopKey } from './session-file.ts';
+
+const patienceMilliseconds = 10 * 60_000;
+
+export interface LoginStart {
+  readonly server: URL;
+  readonly as: oauth.AuthorizationServer;
+  readonly key: DpopKey;
+  readonly request: LoginRequest;
+  /** Whether sally opens the browser, or only prints the address. */
+  readonly opens: boolean;
+}
+
+export async function startBrowserLogin(context: SallyContext, start: LoginStart): Promise<LoginUnderWay> {
+  const { finishAttempt, startAttempt } = await import('./oauth/code-login.ts');
+  const { terminal, debug } = context;
+  const { server, as, key, request, opens } = start;
+  const listener = await openLoopbackListener();
+  try {
+    const attempt = await startAttempt(oauthParts(context, server), {
+      as,
+      key,
+      redirectUri: listener.redirectUri,
+      request,
+      onSecret: debug.redact,
+    });
+    const address = browserAddress(attempt.url, server);
+    let callback: URL | undefined;
+    return {
+      async person() {
+        terminal.tell(
+          opens ? 'Opening your browser to log in. If it does not open, go to:' : 'To log in, open:',
+        );
+        terminal.tell(`\n  ${address}\n`);
+        if (!opens) tellOtherMachine(context);
+        const answered = awaitCallback(context, listener, attempt);
+        if (opens) {
+          await context.openBrowser(address).catch(() => debug.say('no browser could be opened'));
+        }
+        callback = await answered;
+        if (callback) return;
+        throw new SallyportError('login_rejected', 'Nobody logged in within 10 minutes. Run: sally login');
+      },
+      async tokens() {
+        if (!callback) throw new Error('unreachable: the person has not come back');
+        return await finishAttempt(oauthParts(context, server), attempt, callback);
+      },
+      async close(worked) {
+        await listener.answer(worked ? loggedInPage : failedPage);
+        await listener.close();
+      },
+    };
+  } catch (error) {
+    await listener.close();
+    throw error;
+  }
+}
+
+function tellOtherMachine({ ask, terminal }: SallyContext): void {
+  if (!ask) return;
+  terminal.tell('If that browser runs on another machine, it ends at a page that cannot be reached: its');
+  terminal.tell('address begins with http://127.0.0.1. Copy that whole address, and paste it here.');
+  terminal.tell('Or let that machine confirm a short code instead: sally login --device\n');
+}
+
+/** Whichever comes first: the browser at the listener, or the address that the person pastes. */
+async function awaitCallback(
+  { ask, terminal }: SallyContext,
+  listener: LoopbackListener,
+  attempt: { readonly redirectUri: string; readonly state: string },
+): Promise<URL | undefined> {
+  const atListener = listener.callback(attempt.state, patienceMilliseconds);
+  if (!ask) return await atListener;
+  const enough = new AbortController();
+  const pasted = async (): Promise<URL | undefined> => {
+    for (;;) {
+      const line = await ask('', enough.signal).catch(() => undefined);
+      // The terminal is gone, or the browser was first: what counts is the listener.
+      if (line === undefined || enough.signal.aborted) return await atListener;
+      const found = pastedCallback(line, attempt);
+      if (found instanceof URL) return found;
+      if (found !== undefined) terminal.tell(`sally: ${found}`);
+    }
+  };
+  try {
+    return await Promise.race([atListener, pasted()]);
+  } finally {
+    enough.abort();
+  }
+}

@@ -1,0 +1,50 @@
+/** Login sessions and their ends, for people. */
+import type { RevocationReply, SessionDocument } from '../api/sessions.ts';
+import { nowSeconds, type SallyContext } from './context.ts';
+import { printTable } from './print-table.ts';
+import { printable } from './printable.ts';
+import { fromNow } from './times.ts';
+
+export function isLive({ ended_at, expires_at }: SessionDocument, context: SallyContext): boolean {
+  return ended_at === null && expires_at > nowSeconds(context);
+}
+
+export function printSessions(
+  context: SallyContext,
+  sessions: readonly SessionDocument[],
+  current?: string,
+): void {
+  const now = context.now();
+  const rows = sessions.map((session) => [
+    session.id,
+    session.id === current ? `${session.account} (here)` : session.account,
+    String(session.connections),
+    mfaText(session),
+    session.ended_at === null
+      ? fromNow(session.expires_at, now)
+      : `ended (${printable(session.ended_reason ?? '')})`,
+    fromNow(session.auth_time, now),
+    session.kind,
+    printable(session.client_address ?? '-'),
+    printable(session.client_name ?? '-'),
+  ]);
+  // What stands to the right is cut first: 80 columns hold the ID, which revoke wants, and how the session stands.
+  printTable(context, ['SESSION', 'ACCOUNT', 'SSH', 'MFA', 'ENDS', 'LOGIN', 'KIND', 'FROM', 'MACHINE'], rows);
+}
+
+function mfaText({ mfa, mfa_by }: SessionDocument): string {
+  if (!mfa) return 'no';
+  return mfa_by === 'passkey' ? 'passkey' : 'yes';
+}
+
+export function printRevocation({ terminal }: SallyContext, reply: RevocationReply): void {
+  terminal.print(
+    `${terminal.good('Ended')} the session ${reply.session} of ${terminal.bold(reply.account)}; certificates revoked: ${reply.certificates_revoked}.`,
+  );
+  for (const { name, kind, acknowledged, connections_ended } of reply.companions) {
+    const what = acknowledged
+      ? `has it installed, connections ended: ${connections_ended}`
+      : 'has not answered yet; it refuses the session as soon as it is reached';
+    terminal.print(`  ${kind} ${printable(name)} ${what}`);
+  }
+}
