@@ -1,10 +1,11 @@
 /** The hook that finds out who is asking, before a body is read: one row per kind of authentication. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { loadAccount } from '../accounts/account.ts';
-import { inSnapshot, inTransaction } from '../database/transaction.ts';
+import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { companionByCredential } from '../inventory/companion-credentials.ts';
-import { hasMfa, isFreshAt } from '../policy/assurance.ts';
+import { hasMfa, isFreshAt, underPolicy } from '../policy/assurance.ts';
+import { limitedRole } from '../policy/roles.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import { touchSession } from '../sessions/touch-session.ts';
@@ -13,6 +14,7 @@ import type { Caller, PersonCaller } from './callers.ts';
 import { membershipOf } from './membership.ts';
 import type { RouteAuthentication } from './route-authentication.ts';
 import { csrfTokenFor, readSessionCookie } from './session-cookie.ts';
+import { insufficientAuthentication, requireStepUp } from './step-up.ts';
 
 type Parts = Pick<AppParts, 'database' | 'authorizationServer' | 'publicUrl' | 'operators' | 'clock'>;
 type Authenticator = (request: FastifyRequest, reply: FastifyReply, parts: Parts) => Promise<Caller | null>;
@@ -33,6 +35,7 @@ export function authenticateRequests(app: FastifyInstance, parts: Parts): void {
     // No route: the answer is "not found" and needs no caller.
     if (auth === undefined) return undefined;
     request.caller = await authenticators[auth](request, reply, parts);
+    if (request.caller) await requireStepUp(parts, request, reply, request.caller);
     // Sent elsewhere, to sign in: no handler runs.
     return reply.sent ? reply : undefined;
   });
@@ -57,9 +60,12 @@ async function person(request: FastifyRequest, reply: FastifyReply, parts: Parts
 
 async function admin(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<Caller> {
   const caller = await person(request, reply, parts);
-  const membership = await inSnapshot(parts.database.db, (tx) =>
-    membershipOf(tx, caller.accountId, parts.clock()),
-  );
+  const now = parts.clock();
+  const membership = await inTransaction(parts.database.db, async (tx) => {
+    const { facts: session } = await lockLiveSession(tx, caller.sessionId, 'share', now);
+    const { role, ...known } = await membershipOf(tx, caller.accountId, now);
+    return { ...known, role: limitedRole(role, session.roleLimit) };
+  });
   if (membership.role !== 'admin') {
     throw new SallyportError(
       'forbidden',
@@ -85,13 +91,10 @@ async function operator(request: FastifyRequest, reply: FastifyReply, parts: Par
       );
     }
     const nowSeconds = Math.floor(now.getTime() / 1000);
-    const isFresh = isFreshAt(session, organization.mfaMaxAgeSeconds, nowSeconds);
-    if (!hasMfa(session, nowSeconds) || !isFresh) {
-      throw new SallyportError(
-        'insufficient_user_authentication',
-        `This needs a${isFresh ? '' : ' new'} login with a second factor. Run: sally login`,
-      );
-    }
+    const { mfaMaxAgeSeconds: maxAge } = organization;
+    const accepted = underPolicy(session, organization);
+    if (!hasMfa(accepted, nowSeconds)) throw insufficientAuthentication('mfa', maxAge);
+    if (!isFreshAt(accepted, maxAge, nowSeconds)) throw insufficientAuthentication('newer_mfa', maxAge);
     return { ...caller, account, kind: 'operator' };
   });
 }

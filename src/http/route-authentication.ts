@@ -23,6 +23,8 @@ declare module 'fastify' {
     auth: RouteAuthentication;
     /** What it is for, in a few words. */
     purpose: string;
+    /** A second factor of the last minutes: where the organization requires any, or `always`. */
+    stepUp?: boolean | 'always';
   }
 }
 
