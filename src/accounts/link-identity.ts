@@ -118,7 +118,8 @@ export async function unlinkIdentity(
   if (await replaceGroups(tx, accountId, [])) await bumpStateVersion(tx, now, { krl: false });
 }
 
-async function lockAccount(tx: Tx, accountId: string) {
+/** Logins of the account wait until the transaction is over. @throws not_found */
+export async function lockAccount(tx: Tx, accountId: string) {
   const row = await tx
     .selectFrom('accounts')
     .select(['name', 'organization_id', 'disabled_at', 'kind'])

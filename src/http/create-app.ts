@@ -26,6 +26,7 @@ import { refuseCrossSiteRequests } from './same-site.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { targetRoutes } from './target-routes.ts';
+import { watchBreakGlass } from './watch-break-glass.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -63,6 +64,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   allowOnlyHosts(app, parts.allowedHosts);
   refuseCrossSiteRequests(app, parts.publicUrl);
   authenticateRequests(app, parts);
+  watchBreakGlass(app, parts);
   readJsonBodies(app);
 
   healthRoutes(app, parts);
