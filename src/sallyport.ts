@@ -67,6 +67,18 @@ program
   });
 
 program
+  .command('break-glass <account>')
+  .description('in an emergency: make somebody an admin of their organization for a while')
+  .requiredOption('--for <time>', 'how long, at most 4h, such as 30m or 1h')
+  .requiredOption('--reason <text>', 'why; it is shown to every admin')
+  .action(async (account: string, options: { for: string; reason: string }) => {
+    const { runBreakGlass } = await import('./operator/run-break-glass.ts');
+    const { env: environment, stdout } = process;
+    const { for: duration, reason } = options;
+    await runBreakGlass({ account, duration, reason, environment, stdout, clock: () => new Date() });
+  });
+
+program
   .command('recover')
   .description('after a restored backup or a failover: revoke what the database may have forgotten')
   .option('--yes', 'do not ask')
