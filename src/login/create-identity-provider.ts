@@ -18,7 +18,7 @@ import {
   notePurpose,
   type UpstreamProfile,
 } from './identity-provider.ts';
-import { authTimeFrom, issuedAtFrom, type LoginResult, rejected } from './login-result.ts';
+import { authTimeFrom, issuedAtFrom, type LoginResult, rejected, requireOurs } from './login-result.ts';
 import { consumeLoginState, type LoginState, saveLoginState, stateInvalid } from './login-state.ts';
 import { providerError, refreshError } from './provider-error.ts';
 import { lacksClaims, personFrom } from './provider-person.ts';
@@ -185,6 +185,7 @@ class OpenIdProvider implements IdentityProvider {
     const config = await this.#discovery.get();
     const { idToken, tokens } = await this.#redeem(config, callbackUrl, state, login);
     const nowSeconds = unixSeconds(clock());
+    requireOurs(idToken, this.settings.clientId);
     const issuedAt = issuedAtFrom(idToken, nowSeconds);
     const authTime = authTimeFrom(idToken, {
       nowSeconds,

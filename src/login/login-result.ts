@@ -63,6 +63,20 @@ export function authTimeFrom(claims: Claims, demand: AuthTimeDemand): Date | nul
   return new Date(authTime * 1000);
 }
 
+/**
+ * What openid-client leaves open: an authorized party is us even where we are the only audience (OpenID Connect Core
+ * section 3.1.3.7, number 5), and a subject is as section 2 says. @throws login_rejected
+ */
+export function requireOurs(claims: Claims, clientId: string): void {
+  const { azp, sub } = claims;
+  if (azp !== undefined && azp !== clientId) {
+    throw rejected('The identity provider vouched for you to somebody else. Start again.', 'azp');
+  }
+  if (typeof sub !== 'string' || !/^[\x20-\x7e]{1,255}$/.test(sub)) {
+    throw rejected('The identity provider sent a subject that is not acceptable.', 'sub');
+  }
+}
+
 /** When the ID token was made; openid-client has seen that it is there. @throws login_rejected from the future */
 export function issuedAtFrom(claims: Claims, nowSeconds: number): Date {
   const issuedAt = claims['iat'];

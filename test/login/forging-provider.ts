@@ -10,6 +10,8 @@ export interface ForgingProvider {
   metadata: Record<string, unknown>;
   /** Claims of the next ID token that are different; undefined leaves one out. */
   claims: Record<string, unknown>;
+  /** Members of the token endpoint's answer that are different; undefined leaves one out. */
+  tokens: Record<string, unknown>;
   /** Makes the next ID token instead. */
   sign: ((claims: JWTPayload) => Promise<string> | string) | null;
   userinfo: Record<string, unknown> | null;
@@ -35,6 +37,7 @@ export async function startForgingProvider(clientId: string): Promise<ForgingPro
     issuer,
     metadata: {},
     claims: {},
+    tokens: {},
     sign: null,
     userinfo: null,
     answer: null,
@@ -102,6 +105,7 @@ export async function startForgingProvider(clientId: string): Promise<ForgingPro
           access_token: 'at',
           token_type: 'bearer',
           id_token: await (provider.sign ?? provider.honestSign)(claims as JWTPayload),
+          ...provider.tokens,
         });
         break;
       }
