@@ -29,7 +29,7 @@ export function deviceApprovalPage(view: DeviceApprovalView): string {
     ['Asks from', html`<span class="address">${machine.address}</span>`],
     ['This browser', html`<span class="address">${browserAddress}</span> ${networkBadge(sameNetwork)}`],
     ['Its key', html`<code>${machine.key}</code>`],
-    ['What for', html`SSH as you, until ${moment(view.untilSeconds, view.nowSeconds)} at the latest`],
+    ['What for', html`SSH as you. It ends ${moment(view.untilSeconds, view.nowSeconds)} at the latest`],
   ];
   return layout({
     title: 'May this machine log in as you?',

@@ -116,7 +116,7 @@ export async function startRunningServer(options: RunningServerOptions = {}): Pr
     providers,
     loginFlow,
     loginHandlers,
-    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true })),
+    tokenIssuers: createTokenIssuers(createGuardedFetch({ allowInsecureLoopback: true }), clock),
     sealer,
     ...(await createAuthorizationServerKeys()),
     clock,

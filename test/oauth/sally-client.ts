@@ -56,6 +56,11 @@ export async function proof(
     .sign(key.privateKey);
 }
 
+export interface ProofOptions extends Partial<ProofClaims> {
+  readonly key?: ProofKey | null;
+  readonly headers?: Record<string, string>;
+}
+
 /** Parameters that are different; undefined leaves one out. */
 export type Change = Readonly<Record<string, string | undefined>>;
 
@@ -144,12 +149,37 @@ export class SallyClient {
     path: string,
     parameters: Record<string, string>,
     key: ProofKey | null = this.key,
-    change: Partial<ProofClaims> = {},
+    { headers = {}, ...change }: ProofOptions = {},
   ): Promise<TokenAnswer> {
     const url = `${this.#running.issuer}${path}`;
     const nonce = this.#running.nonce();
     const dpop = key && (await proof(key, { htm: 'POST', htu: url, nonce, ...change }));
-    return await this.post(url, parameters, dpop ? { dpop } : {});
+    return await this.post(url, parameters, { ...headers, ...(dpop ? { dpop } : {}) });
+  }
+
+  /** Asks for a device login (RFC 8628). */
+  async askForDevice(change: Change = {}, more: ProofOptions = {}): Promise<TokenAnswer> {
+    const { client_id = '', scope = '', resource = '' } = this.parameters();
+    const parameters = { client_id, scope, resource, device_name: 'lab-7', ...change };
+    const given = Object.entries(parameters).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    );
+    const { key = this.key, ...rest } = more;
+    return await this.proven('/device_authorization', Object.fromEntries(given), key, {
+      ...this.#ours(),
+      ...rest,
+    });
+  }
+
+  async poll(deviceCode: string, key: ProofKey | null = this.key): Promise<TokenAnswer> {
+    const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
+    return await this.token({ grant_type, device_code: deviceCode }, key);
+  }
+
+  /** For endpoints whose proofs the server checks by its own clock. */
+  #ours(): ProofOptions {
+    const iat = Math.floor(this.#running.now().getTime() / 1000);
+    return { nonce: this.#running.nonce('ours'), change: { iat } };
   }
 
   async post(
