@@ -7,8 +7,8 @@ interface Named {
 }
 
 /**
- * One problem per pair. A prefix that another begins with collides with it too: "a" and the group "bc" make what "ab"
- * and "c" make.
+ * One problem per pair with the same prefix. Different ones never make the same group: a prefix ends in the only "::" it
+ * has, and a provider without prefix can't send a group that reads as if it had one.
  */
 export function collidingPrefixes(providers: readonly Named[]): string[] {
   return providers.flatMap((one, index) =>
@@ -18,13 +18,11 @@ export function collidingPrefixes(providers: readonly Named[]): string[] {
       .map(
         (other) =>
           `${one.slug} and ${other.slug} both serve ${one.settings.organization}, and their groups could be taken for ` +
-          `each other's: give each a groups.prefix of its own, such as "${one.slug}:" and "${other.slug}:"`,
+          `each other's: give one of them a groups.prefix of its own, such as "${one.slug}::"`,
       ),
   );
 }
 
 function collide(one: Named['settings'], other: Named['settings']): boolean {
-  if (one.organization !== other.organization) return false;
-  const [first, second] = [one.groups.prefix, other.groups.prefix];
-  return first.startsWith(second) || second.startsWith(first);
+  return one.organization === other.organization && one.groups.prefix === other.groups.prefix;
 }

@@ -14,6 +14,10 @@ export type GroupsFound =
 
 const groupsAtMost = 1_000;
 
+/** Of a provider's groups; empty, or a word and the only "::". */
+export const groupPrefix = /^([a-z0-9-]{1,40}::)?$/;
+const readsAsPrefixed = /^[a-z0-9-]{1,40}::/;
+
 /**
  * The groups of the claim, each with the provider's prefix. Without the claim there are none: groups only ever allow.
  * @throws login_rejected for a claim that is not a list of names
@@ -33,11 +37,23 @@ export function groupsFrom(claims: Claims, settings: GroupSettings): GroupsFound
   return { kind: 'known', groups: prefixed(sent, settings) };
 }
 
-/** Groups that were asked for elsewhere, in the same form. */
+/**
+ * Groups that were asked for elsewhere, in the same form.
+ * @throws login_rejected for one that a provider without prefix sends as if it were another provider's
+ */
 export function prefixed(
   groups: readonly string[],
   { groups: { prefix } }: GroupSettings,
 ): readonly string[] {
+  const pretender = prefix === '' ? groups.find((group) => readsAsPrefixed.test(group)) : undefined;
+  if (pretender !== undefined) {
+    throw new SallyportError(
+      'login_rejected',
+      'You are in a group whose name reads like one of another identity provider ("word::name"). The operator of this ' +
+        "server can give this provider's groups a prefix of their own.",
+      { detail: `group ${JSON.stringify(pretender)}` },
+    );
+  }
   return [...new Set(groups.map((group) => `${prefix}${group}`))].sort();
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { isHostName, isSlug } from '../ssh/names.ts';
 import { isEmail, parseAccountTemplate } from './account-template.ts';
 import { isClaimReference } from './claim-at.ts';
+import { groupPrefix } from './groups.ts';
 import { type Preset, type PresetName, presetNames, presets, type StepUp } from './presets.ts';
 
 export interface ProviderSettings extends Preset {
@@ -62,7 +63,9 @@ const documentSchema = z.strictObject({
   required_claims: z.record(claimReference, z.array(z.string().min(1).max(500)).min(1).max(100)).optional(),
   groups: z
     .strictObject({
-      prefix: z.string().regex(/^[a-z0-9._:/-]{0,40}$/, 'must be at most 40 characters of a-z 0-9 . _ : / -'),
+      prefix: z
+        .string()
+        .regex(groupPrefix, 'must be empty, or a word of a-z 0-9 - followed by "::", such as "okta::"'),
       overage: z.union(
         [z.literal('refuse'), z.strictObject({ fetch: secureUrl })],
         'must be refuse, or fetch: a URL',

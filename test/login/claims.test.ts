@@ -246,9 +246,9 @@ describe('groups', () => {
       groups: ['a', 'b'],
     });
     const nested = { resource_access: { sallyport: { roles: ['admins'] } } };
-    expect(groupsFrom(nested, settings('/resource_access/sallyport/roles', 'kc:'))).toEqual({
+    expect(groupsFrom(nested, settings('/resource_access/sallyport/roles', 'kc::'))).toEqual({
       kind: 'known',
-      groups: ['kc:admins'],
+      groups: ['kc::admins'],
     });
     expect(groupsFrom({}, settings())).toEqual({ kind: 'known', groups: [] });
   });
@@ -281,18 +281,20 @@ describe('groups', () => {
     settings: { organization, groups: { prefix, overage: 'refuse' as const } },
   });
 
-  test.each([
-    ['', ''],
-    ['', 'okta:'],
-    ['a', 'ab'],
-    ['kc:', 'kc:'],
-  ])('the prefixes %j and %j of two providers could make one group of two', (one, other) => {
-    expect(collidingPrefixes([provider('x', one), provider('y', other)])).toHaveLength(1);
-    expect(collidingPrefixes([provider('y', other), provider('x', one)])).toHaveLength(1);
+  test.each(['', 'okta::'])('two providers of one organization can not share the prefix %j', (prefix) => {
+    expect(collidingPrefixes([provider('x', prefix), provider('y', prefix)])).toHaveLength(1);
+    expect(collidingPrefixes([provider('x', prefix), provider('y', prefix, 'globex')])).toEqual([]);
+    expect(collidingPrefixes([provider('x', prefix), provider('y', 'entra::')])).toEqual([]);
   });
 
-  test('prefixes that differ, or serve two organizations, are fine', () => {
-    expect(collidingPrefixes([provider('x', 'okta:'), provider('y', 'entra:')])).toEqual([]);
-    expect(collidingPrefixes([provider('x', ''), provider('y', '', 'globex')])).toEqual([]);
+  test('without a prefix no group can read as another provider’s', () => {
+    expect(() => groupsFrom({ groups: ['a', 'okta::admins'] }, settings())).toThrow(code('login_rejected'));
+    for (const group of ['urn:acme:admins', 'A::b', '::b', 'a b::c']) {
+      expect(groupsFrom({ groups: [group] }, settings())).toEqual({ kind: 'known', groups: [group] });
+    }
+    expect(groupsFrom({ groups: ['entra::admins'] }, settings('groups', 'okta::'))).toEqual({
+      kind: 'known',
+      groups: ['okta::entra::admins'],
+    });
   });
 });

@@ -91,7 +91,7 @@ describe('identity providers', () => {
   issuer: https://acme.okta.example
   client_id: s
   client_secret_file: client-secret
-  groups: { prefix: 'okta:' }
+  groups: { prefix: '' }
 `;
 
   test('the preset gives the defaults, and a claim is a template of itself', async () => {
