@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { companionRoutes } from './companion-routes.ts';
 import type { ConsoleParts } from './console-parts.ts';
 import { consoleHome } from './return-path.ts';
+import { securityRoutes } from './security-routes.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { signInRoutes } from './sign-in-routes.ts';
 
@@ -19,4 +20,5 @@ export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): 
   signInRoutes(app, parts);
   sessionRoutes(app, parts);
   companionRoutes(app, parts);
+  securityRoutes(app, parts);
 }

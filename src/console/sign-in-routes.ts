@@ -7,9 +7,11 @@ import { parseInput } from '../http/parse-input.ts';
 import { sendPage } from '../http/security-headers.ts';
 import { clearSessionCookie } from '../http/session-cookie.ts';
 import { messagePage } from '../pages/message-page.ts';
+import { stepUpSeconds } from '../policy/decide-step-up.ts';
 import { endSession } from '../sessions/end-session.ts';
 import type { ConsoleParts } from './console-parts.ts';
 import { requireOwnForm } from './form.ts';
+import { logInAgain } from './log-in-again.ts';
 import { consoleHome, returnPath } from './return-path.ts';
 import { signInBrowser } from './sign-in-browser.ts';
 
@@ -30,6 +32,18 @@ export function signInRoutes(app: FastifyInstance, parts: ConsoleParts): void {
         purpose: { kind: 'browser', returnTo: returnPath(return_to) },
         demand: { mfa: false, maxAgeSeconds: null, methods: null },
       });
+    },
+  );
+
+  app.get(
+    '/console/step-up',
+    { config: { auth: 'browser', purpose: 'leads to a login with a second factor for the same session' } },
+    async (request, reply) => {
+      const { return_to } = parseInput(signInQuery, request.query, 'query');
+      const { sessionId } = browserOf(request);
+      const purpose = { kind: 'browser', returnTo: returnPath(return_to), renew: sessionId };
+      const demand = { mfa: true, maxAgeSeconds: stepUpSeconds, methods: null };
+      return await logInAgain(parts, request, reply, { purpose, demand });
     },
   );
 

@@ -18,6 +18,7 @@ import { identityRoutes } from './identity-routes.ts';
 import { loginPolicyRoutes } from './login-policy-routes.ts';
 import { logoutRoutes } from './logout-routes.ts';
 import { mountAuthorizationServer } from './mount-authorization-server.ts';
+import { passkeyRoutes } from './passkey-routes.ts';
 import { answerProblems } from './problems.ts';
 import { largestBodyBytes, readJsonBodies } from './read-body.ts';
 import { loggerOptions, logRequests } from './request-log.ts';
@@ -79,6 +80,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   identityProviderRoutes(app, parts);
   loginPolicyRoutes(app, parts);
   identityRoutes(app, parts);
+  passkeyRoutes(app, parts);
   await mountAuthorizationServer(app, parts);
   parts.loginFlow.registerRoutes(app);
   return app;
