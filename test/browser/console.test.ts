@@ -1,70 +1,41 @@
-import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { DemoPerson } from '../../src/dev/identity-provider-people.ts';
+import { hasChromium, launchChromium, logInAtProvider, program, visit } from './chromium.ts';
 import { type ConsoleSite, startConsoleSite } from './console-site.ts';
 
-const program = '/usr/bin/chromium';
-
-describe.skipIf(!existsSync(program))(`the console in a browser (needs ${program})`, () => {
+describe.skipIf(!hasChromium)(`the console in a browser (needs ${program})`, () => {
   let site: ConsoleSite;
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
-  /** What the browser complains about: scripts, blocked content. */
   let complaints: string[];
-  /** Cookies of alice's one sign-in: her one-time code is good once. */
-  let alice: Awaited<ReturnType<BrowserContext['storageState']>>;
 
   beforeAll(async () => {
-    site = await startConsoleSite();
-    browser = await chromium.launch({
-      executablePath: program,
-      args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
-    });
+    [site, browser] = await Promise.all([startConsoleSite(), launchChromium()]);
   });
   afterAll(async () => {
     await browser?.close();
     await site?.close();
   });
   beforeEach(async () => {
-    context = await open();
+    ({ context, page, complaints } = await visit(browser));
   });
   afterEach(() => context.close());
 
-  async function open(storageState?: typeof alice): Promise<BrowserContext> {
-    complaints = [];
-    const opened = await browser.newContext(storageState ? { storageState } : {});
-    page = await opened.newPage();
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(String(error)));
-    return opened;
+  async function sessionCookie(): Promise<string | undefined> {
+    const cookies = await context.cookies(site.publicUrl.href);
+    return cookies.find(({ name }) => name === 'sallyport-session')?.value;
   }
 
-  async function asAlice(): Promise<void> {
-    await context.close();
-    context = await open(alice);
-    await page.goto(new URL('/console/sessions', site.publicUrl).href);
-  }
-
-  async function signIn(person: DemoPerson): Promise<void> {
+  async function signIn(username: string): Promise<void> {
     await page.goto(new URL('/', site.publicUrl).href);
-    await page.getByLabel('Name').fill(person.username);
-    await page.getByLabel('Password').fill(person.password);
-    if (person.otpSecret) {
-      const code = page.locator(`[data-one-time-code-of="${person.username}"]`);
-      await page.getByLabel('One-time code').fill((await code.textContent()) ?? '');
-    }
-    await page.getByRole('button', { name: 'Log in' }).click();
+    await logInAtProvider(page, username);
     await page.waitForURL(new URL('/console/sessions', site.publicUrl).href);
   }
 
   test('an admin signs in, ends a session, and sees the machine carry it out', async () => {
-    const sessionId = await site.helperSession(site.people.bob, 'bob-laptop');
-    await signIn(site.people.alice);
-    alice = await context.storageState();
+    const sessionId = await site.helperSession('bob', 'bob-laptop');
+    await signIn('alice');
     const row = page.locator(`tr[data-session="${sessionId}"]`);
     expect(await row.getAttribute('data-state')).toBe('live');
     expect(await row.textContent()).toContain('bob@acme.test');
@@ -75,13 +46,7 @@ describe.skipIf(!existsSync(program))(`the console in a browser (needs ${program
     expect(await machine.textContent()).toContain('Waiting');
 
     // The page notices by itself.
-    const state = await site.feed.stateFor(site.shop.gatewayId);
-    await site.feed.acknowledge(site.shop.gatewayId, {
-      version: state.version,
-      krl_version: state.krl.version,
-      connections_ended: 1,
-      problem: null,
-    });
+    await site.acknowledge(1);
     await machine.getByText('Done').waitFor();
 
     await page.getByRole('link', { name: 'All sessions' }).click();
@@ -92,8 +57,8 @@ describe.skipIf(!existsSync(program))(`the console in a browser (needs ${program
   });
 
   test('a person without a role signs in, sees only themselves, and signs out', async () => {
-    const other = await site.helperSession(site.people.bob, 'bob-laptop');
-    await signIn(site.people.carol);
+    const other = await site.helperSession('bob', 'bob-laptop');
+    await signIn('carol');
     expect(await page.locator(`tr[data-session="${other}"]`).count()).toBe(0);
     expect(await page.getByText('No MFA').count()).toBeGreaterThan(0);
     expect(await page.getByRole('link', { name: 'Machines' }).count()).toBe(0);
@@ -106,21 +71,26 @@ describe.skipIf(!existsSync(program))(`the console in a browser (needs ${program
   });
 
   test('the session of a browser that was ended leads to signing in again', async () => {
-    await signIn(site.people.carol);
+    await signIn('carol');
     await site.database.db
       .updateTable('login_sessions')
       .set({ expires_at: new Date(0) })
       .where('kind', '=', 'browser')
       .where('mfa', '=', false)
       .execute();
+    const before = await sessionCookie();
+    const asked = site.providers[0]?.requests.length ?? 0;
     await page.reload();
-    await page.getByLabel('Password').waitFor();
+    await page.getByRole('heading', { name: 'Sessions' }).waitFor();
+    expect(await sessionCookie()).not.toBe(before);
+    // It remembers the person, so that this was a few redirects.
+    expect(site.providers[0]?.requests.length).toBeGreaterThan(asked);
     expect(complaints).toEqual([]);
   });
 
   test('scripts in names do not run, and the policy blocks inline ones', async () => {
-    await site.helperSession(site.people.bob, '<img src=x onerror=document.title="hacked">');
-    await asAlice();
+    await site.helperSession('bob', '<img src=x onerror=document.title="hacked">');
+    await signIn('alice');
     await page.getByText('<img src=x').first().waitFor();
     expect(await page.title()).toBe('Sessions · Sallyport');
     expect(complaints).toEqual([]);
@@ -134,8 +104,8 @@ describe.skipIf(!existsSync(program))(`the console in a browser (needs ${program
   });
 
   test('nothing overflows on a telephone', async () => {
-    await site.helperSession(site.people.bob, 'a-very-long-name-of-a-client-'.repeat(5));
-    await asAlice();
+    await site.helperSession('bob', 'a-very-long-name-of-a-client-'.repeat(5));
+    await signIn('alice');
     await page.setViewportSize({ width: 360, height: 740 });
     const wide = await page.evaluate('document.documentElement.scrollWidth');
     expect(wide).toBeLessThanOrEqual(360);

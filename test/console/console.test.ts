@@ -41,7 +41,9 @@ describe('signing in', () => {
     const second = await server.call('GET', '/console/companions');
     expect(second.headers.location).toBe('/console/sign-in?return_to=%2Fconsole%2Fcompanions');
     const third = await server.call('GET', String(second.headers.location));
-    expect(third.headers.location).toBe('https://login.example.com/authorize?return_to=/console/companions');
+    const asked = new URL(String(third.headers.location));
+    expect(asked.origin).toBe('https://login.example.com');
+    expect(asked.searchParams.get('purpose')).toContain('"returnTo":"/console/companions"');
     expect(String(third.headers['set-cookie'])).toMatch(/^__Host-sallyport-login=login_.*HttpOnly/);
   });
 

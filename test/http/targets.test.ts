@@ -73,13 +73,13 @@ test('who does not is told why, what helps, and what ssh says', async () => {
   const db = server.database.db;
   await db
     .updateTable('login_sessions')
-    .set({ mfa: false, amr: ['pwd'] })
+    .set({ mfa: false, amr: ['pwd'], mfa_by: null })
     .where('id', '=', bob.sessionId)
     .execute();
   const reply = explainReply.parse((await explain(bob, `target=${target}`)).json());
   await db
     .updateTable('login_sessions')
-    .set({ mfa: true, amr: ['pwd', 'otp'] })
+    .set({ mfa: true, amr: ['pwd', 'otp'], mfa_by: 'provider' })
     .where('id', '=', bob.sessionId)
     .execute();
   expect(reply).toMatchObject({ allowed: false, command: 'sally login', reasons: [{ code: 'mfa_missing' }] });
