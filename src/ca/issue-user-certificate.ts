@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Account, loadAccounts } from '../accounts/account.ts';
 import type { CertificateReply, CertificateRequest } from '../api/certificates.ts';
+import { policyRefusal } from '../credentials/policy-refusal.ts';
 import type { Tx } from '../database/database.ts';
 import { createGroupCommit, type GroupWork, type Outcome, Outcomes } from '../database/group-commit.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -16,7 +17,6 @@ import {
   certificateLifeSeconds,
   decideCertificate,
 } from '../policy/decide-certificate.ts';
-import { helpfulCommand, type Reasons, stepUpFor } from '../policy/reasons.ts';
 import { type LockedSession, lockLiveSessions } from '../sessions/lock-live-session.ts';
 import { type Session, sessionEnded } from '../sessions/session.ts';
 import { type Certificate, type CertificateFields, nonceLength } from '../ssh/certificate.ts';
@@ -211,7 +211,7 @@ function decide(
   if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
   const facts = { account: account.facts, organization: account.organization, session: session.facts };
   const decision = decideCertificate(facts, unixSeconds(now));
-  if (!decision.allowed) throw refused(decision.reasons);
+  if (!decision.allowed) throw policyRefusal(decision.reasons);
   return { account, decision };
 }
 
@@ -290,26 +290,6 @@ async function signStored({ keys }: Issuing, { caKeyId, toBeSigned }: ToSign): P
 
 function unixSeconds(time: Date): number {
   return Math.floor(time.getTime() / 1000);
-}
-
-/**
- * Where logging in again helps, the session is what is wrong: it has ended, or it has no second factor that will do, which
- * the client is told as RFC 9470 section 3 has it.
- */
-function refused(reasons: Reasons): SallyportError {
-  const command = helpfulCommand(reasons);
-  const sentences = reasons.map(({ message }) => message);
-  if (command !== null) sentences.push(`Run: ${command}`);
-  const members = { reasons: reasons.map(({ code }) => code), command };
-  const needed = stepUpFor(reasons);
-  if (needed !== undefined) {
-    return new SallyportError('insufficient_user_authentication', sentences.join(' '), {
-      members: { ...needed, ...members },
-    });
-  }
-  return new SallyportError(command === null ? 'access_denied' : 'session_ended', sentences.join(' '), {
-    members,
-  });
 }
 
 function replyWith(certificate: Certificate): CertificateReply {

@@ -76,8 +76,11 @@ function checkSwitches({ target }: AccessFacts): Reason | undefined {
 
 /** A hop was judged as the person that it brings. */
 function checkPerson({ session, target }: AccessFacts): Reason | undefined {
-  const isMachine = session.mode === 'token' || session.mode === 'ci';
-  return target.peopleOnly && isMachine ? reason('person_required', target.environment) : undefined;
+  return target.peopleOnly && isMachine(session) ? reason('person_required', target.environment) : undefined;
+}
+
+function isMachine({ mode }: SessionFacts): boolean {
+  return mode === 'token' || mode === 'ci';
 }
 
 function checkRole({ target }: AccessFacts, role: Role): Reason | undefined {
@@ -90,6 +93,8 @@ function checkInstance({ target }: AccessFacts): Reason | undefined {
 
 function checkMfa({ session, target, nowSeconds, phase }: AccessFacts): Reason | undefined {
   if (!target.mfaRequired) return undefined;
+  // No login would help: nobody is sent through one.
+  if (isMachine(session)) return reason('mfa_impossible', target.environment);
   if (!hasMfa(session, nowSeconds)) {
     return { ...reason('mfa_missing', 'environment', target.environment), parameters: { amr: ['mfa'] } };
   }

@@ -60,6 +60,15 @@ export const reasonTable = {
       `The organization ${organization} gives no certificates to API tokens and CI jobs. An admin can allow them.`,
     command: null,
   },
+  person_needed: {
+    message: () => 'One-time SSH codes are for people who have logged in, not for API tokens and CI jobs.',
+    command: logInAgain,
+  },
+  ssh_codes_refused: {
+    message: (organization: string) =>
+      `The organization ${organization} does not allow one-time SSH codes. An admin can allow them.`,
+    command: null,
+  },
   ssh_disabled: {
     message: (level: string, name: string) =>
       `SSH is switched off for the ${level} ${name}. An admin can switch it on.`,
@@ -87,6 +96,11 @@ export const reasonTable = {
   host_missing: {
     message: () =>
       'No enrolled host serves this target, so no gateway can log in to it for you. Jump instead.',
+    command: null,
+  },
+  mfa_impossible: {
+    message: (environment: string) =>
+      `The environment ${environment} wants a second factor, which API tokens and CI jobs never have.`,
     command: null,
   },
   mfa_missing: {

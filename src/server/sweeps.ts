@@ -4,6 +4,7 @@
  */
 import { pruneReadiness } from '../ca/readiness.ts';
 import { retireExpired } from '../ca/retire-ca-key.ts';
+import { sweepSshCodes } from '../credentials/sweep-ssh-codes.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { sweepLimits } from '../limits/sweep-limits.ts';
@@ -28,6 +29,7 @@ export function startSweeps(database: DatabaseHandle, clock: () => Date): { clos
     const now = clock();
     await sweepExpired(database.db, now);
     await sweepLimits(database.db, now);
+    await sweepSshCodes(database.db, now);
     await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));
     await inTransaction(database.db, (tx) => pruneRevokedRanges(tx, now));
     await retireExpired(database.db, now);

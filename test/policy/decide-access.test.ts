@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AccessFacts, decideAccess, unknownTarget } from '../../src/policy/decide-access.ts';
+import type { Role } from '../../src/policy/facts.ts';
 import { bob, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
 
 const allowing: AccessFacts = { account: bob, session, target, rules: [rule], nowSeconds, phase: 'start' };
@@ -106,8 +107,35 @@ describe('decideAccess', () => {
     expect(codes({ session: loggedIn({ authTimeSeconds: nowSeconds + 301 }) })).toEqual(['mfa_missing']);
   });
 
-  it.each(['token', 'ci', 'hop'] as const)('never takes a session of mode %s for MFA', (mode) => {
-    expect(codes({ session: { ...session, mode } })).toEqual(['mfa_missing']);
+  it('never takes a hop for MFA', () => {
+    expect(codes({ session: { ...session, mode: 'hop' } })).toEqual(['mfa_missing']);
+  });
+
+  it.each(['token', 'ci'] as const)(
+    'never takes a session of mode %s for MFA, nor sends it to a login that would not help',
+    (mode) => {
+      const decision = decide({ session: { ...session, mode } });
+      expect(decision).toMatchObject({ reasons: [{ code: 'mfa_impossible', command: null }] });
+    },
+  );
+
+  it.each(['token', 'ci'] as const)('keeps a session of mode %s out of environments for people', (mode) => {
+    const forPeople = { ...target, mfaRequired: false, peopleOnly: true };
+    expect(codes({ session: { ...session, mode }, target: forPeople })).toEqual(['person_required']);
+    expect(codes({ session: { ...session, mode }, target: { ...forPeople, peopleOnly: false } })).toEqual([]);
+    expect(codes({ target: forPeople })).toEqual([]);
+  });
+
+  it("takes the lower of the account's role and the session's limit", () => {
+    const admin = [{ ...rule, role: 'admin' as const }];
+    const limited = (roleLimit: Role | null) => decide({ rules: admin, session: { ...session, roleLimit } });
+    expect(limited(null)).toEqual({ allowed: true, role: 'admin' });
+    expect(limited('contributor')).toEqual({ allowed: true, role: 'contributor' });
+    expect(limited('viewer')).toMatchObject({ allowed: false, reasons: [{ code: 'role_insufficient' }] });
+    expect(codes({ session: { ...session, roleLimit: 'admin' } })).toEqual([]);
+    expect(
+      codes({ rules: [{ ...rule, role: 'viewer' }], session: { ...session, roleLimit: 'admin' } }),
+    ).toEqual(['role_insufficient']);
   });
 
   it('does not judge the age of MFA again while a connection runs, but everything else', () => {

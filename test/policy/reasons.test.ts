@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { type AccessFacts, decideAccess } from '../../src/policy/decide-access.ts';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
 import { decideHop } from '../../src/policy/decide-hop.ts';
+import { decideSshCode } from '../../src/policy/decide-ssh-code.ts';
 import { reasonTable } from '../../src/policy/reasons.ts';
 import { bob, example, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
 
@@ -36,6 +37,8 @@ const refusals = [
     { ...certificate, session: { ...session, expiresAtSeconds: nowSeconds + 1 } },
     nowSeconds,
   ),
+  decideAccess({ ...access, session: { ...session, mode: 'ci' } }),
+  decideSshCode({ ...certificate, session: { ...session, mode: 'token' }, sshCodes: false }, nowSeconds),
   decideHop({ ...access, target: { ...target, accessMode: 'jump' }, hasHost: false }),
 ];
 
