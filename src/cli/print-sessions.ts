@@ -1,5 +1,5 @@
 /** Login sessions and their ends, for people. */
-import type { RevocationReply, SessionDocument } from '../api/sessions.ts';
+import type { RevocationReply, SessionDocument, SessionsEnded } from '../api/sessions.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { printTable } from './print-table.ts';
 import { printable } from './printable.ts';
@@ -37,11 +37,27 @@ function mfaText({ mfa, mfa_by }: SessionDocument): string {
   return mfa_by === 'passkey' ? 'passkey' : 'yes';
 }
 
-export function printRevocation({ terminal }: SallyContext, reply: RevocationReply): void {
+export function printRevocation(context: SallyContext, reply: RevocationReply): void {
+  const { terminal } = context;
   terminal.print(
     `${terminal.good('Ended')} the session ${reply.session} of ${terminal.bold(reply.account)}; certificates revoked: ${reply.certificates_revoked}.`,
   );
-  for (const { name, kind, acknowledged, connections_ended } of reply.companions) {
+  printCompanions(context, reply);
+}
+
+export function printSessionsEnded(context: SallyContext, reply: SessionsEnded): void {
+  const { terminal } = context;
+  terminal.print(
+    `${terminal.good('Ended')} sessions: ${reply.ended}; certificates revoked: ${reply.certificates_revoked}.`,
+  );
+  printCompanions(context, reply);
+}
+
+function printCompanions(
+  { terminal }: SallyContext,
+  { companions }: Pick<SessionsEnded, 'companions'>,
+): void {
+  for (const { name, kind, acknowledged, connections_ended } of companions) {
     const what = acknowledged
       ? `has it installed, connections ended: ${connections_ended}`
       : 'has not answered yet; it refuses the session as soon as it is reached';

@@ -27,7 +27,7 @@ async function stepUp(context: SallyContext, refusal: SallyportError): Promise<v
   const session = await readSession(context.paths, context.debug);
   if (!session) throw refusal;
   const { terminal } = context;
-  terminal.tell(`sally: ${printable(refusal.message)}`);
+  terminal.tell(`sally: ${withoutCommand(refusal)}`);
   terminal.tell('sally: logging in again; after that it goes on by itself.');
   const { logIn } = await import('./log-in.ts');
   const { maxAgeSeconds, acrValues } = wanted(refusal);
@@ -46,7 +46,7 @@ async function stepUp(context: SallyContext, refusal: SallyportError): Promise<v
 }
 
 /** The command that does the same by hand. */
-export function stepUpCommand(refusal: SallyportError): string {
+function stepUpCommand(refusal: SallyportError): string {
   const { maxAgeSeconds, acrValues } = wanted(refusal);
   const age = maxAgeSeconds === undefined ? '' : ` --max-age ${maxAgeSeconds}`;
   return `sally login${acrValues === undefined ? '' : ' --mfa'}${age}`;
@@ -64,15 +64,22 @@ function wanted({ members }: SallyportError): {
   };
 }
 
-function withCommand(refusal: SallyportError): SallyportError {
-  const { code, message, members } = refusal;
-  return new SallyportError(code, `${message} Run: ${stepUpCommand(refusal)}`, { cause: refusal, members });
+/** The refusal with the command that helps. */
+export function withCommand(refusal: SallyportError): SallyportError {
+  const { code, members } = refusal;
+  const message = `${withoutCommand(refusal)} Run: ${stepUpCommand(refusal)}`;
+  return new SallyportError(code, message, { cause: refusal, members });
+}
+
+/** What the server says, but for the command that it proposes: which one helps is known better here. */
+function withoutCommand({ message }: SallyportError): string {
+  return printable(message).replace(/\s*Run: .*$/, '');
 }
 
 function noPerson(refusal: SallyportError): SallyportError {
   return new SallyportError(
     'access_denied',
-    `${refusal.message} A machine has no second factor: let a person do it.`,
+    `${withoutCommand(refusal)} A machine has no second factor: let a person do it.`,
     { cause: refusal },
   );
 }

@@ -1,4 +1,5 @@
 /** Moments and spans in the words of a person, in the time zone of the machine. */
+import { SallyportError } from '../errors/sallyport-error.ts';
 
 /** "17:32", "tomorrow 08:00" or "2026-11-23 08:00". */
 export function momentText(seconds: number, now: Date): string {
@@ -9,6 +10,14 @@ export function momentText(seconds: number, now: Date): string {
   if (dayText(moment) === dayText(now)) return clock;
   if (dayText(moment) === dayText(tomorrow)) return `tomorrow ${clock}`;
   return `${dayText(moment)} ${clock}`;
+}
+
+/** Unix seconds of what a person wrote. @throws settings_invalid */
+export function momentOf(text: string, now: Date): number {
+  const isRfc3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)$/.test(text);
+  const time = text === 'now' ? now.getTime() : isRfc3339 ? Date.parse(text) : Number.NaN;
+  if (Number.isFinite(time)) return Math.floor(time / 1000);
+  throw new SallyportError('settings_invalid', 'A moment is given as 2026-05-04T10:00:00Z, or now.');
 }
 
 /** "in 7 h 58 min", "now", "4 min ago". */

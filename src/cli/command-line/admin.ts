@@ -1,8 +1,22 @@
 import type { Command } from 'commander';
-import { type Go, sub } from './build.ts';
+import { collected, type Go, span, sub } from './build.ts';
+import { roleOption } from './credentials.ts';
 
 export function addAdminCommands(program: Command, go: Go): void {
   const admin = sub(program, 'admin', 'for admins');
+  addSessions(admin, go);
+  addAccounts(admin, go);
+
+  const providers = sub(admin, 'providers', 'identity providers of the organization');
+  sub(providers, 'list', 'those that people can log in at')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) => (await import('../commands/admin-providers.ts')).providersList(context, options)),
+    );
+  addCiRules(admin, go);
+}
+
+function addSessions(admin: Command, go: Go): void {
   const sessions = sub(admin, 'sessions', 'login sessions of the organization');
   sub(sessions, 'list', 'who is logged in')
     .option('--all', 'ended ones too')
@@ -12,13 +26,93 @@ export function addAdminCommands(program: Command, go: Go): void {
         (await import('../commands/admin-sessions.ts')).adminSessionsList(context, options),
       ),
     );
-  sub(sessions, 'revoke', 'end a session, with its certificates and live connections')
-    .argument('<who>', 'a session id, or an account: all its sessions')
+  sub(sessions, 'revoke', 'end sessions, with their certificates and live connections')
+    .argument('[who]', 'a session id, or an account: the sessions it has now')
+    .option('--account <account>', 'every session of the account')
+    .option('--before <time>', 'every session that began before, such as 2026-05-04T10:00:00Z or now')
     .option('--yes', 'without asking')
     .option('--json', 'for programs')
-    .action((who: string, options) =>
+    .action((who: string | undefined, options) =>
       go(async (context) =>
         (await import('../commands/admin-sessions.ts')).adminSessionsRevoke(context, who, options),
       ),
     );
 }
+
+function addAccounts(admin: Command, go: Go): void {
+  const accounts = sub(admin, 'accounts', 'people and machines of the organization');
+  sub(accounts, 'list', 'all of them')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) => (await import('../commands/admin-accounts.ts')).accountsList(context, options)),
+    );
+  sub(accounts, 'disable', 'end everything of an account, and refuse its logins')
+    .argument('<account>')
+    .option('--yes', 'without asking')
+    .option('--json', 'for programs')
+    .action((account: string, options) =>
+      go(async (context) =>
+        (await import('../commands/admin-accounts.ts')).accountsDisable(context, account, options),
+      ),
+    );
+  sub(accounts, 'enable', 'let an account log in again')
+    .argument('<account>')
+    .option('--json', 'for programs')
+    .action((account: string, options) =>
+      go(async (context) =>
+        (await import('../commands/admin-accounts.ts')).accountsEnable(context, account, options),
+      ),
+    );
+  sub(accounts, 'create-machine', 'make an account for API tokens and CI rules')
+    .argument('<account>', 'such as deploy@example.com')
+    .option('--display-name <text>', 'what people see')
+    .option('--json', 'for programs')
+    .action((account: string, options) =>
+      go(async (context) =>
+        (await import('../commands/admin-accounts.ts')).createMachine(context, account, options),
+      ),
+    );
+}
+
+function addCiRules(admin: Command, go: Go): void {
+  const rules = sub(admin, 'ci-rules', 'which tokens of a CI system become which account');
+  sub(rules, 'list', 'all of them')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) => (await import('../commands/admin-ci-rules.ts')).ciRulesList(context, options)),
+    );
+  sub(rules, 'add', 'make one')
+    .argument('<name>', 'a slug, such as shop-deploy')
+    .requiredOption('--system <system>', 'github, gitlab, forgejo, kubernetes or other')
+    .requiredOption('--account <machine>', 'the machine account that the tokens become')
+    .requiredOption('--claim <name=pattern>', 'what a token must say; repeatable, all must hold', collected)
+    .addOption(roleOption('the most that it may do'))
+    .option('--issuer <url>', 'of the tokens, where the system has none of its own')
+    .option('--audience <text>', 'of the tokens (default: this server)')
+    .option('--lasts <span>', 'how long a session lasts, such as 30m (default: 1h)', span)
+    .option('--json', 'for programs')
+    .addHelpText('after', () => ciRulesHelp)
+    .action((name: string, options) =>
+      go(async (context) =>
+        (await import('../commands/admin-ci-rules.ts')).ciRulesAdd(context, name, options),
+      ),
+    );
+  sub(rules, 'remove', 'end it, with its sessions')
+    .argument('<rule>', 'its name')
+    .option('--json', 'for programs')
+    .action((which: string, options) =>
+      go(async (context) =>
+        (await import('../commands/admin-ci-rules.ts')).ciRulesRemove(context, which, options),
+      ),
+    );
+}
+
+const ciRulesHelp = `
+Examples:
+  sally admin ci-rules add shop-deploy --system github \\
+    --claim repository=acme/shop --claim environment=production \\
+    --account deploy@example.com --role contributor
+  sally admin ci-rules add cluster --system kubernetes \\
+    --issuer https://cluster.example.com --account jobs@example.com \\
+    --claim sub=system:serviceaccount:jobs:runner
+`;

@@ -11,7 +11,7 @@ import { demoServer, parseServerUrl } from '../server-url.ts';
 import { readSession } from '../session-file.ts';
 import { readsOurConfig, sshCommand } from '../ssh-command.ts';
 import { hostSuffix, includeLine } from '../ssh-config-text.ts';
-import { stepUpCommand } from '../step-up.ts';
+import { withCommand } from '../step-up.ts';
 import { momentText, spanText } from '../times.ts';
 
 export interface LoginCommandOptions {
@@ -74,8 +74,8 @@ async function report(context: SallyContext, outcome: LoginOutcome): Promise<voi
     );
   }
   if (refusal) {
-    terminal.tell(`sally: no certificate: ${refusal.message}`);
-    if (refusal.code === 'insufficient_user_authentication') terminal.tell(`Run: ${stepUpCommand(refusal)}`);
+    const { message } = refusal.code === 'insufficient_user_authentication' ? withCommand(refusal) : refusal;
+    terminal.tell(`sally: no certificate: ${message}`);
   }
   terminal.print();
 

@@ -23,8 +23,8 @@ export async function logout(context: SallyContext, options: LogoutOptions): Pro
     throw new SallyportError('settings_invalid', '--all and --other exclude each other.');
   }
   if (options.other) {
-    await endOthers(context);
-    terminal.print('All your other sessions are over.');
+    const ended = await endOthers(context);
+    terminal.print(`Your other sessions are over: ${ended}.`);
     return 'done';
   }
   // Logging out here works in any case.

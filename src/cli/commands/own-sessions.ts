@@ -1,8 +1,9 @@
+import { revocationReply } from '../../api/sessions.ts';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { ownSessionList } from '../end-own-sessions.ts';
 import type { ExitName } from '../exit-codes.ts';
-import { isLive, printSessions } from '../print-sessions.ts';
+import { isLive, printRevocation, printSessions } from '../print-sessions.ts';
 import { readSession } from '../session-file.ts';
 import { callSignedIn } from '../signed-in.ts';
 
@@ -36,10 +37,15 @@ export async function ownSessionsEnd(
       'You have no live session with this id. Yours: sally sessions list',
     );
   }
-  await callSignedIn(context, { method: 'POST', path: `/v1/sessions/own/${id}/end`, reply: null });
-  if (options.json) terminal.print(JSON.stringify({ session: id }));
-  else terminal.print(`${terminal.good('Ended')} the session ${id}.`);
+  const reply = await callSignedIn(context, {
+    method: 'POST',
+    path: `/v1/sessions/own/${id}/end`,
+    reply: revocationReply,
+  });
+  if (options.json) terminal.print(JSON.stringify(reply));
+  else printRevocation(context, reply);
   const current = await readSession(paths, debug);
-  if (current?.session_id === id) terminal.print('It was the one of this machine. To log in: sally login');
+  if (current?.session_id === id && !options.json)
+    terminal.print('It was the one of this machine. To log in: sally login');
   return 'done';
 }
