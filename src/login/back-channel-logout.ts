@@ -29,9 +29,9 @@ export async function readLogoutToken(
   provider: Pick<IdentityProvider, 'issuer' | 'verifyToken'>,
   jwt: string,
 ): Promise<LogoutToken> {
-  // Absent and `JWT` too: section 2.4 only recommends `logout+jwt`. The event and the missing nonce tell it from others.
+  // Absent and `jwt` too: section 2.4 only recommends `logout+jwt`. The event and the missing nonce tell it from others.
   const claims = await provider.verifyToken(jwt, {
-    typ: ['logout+jwt', 'JWT', ''],
+    typ: ['logout+jwt', 'jwt', ''],
     maxAgeSeconds: oldestTokenSeconds,
   });
   const { jti, events } = claims;
@@ -46,7 +46,8 @@ export async function readLogoutToken(
   }
   if (subject === undefined && sid === undefined) throw invalid('it names neither sub nor sid');
   return {
-    issuer: provider.issuer,
+    // verifyToken() has compared it.
+    issuer: claims.iss ?? provider.issuer,
     subject: (subject as string | undefined) ?? null,
     sid: (sid as string | undefined) ?? null,
     jti,
@@ -81,7 +82,8 @@ export async function logOutUpstream(
 
 async function wasEverHere(tx: Tx, { issuer, subject, sid }: UpstreamParty): Promise<boolean> {
   let query = tx.selectFrom('login_sessions').select('id').where('issuer', '=', issuer);
-  query = sid === null ? query.where('subject', '=', subject) : query.where('upstream_sid', '=', sid);
+  if (subject !== null) query = query.where('subject', '=', subject);
+  if (sid !== null) query = query.where('upstream_sid', '=', sid);
   return (await query.limit(1).executeTakeFirst()) !== undefined;
 }
 
