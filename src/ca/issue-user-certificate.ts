@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Account, loadAccounts } from '../accounts/account.ts';
 import type { CertificateReply, CertificateRequest } from '../api/certificates.ts';
+import { certificateSources } from '../credentials/certificate-sources.ts';
 import { policyRefusal } from '../credentials/policy-refusal.ts';
 import type { Tx } from '../database/database.ts';
 import { createGroupCommit, type GroupWork, type Outcome, Outcomes } from '../database/group-commit.ts';
@@ -137,10 +138,16 @@ async function decideAndStore(
   // 3. The facts.
   const accountIds = [...locked.values()].map(({ accountId }) => accountId);
   const accounts = await loadAccounts(tx, accountIds);
+  const tokens = [...locked.values()].filter(({ session }) => session.kind === 'token');
+  const sources = await certificateSources(
+    tx,
+    tokens.flatMap(({ session }) => session.credentialId ?? []),
+  );
 
   // 4. The decision, which is made of facts alone.
   const decided = outcomes.step(locked, (known) => ({
     ...known,
+    sources: sources.get(known.session.credentialId ?? '') ?? [],
     ...decide(known.session, accounts.get(known.accountId), now),
   }));
 
@@ -190,7 +197,7 @@ async function decideAndStore(
 /** Whose session it is. @throws session_ended, forbidden */
 function ownerOf(session: LockedSession | undefined): { session: Session; accountId: string } {
   if (session === undefined || session === 'ended' || session === 'held') throw sessionEnded();
-  if (session.kind !== 'helper') {
+  if (session.kind === 'browser') {
     throw new SallyportError('forbidden', 'A browser session gets no SSH certificates. Run: sally login');
   }
   return { session, accountId: session.accountId };
@@ -200,6 +207,8 @@ interface Decided extends Asked {
   readonly session: Session;
   readonly account: Account;
   readonly decision: CertificateDecision & { readonly allowed: true };
+  /** Addresses and networks that it may be used from; none: from everywhere. */
+  readonly sources: readonly string[];
 }
 
 /** @throws session_ended, access_denied, not_found */
@@ -237,7 +246,7 @@ function repeatable(
 
 /** @throws certificate_refused if the bytes would not say what was decided, or what no certificate may say */
 function encode(issuing: Issuing, known: Decided, serial: bigint, now: Date): NewCertificate {
-  const { sessionId, requestId, publicKey, session, account, decision } = known;
+  const { sessionId, requestId, publicKey, session, account, decision, sources } = known;
   const caKey = issuing.keys.active('user');
   const fields: CertificateFields = {
     kind: 'user',
@@ -248,7 +257,7 @@ function encode(issuing: Issuing, known: Decided, serial: bigint, now: Date): Ne
     principals: decision.principals,
     validAfter: BigInt(decision.validAfterSeconds),
     validBefore: BigInt(decision.validBeforeSeconds),
-    criticalOptions: [],
+    criticalOptions: sources.length > 0 ? [{ name: 'source-address', value: sources.join(',') }] : [],
     extensions: certificateExtensions({
       domain: issuing.domain,
       account: account.facts,
@@ -277,6 +286,7 @@ function encode(issuing: Issuing, known: Decided, serial: bigint, now: Date): Ne
       organization: account.organization,
       session: session.facts,
       decision,
+      sources,
     },
     organizationId: account.organizationId,
     login: { accountId: account.id, sessionId, requestId },
