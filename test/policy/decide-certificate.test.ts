@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
+import { reason, stepUpFor } from '../../src/policy/reasons.ts';
 import { bob, example, loggedIn, nowSeconds, session } from './sample-facts.ts';
 
 function decide(changed: Partial<CertificateFacts> = {}) {
@@ -93,5 +94,67 @@ describe('decideCertificate', () => {
     expect(decide({ account: { ...bob, groups } })).toMatchObject({
       principals: ['bob@example.com', 'mfa:bob@example.com'],
     });
+  });
+});
+
+describe('an organization that requires a second factor', () => {
+  const strict = { ...example, mfaRequired: true };
+  const codesFor = (more: { organization?: typeof example; session?: typeof session }) => {
+    const decision = decideCertificate({ account: bob, organization: strict, session, ...more }, nowSeconds);
+    return decision.allowed ? [] : decision.reasons.map(({ code, parameters }) => ({ code, parameters }));
+  };
+
+  it('gives no certificate without one, and says what login is wanted', () => {
+    expect(codesFor({ session: loggedIn({ mfa: false }) })).toEqual([
+      { code: 'mfa_missing', parameters: { amr: ['mfa'] } },
+    ]);
+    expect(codesFor({})).toEqual([]);
+  });
+
+  it('gives none with one that is too old, by the time of the factor', () => {
+    const organization = { ...strict, mfaMaxAgeSeconds: 900 };
+    const old = loggedIn({ authTimeSeconds: nowSeconds - 901 });
+    const wanted = [{ code: 'mfa_too_old', parameters: { amr: ['mfa'], max_age: 900 } }];
+    expect(codesFor({ organization, session: old })).toEqual(wanted);
+    const renewed = loggedIn({ authTimeSeconds: nowSeconds - 901, mfaTimeSeconds: nowSeconds - 5 });
+    expect(codesFor({ organization, session: renewed })).toEqual([]);
+  });
+
+  it('takes only the sources and methods that it names', () => {
+    const missing = [expect.objectContaining({ code: 'mfa_missing' })];
+    expect(codesFor({ organization: { ...strict, mfaSources: ['passkey'] } })).toEqual(missing);
+    expect(codesFor({ organization: { ...strict, mfaMethods: ['hwk', 'fpt'] } })).toEqual(missing);
+    expect(codesFor({ organization: { ...strict, mfaMethods: ['otp'] } })).toEqual([]);
+    const passkey = loggedIn({ mfaBy: 'passkey', mfaMethods: ['hwk', 'user', 'mfa'] });
+    expect(codesFor({ organization: { ...strict, mfaSources: ['passkey'] }, session: passkey })).toEqual([]);
+  });
+
+  it('asks machines for none; another switch bars them', () => {
+    expect(codesFor({ session: { ...session, mode: 'ci' } })).toEqual([]);
+    const barred = { ...example, machineAccess: false };
+    expect(codesFor({ organization: barred, session: { ...session, mode: 'token' } })).toEqual([
+      { code: 'machines_refused', parameters: undefined },
+    ]);
+    expect(codesFor({ organization: barred })).toEqual([]);
+  });
+
+  it('a second factor that it does not take is not in the certificate of who needs none', () => {
+    const organization = { ...example, mfaSources: ['passkey'] as const };
+    expect(decideCertificate({ account: bob, organization, session }, nowSeconds)).toMatchObject({
+      allowed: true,
+      mfa: false,
+      principals: [bob.name],
+    });
+  });
+});
+
+describe('stepUpFor', () => {
+  const missing = { ...reason('mfa_missing', 'organization', 'example'), parameters: { amr: ['mfa'] } };
+  const old = { ...reason('mfa_too_old', 'organization', 'example', 900), parameters: { max_age: 900 } };
+
+  it('says in the words of RFC 9470 what is wanting, if it is only that', () => {
+    expect(stepUpFor([missing])).toEqual({ acr_values: 'mfa' });
+    expect(stepUpFor([missing, old])).toEqual({ acr_values: 'mfa', max_age: 900 });
+    expect(stepUpFor([old, reason('session_ended')])).toBeUndefined();
   });
 });
