@@ -17,6 +17,8 @@ import { startTestProvider, type TestPerson, type TestProvider } from '../login/
 import { startedSession } from '../sessions/login.ts';
 
 export interface WholeSite {
+  /** Where it listens. */
+  readonly port: number;
   readonly publicUrl: URL;
   readonly database: FreshDatabase;
   /** acme, with the domain acme.test, whose group `admins` are admins. */
@@ -53,13 +55,15 @@ const people: readonly TestPerson[] = [
 export interface SiteOptions {
   /** Slugs; default: one, `default`. */
   readonly providers?: readonly string[];
+  /** Where people reach it, if not where it listens. */
+  readonly publicPort?: number;
   readonly parts?: Partial<ServerParts>;
 }
 
 export async function startWholeSite(options: SiteOptions = {}): Promise<WholeSite> {
   const database = await freshDatabase();
   const port = await freePort();
-  const publicUrl = new URL(`http://localhost:${port}`);
+  const publicUrl = new URL(`http://localhost:${options.publicPort ?? port}`);
   const clock = { now: new Date() };
   const log: string[] = [];
   const providers = await Promise.all(
@@ -105,6 +109,7 @@ export async function startWholeSite(options: SiteOptions = {}): Promise<WholeSi
     ...options.parts,
   });
   return {
+    port,
     publicUrl,
     database,
     shop: shops.acme,
