@@ -7,6 +7,7 @@ import { isSallyportError } from '../errors/sallyport-error.ts';
 import { requireLiveUpstream, type UpstreamCheckParts } from '../login/upstream-check.ts';
 import { endedAmong } from '../sessions/ended-sessions.ts';
 import { sessionByGrant } from '../sessions/find-session.ts';
+import { tokenExchangeGrant } from './client.ts';
 import { describable } from './oauth-error.ts';
 
 export interface AccountParts extends UpstreamCheckParts {
@@ -61,10 +62,11 @@ async function isUsable({ database }: AccountParts, accountId: string): Promise<
 
 /** The session that a token is issued in the name of. No token is issued for one that has ended. */
 export async function sessionOf({ database, clock }: AccountParts, token: object): Promise<string> {
-  const { grantId } = token as { grantId?: string };
-  const session = grantId === undefined ? undefined : await sessionByGrant(database.db, grantId);
-  if (session === undefined || (await endedAmong(database.db, [session.sessionId], clock())).length > 0) {
+  const { db } = database;
+  const { gty, grantId = '' } = token as { gty?: string; grantId?: string };
+  const sessionId = gty === tokenExchangeGrant ? grantId : (await sessionByGrant(db, grantId))?.sessionId;
+  if (sessionId === undefined || (await endedAmong(db, [sessionId], clock())).length > 0) {
     throw new errors.InvalidGrant('the login session has ended');
   }
-  return session.sessionId;
+  return sessionId;
 }

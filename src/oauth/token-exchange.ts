@@ -2,7 +2,6 @@
  * A machine's own token for an access token of ours (RFC 8693): API tokens and tokens of CI systems. The session is
  * started by credentials/; here it gets an access token and nothing else, so whoever wants to go on exchanges again.
  */
-import { randomUUID } from 'node:crypto';
 import type Provider from 'oidc-provider';
 import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import {
@@ -83,12 +82,17 @@ async function exchange(
   };
   const proof = await verifyProof(parts, proven, now);
   await useProof(db, proof, now);
-  // The session is found by it; no grant of that name is stored, since there is nothing to renew.
-  const grantId = randomUUID();
-  const { accountId, expiresAt } = await startSession(parts, ctx, { dpopJkt: proof.jkt, grantId });
+  const { sessionId, accountId, expiresAt } = await startSession(parts, ctx, proof.jkt);
   const left = Math.floor((expiresAt.getTime() - now.getTime()) / 1000);
   const expiresIn = Math.max(1, Math.min(accessTokenSeconds, left));
-  const token = new provider.AccessToken({ accountId, client, grantId, gty: tokenExchangeGrant, expiresIn });
+  const token = new provider.AccessToken({
+    accountId,
+    client,
+    // There is no grant, since there is nothing to renew; sessionOf() knows.
+    grantId: sessionId,
+    gty: tokenExchangeGrant,
+    expiresIn,
+  });
   token.resourceServer = new provider.ResourceServer(apiResource(publicUrl), apiResourceServer);
   token.setThumbprint('jkt', proof.jkt);
   ctx.set('DPoP-Nonce', parts.nonces.current(now));
@@ -118,11 +122,11 @@ function requireOurParameters(
 async function startSession(
   parts: TokenExchangeParts,
   ctx: TokenEndpointGrantContext<Parameters>,
-  bound: { readonly dpopJkt: string; readonly grantId: string },
+  dpopJkt: string,
 ): Promise<ExchangedSession> {
   const { subject_token: token, subject_token_type: type, audience, device_name: name } = ctx.oidc.params;
   if (!token) throw new errors.InvalidRequest("missing required parameter 'subject_token'");
-  const caller = { address: ctx.ip, clientName: name ?? (ctx.get('user-agent') || null), ...bound };
+  const caller = { address: ctx.ip, clientName: name ?? (ctx.get('user-agent') || null), dpopJkt };
   switch (type) {
     case apiTokenType:
       return await exchangeApiToken(parts, { ...caller, token });
