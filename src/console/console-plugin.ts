@@ -3,10 +3,13 @@ import formbody from '@fastify/formbody';
 import type { FastifyInstance } from 'fastify';
 import { companionRoutes } from './companion-routes.ts';
 import type { ConsoleParts } from './console-parts.ts';
+import { identityRoutes } from './identity-routes.ts';
+import { providerRoutes } from './provider-routes.ts';
 import { consoleHome } from './return-path.ts';
 import { securityRoutes } from './security-routes.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { signInRoutes } from './sign-in-routes.ts';
+import { signInSettingsRoutes } from './sign-in-settings-routes.ts';
 
 export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
   // Its forms, and nothing else: a body of another kind is refused.
@@ -20,5 +23,8 @@ export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): 
   signInRoutes(app, parts);
   sessionRoutes(app, parts);
   companionRoutes(app, parts);
+  identityRoutes(app, parts);
+  signInSettingsRoutes(app, parts);
+  providerRoutes(app, parts);
   securityRoutes(app, parts);
 }

@@ -141,9 +141,11 @@ button.quiet { min-height: 2.25rem; padding: .25rem .75rem; font-size: .9375rem;
 .machines li + li { border-top: 1px solid var(--edge); }
 .machines .name { flex: 1; min-width: 0; font-weight: 550; }
 
+.padded { padding: clamp(1rem, 4vw, 1.5rem); margin-bottom: 1.25rem; }
+.check { display: flex; gap: .625rem; align-items: baseline; margin: 0 0 1rem; }
 .field { display: grid; gap: .375rem; margin: 0 0 1rem; }
 .field label { font-weight: 550; }
-.field input {
+.field input, .field select, .field textarea {
   width: 100%; min-height: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--control); border-radius: 10px;
   background: var(--ground); color: var(--text); font: inherit;
 }

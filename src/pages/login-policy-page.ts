@@ -1,0 +1,66 @@
+/** Console: what an organization asks of logins, to be changed. */
+import type { LoginPolicyReply } from '../api/login-policy.ts';
+import { type Html, html } from './html.ts';
+import { layout, type PageFrame } from './layout.ts';
+import { checkbox, field, hiddenToken, select } from './settings-form.ts';
+
+export interface LoginPolicyView {
+  readonly person: NonNullable<PageFrame['person']>;
+  readonly policy: LoginPolicyReply;
+  /** What was wrong with the form that was sent. */
+  readonly problem: string | null;
+}
+
+export function loginPolicyPage({ person, policy, problem }: LoginPolicyView): string {
+  return layout({
+    title: 'What is asked of logins',
+    person,
+    current: 'sign-in',
+    isAdmin: true,
+    main: html`<div class="heading">
+<h1>What is asked of logins</h1>
+<p class="lead"><a href="/console/sign-in-settings">Back to sign-in</a></p>
+</div>
+${problem !== null && html`<p class="card padded problem" role="alert">${problem}</p>`}
+<section class="card padded">
+${policyForm(person, policy)}
+</section>`,
+  });
+}
+
+/** An empty field means any, or no limit. */
+function policyForm(person: LoginPolicyView['person'], policy: LoginPolicyReply): Html {
+  return html`<form method="post" action="/console/sign-in-settings/policy">
+${hiddenToken(person)}
+${checkbox('mfa_required', 'A second factor is required', policy.mfa_required)}
+${checkbox('mfa_source_provider', 'The identity provider’s counts', policy.mfa_sources.includes('provider'))}
+${checkbox('mfa_source_passkey', 'A passkey enrolled here counts', policy.mfa_sources.includes('passkey'))}
+${field({ name: 'mfa_methods', label: 'Methods that count (RFC 8176 names; empty: any)', value: words(policy.mfa_methods) })}
+${field({ name: 'mfa_max_age_seconds', label: 'Oldest second factor, in seconds (empty: as old as the session)', value: number(policy.mfa_max_age_seconds) })}
+${field({ name: 'passkey_models', label: 'Models of passkeys (AAGUIDs; empty: any)', value: words(policy.passkey_models) })}
+${field({ name: 'session_max_seconds', label: 'A session ends after, in seconds', value: number(policy.session_max_seconds) })}
+${field({ name: 'session_idle_seconds', label: 'Without use it ends after, in seconds (empty: no such limit)', value: number(policy.session_idle_seconds) })}
+${field({ name: 'outage_grace_seconds', label: 'Renewals without an answer of the identity provider, in seconds', value: number(policy.outage_grace_seconds) })}
+${select({
+  name: 'device_login',
+  label: 'Logins with a code on another device',
+  value: policy.device_login,
+  options: [
+    ['off', 'Off'],
+    ['same-network', 'From the same network'],
+    ['on', 'On'],
+  ],
+})}
+${checkbox('ssh_codes', 'One-time SSH codes', policy.ssh_codes)}
+${checkbox('machine_access', 'API tokens and CI systems get certificates', policy.machine_access)}
+<button type="submit">Save</button>
+</form>`;
+}
+
+function words(list: readonly string[] | null): string {
+  return (list ?? []).join(' ');
+}
+
+function number(value: number | null): string {
+  return value === null ? '' : String(value);
+}

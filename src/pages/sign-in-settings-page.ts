@@ -1,0 +1,75 @@
+/** Console: the organization's identity providers, and what it asks of logins. */
+import type { IdentityProviderDocument } from '../api/identity-providers.ts';
+import type { LoginPolicyReply } from '../api/login-policy.ts';
+import { type Html, html } from './html.ts';
+import { layout, type PageFrame } from './layout.ts';
+import { facts } from './settings-form.ts';
+
+export interface SignInSettingsView {
+  readonly person: NonNullable<PageFrame['person']>;
+  readonly organization: string;
+  readonly providers: readonly IdentityProviderDocument[];
+  readonly policy: LoginPolicyReply;
+}
+
+export function signInSettingsPage(view: SignInSettingsView): string {
+  const { person, organization, providers, policy } = view;
+  return layout({
+    title: 'Sign-in',
+    person,
+    current: 'sign-in',
+    isAdmin: true,
+    main: html`<div class="heading">
+<h1>Sign-in</h1>
+<p class="lead">Where the people of <strong>${organization}</strong> log in, and what is asked of them.</p>
+</div>
+<section aria-labelledby="providers">
+<h2 id="providers">Identity providers</h2>
+<div class="card"><table class="rows">
+<thead><tr><th scope="col">Name</th><th scope="col">Issuer</th><th scope="col">State</th>
+<th scope="col"><span class="unseen">Action</span></th></tr></thead>
+<tbody>
+${providers.map(row)}
+</tbody>
+</table></div>
+<p class="actions"><a class="button" href="/console/sign-in-settings/providers">Set up another</a></p>
+</section>
+<section class="card padded" aria-labelledby="policy">
+<h2 id="policy">What is asked of logins</h2>
+${summary(policy)}
+<p class="actions"><a class="button" href="/console/sign-in-settings/policy">Change</a></p>
+</section>`,
+  });
+}
+
+function row({ slug, source, enabled, settings }: IdentityProviderDocument): Html {
+  const name = String(settings['name']);
+  return html`<tr data-provider="${slug}">
+<th scope="row" data-label="Name"><span class="stack"><bdi>${name}</bdi> <small>${slug}</small></span></th>
+<td data-label="Issuer"><bdi>${String(settings['issuer'])}</bdi></td>
+<td data-label="State">${enabled ? html`<span class="badge good">On</span>` : html`<span class="badge">Off</span>`}</td>
+<td class="action">${
+    source === 'console'
+      ? html`<a class="button plain small" href="/console/sign-in-settings/providers/${slug}">Change<span class="unseen"> ${name}</span></a>`
+      : html`<small class="faint">The operator’s</small>`
+  }</td>
+</tr>`;
+}
+
+function summary(policy: LoginPolicyReply): Html {
+  const sources = policy.mfa_sources.map((source) =>
+    source === 'provider' ? 'the identity provider' : 'a passkey here',
+  );
+  return facts([
+    ['Second factor', policy.mfa_required ? `required, from ${sources.join(' or ')}` : 'not required'],
+    ['Its age', policy.mfa_max_age_seconds === null ? 'any' : `at most ${policy.mfa_max_age_seconds} s`],
+    ['A session', `ends after ${policy.session_max_seconds} s`],
+    [
+      'Without use',
+      policy.session_idle_seconds === null ? 'no limit' : `ends after ${policy.session_idle_seconds} s`,
+    ],
+    ['Device logins', policy.device_login],
+    ['SSH codes', policy.ssh_codes ? 'on' : 'off'],
+    ['Machines', policy.machine_access ? 'get certificates' : 'get none'],
+  ]);
+}
