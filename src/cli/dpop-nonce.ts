@@ -6,6 +6,8 @@ export interface DpopNonce {
   readonly latest: string | undefined;
   /** What a reply's DPoP-Nonce header says, if it has one. */
   remember(value: string | null): void;
+  /** What was kept beside the session; a newer one of this run stays. */
+  recall(value: string | null | undefined): void;
 }
 
 /** RFC 9449 section 8.1: NQCHAR. */
@@ -13,12 +15,16 @@ const nonceForm = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 
 export function dpopNonce(): DpopNonce {
   let latest: string | undefined;
+  const remember = (value: string | null) => {
+    if (value !== null && nonceForm.test(value)) latest = value;
+  };
   return {
     get latest() {
       return latest;
     },
-    remember(value) {
-      if (value !== null && nonceForm.test(value)) latest = value;
+    remember,
+    recall: (value) => {
+      if (latest === undefined) remember(value ?? null);
     },
   };
 }

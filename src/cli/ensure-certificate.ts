@@ -111,6 +111,7 @@ async function personAtHand(context: SallyContext): Promise<AtHand> {
     await writeSchedule(paths, 'out');
     return { outcome: { kind: 'logged-out', pair: usable(await currentPair(paths), context) } };
   }
+  context.nonce.recall(session.dpop_nonce);
   const { tokens } = session;
   if (tokens) return { session, ready: async () => ({ session: { ...session, tokens } }) };
   await rememberOver(context);

@@ -54,7 +54,7 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
   const { newDpopKey } = await import('./oauth/client.ts');
   const { server } = options;
   const earlier = await sessionToRenew(context, server);
-  context.nonce.remember(earlier?.dpop_nonce ?? null);
+  context.nonce.recall(earlier?.dpop_nonce);
   const as = await discover(oauthParts(context, server));
   const key = earlier?.dpop_key ?? (await newDpopKey());
   context.debug.redact(key.d);

@@ -43,6 +43,7 @@ export async function recognizeMachine(
   const stored = await readSession(context.paths, context.debug);
   const server = await machineServer(context, stored?.server);
   const subjectToken = await credential.subjectToken(server);
+  context.nonce.recall(stored?.dpop_nonce);
   const mark = fingerprint(credential, subjectToken);
   const isSame = stored?.server === server.origin && stored.credential === mark;
   if (!isSame) {

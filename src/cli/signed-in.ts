@@ -57,6 +57,6 @@ export async function withFreshTokens(context: SallyContext): Promise<LiveSessio
 }
 
 function remembering(context: SallyContext, session: LiveSession): LiveSession {
-  context.nonce.remember(session.dpop_nonce);
+  context.nonce.recall(session.dpop_nonce);
   return session;
 }

@@ -22,7 +22,9 @@ export interface Faults {
   /** Paths that end in this are answered by a closed socket, after their work was done. */
   loseReplyOf?: string;
   /** The status and problem for paths that end in the key. */
-  refuse?: Record<string, { status: number; code: string; detail: string }>;
+  refuse?: Record<string, Refusal>;
+  /** The same, until a login with acr_values=mfa has come. */
+  wantsMfa?: Record<string, Refusal>;
   sessionOver?: boolean;
   certificateLifeSeconds?: number;
   certificateFor?: string;
@@ -30,6 +32,17 @@ export interface Faults {
   loginError?: { error: string; error_description: string };
   metadata?: Record<string, string>;
   tokenType?: string;
+  refuseDevice?: string;
+  verificationUri?: string;
+  userCode?: string;
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  /** Further members of the problem document. */
+  readonly members?: object;
 }
 
 interface Seen {
@@ -163,7 +176,9 @@ export class ServerDouble {
   }
 
   async #route(method: string, url: URL, request: IncomingMessage, body: string): Promise<Answer> {
-    const refused = Object.entries(this.faults.refuse ?? {}).find(([end]) => url.pathname.endsWith(end))?.[1];
+    const steppedUp = this.asked.some(({ acr_values }) => acr_values === 'mfa');
+    const refusals = { ...this.faults.refuse, ...(steppedUp ? {} : this.faults.wantsMfa) };
+    const refused = Object.entries(refusals).find(([end]) => url.pathname.endsWith(end))?.[1];
     switch (`${method} ${url.pathname}`) {
       case 'GET /oauth/.well-known/openid-configuration':
         return ok({
@@ -279,10 +294,14 @@ export class ServerDouble {
 
   #startDevice(form: URLSearchParams): Answer {
     this.asked.push(Object.fromEntries(form));
+    const { refuseDevice, verificationUri, userCode } = this.faults;
+    if (refuseDevice) {
+      return { status: 400, document: { error: 'unauthorized_client', error_description: refuseDevice } };
+    }
     return ok({
       device_code: 'the-device-code',
-      user_code: 'BCDF-GHJK',
-      verification_uri: `${this.url}/device`,
+      user_code: userCode ?? 'BCDF-GHJK',
+      verification_uri: verificationUri ?? `${this.url}/device`,
       expires_in: 300,
       interval: 5,
     });
@@ -368,7 +387,7 @@ export class ServerDouble {
     const { blob } = parsePublicKeyLine(request.public_key);
     const { challenge, signature } = request.possession;
     verifySshsig({
-      message: possessionMessage(sessionId, challenge),
+      message: possessionMessage(this.currentSession, challenge),
       namespace: 'pop@localhost',
       publicKeyBlob: blob,
       armored: signature,
@@ -388,7 +407,7 @@ export class ServerDouble {
       publicKey: blob,
       nonce: randomBytes(32),
       serial: BigInt(1000 + this.issued),
-      keyId: `${name}/${sessionId}`,
+      keyId: `${name}/${this.currentSession}`,
       principals: [name, `mfa:${name}`],
       validAfter: now - 60n,
       validBefore: now + life,
@@ -402,7 +421,7 @@ export class ServerDouble {
     const reply = {
       certificate,
       serial: String(1000 + this.issued),
-      key_id: `${name}/${sessionId}`,
+      key_id: `${name}/${this.currentSession}`,
       principals: [name, `mfa:${name}`],
       valid_after: Number(now - 60n),
       valid_before: Number(now + life),
@@ -433,10 +452,18 @@ function ok(document: unknown): Answer {
   return { status: 200, document };
 }
 
-function problem({ status, code, detail }: { status: number; code: string; detail: string }): Answer {
+function problem({ status, code, detail, members }: Refusal): Answer {
   const title = 'refused';
   return {
     status,
-    document: { type: `urn:sallyport:error:${code}`, title, status, code, detail, request_id: randomUUID() },
+    document: {
+      ...members,
+      type: `urn:sallyport:error:${code}`,
+      title,
+      status,
+      code,
+      detail,
+      request_id: randomUUID(),
+    },
   };
 }

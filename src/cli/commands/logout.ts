@@ -53,7 +53,7 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
       debug.say(`session.json: ${error}`);
       return undefined;
     });
-    context.nonce.remember(session?.dpop_nonce ?? null);
+    context.nonce.recall(session?.dpop_nonce);
     const failure = session && (await endAtServer(context, session));
     // First nobody gets anything new; then what is there goes.
     if (context.machine) await forgetSchedule(paths);
