@@ -112,3 +112,101 @@ describe('forms', () => {
     expect(await everything()).toBe(before);
   });
 });
+
+describe('redirects', () => {
+  const hostile = [
+    '//evil.example',
+    '/\\evil.example',
+    '\\\\evil.example',
+    '/%09/evil.example',
+    '/\t/evil.example',
+    'https://evil.example/',
+    'https:evil.example',
+    'https://ssh.example.com@evil.example/',
+    'https://ssh.example.com.evil.example/',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    '/console/sessions//evil.example',
+    '/console/../../evil.example',
+    '/console/sessions\r\nLocation: https://evil.example',
+  ];
+  const names = [
+    'return_to',
+    'redirect_uri',
+    'post_logout_redirect_uri',
+    'next',
+    'url',
+    'to',
+    'RelayState',
+    'state',
+  ];
+
+  /** Where a reply leads, by whatever means a browser follows. */
+  function leadsTo({ headers, body }: { headers: Record<string, unknown>; body: string }): string[] {
+    const [, refresh] = /^[0-9]+; ?url=(.*)$/i.exec(String(headers['refresh'] ?? '')) ?? [];
+    const links = [...body.matchAll(/(?:href|action|src|content)="([^"]*)"/g)].map(([, link]) => link ?? '');
+    return [String(headers['location'] ?? ''), refresh ?? '', ...links].filter((link) => link !== '');
+  }
+  const isOurs = (link: string) => {
+    const { origin } = new URL(link, server.publicUrl);
+    return origin === server.publicUrl.origin || origin === 'https://login.example.com';
+  };
+
+  test('[abuse 63] no address leads to anywhere but our own pages and the identity provider', async () => {
+    const pages = routes().filter(({ method, path }) => method === 'GET' && !path.startsWith('/v1/'));
+    let redirects = 0;
+    for (const { path } of pages) {
+      for (const cookie of ['', admin.cookie]) {
+        for (const name of ['', ...names]) {
+          for (const value of name === '' ? [''] : hostile) {
+            const query = name === '' ? '' : `?${name}=${encodeURIComponent(value)}`;
+            const url = `${path.replace(/:[a-z_]+/gi, admin.sessionId)}${query}`;
+            const reply = await server.call('GET', url, { headers: { accept: 'text/html', cookie } });
+            if (reply.statusCode < 400 && reply.headers.location) redirects += 1;
+            const strange = leadsTo(reply).filter((link) => !isOurs(link));
+            expect([url, strange]).toEqual([url, []]);
+          }
+        }
+      }
+    }
+    expect(redirects).toBeGreaterThan(10);
+    // Where somebody is sent after the login, which the identity provider carries for us.
+    for (const value of hostile) {
+      const begun = await server.call('GET', `/console/sign-in?return_to=${encodeURIComponent(value)}`);
+      expect(decodeURIComponent(String(begun.headers.location))).not.toContain('evil');
+      const back = await server.call('GET', `/test/sign-in?name=zoe&return_to=${encodeURIComponent(value)}`);
+      expect([value, back.headers.location]).toEqual([value, '/console/sessions']);
+    }
+    // A path that the router takes for one of ours, sent to sign in first.
+    for (const path of [
+      '/console/sessions//evil.example',
+      '//evil.example/console',
+      '/console/sessions/..//evil.example',
+    ]) {
+      const reply = await server.call('GET', path, { headers: { accept: 'text/html' } });
+      expect(leadsTo(reply).filter((link) => !isOurs(link))).toEqual([]);
+    }
+  });
+});
+
+describe('cookies', () => {
+  test('none is set by the API, and each that is set says whom it belongs to', async () => {
+    const cookies: string[] = [];
+    for (const { method, path } of routes()) {
+      if (path === '/v1/companions/feed') continue;
+      const url = path.replace(/:[a-z_]+/gi, admin.sessionId);
+      const headers = { accept: 'text/html', origin: server.publicUrl.origin };
+      const reply = await server.call(method as 'GET', url, { headers });
+      const set = [reply.headers['set-cookie'] ?? []].flat();
+      if (!/^\/(console|login|device|oauth)/.test(path)) expect([path, set]).toEqual([path, []]);
+      cookies.push(...set);
+    }
+    const signedIn = await server.call('GET', '/test/sign-in?name=yan');
+    cookies.push(...[signedIn.headers['set-cookie'] ?? []].flat());
+    expect(cookies.length).toBeGreaterThan(1);
+    for (const cookie of cookies) {
+      expect(cookie).toMatch(/^__Host-sallyport-[a-z]+=[A-Za-z0-9_-]*; /);
+      expect(cookie).toMatch(/; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+    }
+  });
+});
