@@ -59,7 +59,7 @@ describe('signing in', () => {
     '/consoles',
     ['/console'],
     undefined,
-  ])('does not lead to %j afterwards [abuse 63]', (asked) => {
+  ])('does not lead to %j afterwards', (asked) => {
     expect(returnPath(asked)).toBe('/console/sessions');
   });
 
@@ -165,7 +165,7 @@ describe('ending a session', () => {
     expect((await page(frank, '/console/sessions')).statusCode).toBe(303);
   });
 
-  describe('from elsewhere is refused [abuse 93]', () => {
+  describe('from elsewhere is refused', () => {
     let gina: TestPerson;
     let token: string;
     beforeAll(async () => {

@@ -24,7 +24,7 @@ async function atIdentityProvider(change: Record<string, string> = {}) {
   return { cookies, location: new URL(second.headers.get('location') ?? '') };
 }
 
-test('[abuse 92] over https every cookie is secure, HttpOnly, SameSite=Lax, of this host alone, and named so', async () => {
+test('over https every cookie is secure, HttpOnly, SameSite=Lax, of this host alone, and named so', async () => {
   const { cookies } = await atIdentityProvider();
   expect(cookies.length).toBeGreaterThanOrEqual(3);
   for (const cookie of cookies) {

@@ -6,6 +6,7 @@ import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import type { ListedRoute } from '../../src/http/route-authentication.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
+import type { ProviderSettings } from '../../src/login/provider-settings.ts';
 import { createAuthorizationServerKeys } from '../../src/oauth/keys.ts';
 import { createSealer, newSealingKey } from '../../src/secrets/seal.ts';
 import { tokenHash } from '../../src/secrets/token.ts';
@@ -57,13 +58,16 @@ export interface SiteOptions {
   readonly providers?: readonly string[];
   /** Where people reach it, if not where it listens. */
   readonly publicPort?: number;
+  readonly publicUrl?: URL;
   readonly parts?: Partial<ServerParts>;
+  /** What is different in the settings of a provider. */
+  readonly settings?: (slug: string) => Partial<ProviderSettings>;
 }
 
 export async function startWholeSite(options: SiteOptions = {}): Promise<WholeSite> {
   const database = await freshDatabase();
   const port = await freePort();
-  const publicUrl = new URL(`http://localhost:${options.publicPort ?? port}`);
+  const publicUrl = options.publicUrl ?? new URL(`http://localhost:${options.publicPort ?? port}`);
   const clock = { now: new Date() };
   const log: string[] = [];
   const providers = await Promise.all(
@@ -100,7 +104,7 @@ export async function startWholeSite(options: SiteOptions = {}): Promise<WholeSi
     },
     publicUrl,
     listen: { host: '127.0.0.1', port, alsoHost: '::1' },
-    identityProviders: providers.map((provider) => provider.configured()),
+    identityProviders: providers.map((provider) => provider.configured(options.settings?.(provider.slug))),
     acceptDemoIdentityProvider: false,
     trustedProxies: [],
     operators: ['olga@acme.test'],
