@@ -14,7 +14,7 @@ import type { ProofNonces } from './proof-nonces.ts';
 import { accessTokenSeconds, apiResourceServer } from './resource-server.ts';
 import { type AccountParts, findAccount, sessionOf } from './token-account.ts';
 import { userCodeCharset, userCodeMask } from './user-code.ts';
-import { proofAlgorithms } from './verify-proof.ts';
+import { isRecentProof, proofAlgorithms } from './verify-proof.ts';
 
 export interface ProviderParts extends AccountParts {
   readonly db: Database;
@@ -61,7 +61,11 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
     }),
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: true, nonceSecret: parts.nonceKey, requireNonce: () => true },
+      dPoP: {
+        enabled: true,
+        nonceSecret: parts.nonceKey,
+        requireNonce: (ctx) => requireRecentProof(ctx, clock),
+      },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
       deviceFlow: { enabled: true, charset: userCodeCharset, mask: userCodeMask, deviceInfo },
       revocation: {
@@ -104,6 +108,16 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
 /** Binds the code to the key from the very start (RFC 9449 section 10.1); oidc-provider checks a proof that is there. */
 async function requireProof(ctx: KoaContextWithOIDC): Promise<void> {
   if (!ctx.get('DPoP')) throw new errors.InvalidDpopProof('a DPoP proof is needed');
+}
+
+/**
+ * Every proof needs a nonce. For oidc-provider that says enough of its age; here `iat` must be recent all the same, so
+ * that a proof is as old as the replay store remembers at most. It is called before the proof is verified.
+ */
+function requireRecentProof(ctx: KoaContextWithOIDC, clock: () => Date): true {
+  if (!isRecentProof(ctx.get('DPoP'), clock()))
+    throw new errors.InvalidDpopProof('DPoP proof iat is not recent');
+  return true;
 }
 
 /** `__Secure-`, not `__Host-`, since each goes to one path only (RFC 6265bis section 4.1.3). */

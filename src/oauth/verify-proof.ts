@@ -1,6 +1,6 @@
 /** A DPoP proof (RFC 9449 section 4.3), checked outside of oidc-provider: at our own API and where it has no check. */
 import { createHash } from 'node:crypto';
-import { calculateJwkThumbprint, EmbeddedJWK, type JWTPayload, jwtVerify } from 'jose';
+import { calculateJwkThumbprint, decodeJwt, EmbeddedJWK, type JWTPayload, jwtVerify } from 'jose';
 import type { Database } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { ProofNonces } from './proof-nonces.ts';
@@ -51,8 +51,7 @@ export async function verifyProof(
     throw proofInvalid('it is not a signed proof', error);
   });
   if (protectedHeader.jwk === undefined) throw proofInvalid('it holds no key');
-  const age = Math.floor(now.getTime() / 1000) - Number(payload.iat);
-  if (!(Math.abs(age) <= proofWindowSeconds)) {
+  if (!isRecent(payload, now)) {
     throw proofInvalid('it is too old or from the future; check the clock of this machine');
   }
   if (payload['htm'] !== method) throw proofInvalid(`it is not for the method ${method}`);
@@ -79,6 +78,19 @@ export async function useProof(db: Database, { jkt, jti }: Proof, now: Date): Pr
   const until = new Date(now.getTime() + 2 * proofWindowSeconds * 1000);
   if (await useProofOnce(db, { scope: jkt, jti }, until)) return;
   throw new SallyportError('proof_replayed', 'The DPoP proof was used before. Every request needs its own.');
+}
+
+/** By what it says of itself: for whoever verifies the proof by other means. */
+export function isRecentProof(dpop: string, now: Date): boolean {
+  try {
+    return isRecent(decodeJwt(dpop), now);
+  } catch {
+    return false;
+  }
+}
+
+function isRecent({ iat }: JWTPayload, now: Date): boolean {
+  return typeof iat === 'number' && Math.abs(Math.floor(now.getTime() / 1000) - iat) <= proofWindowSeconds;
 }
 
 function jtiOf({ jti }: JWTPayload): string {

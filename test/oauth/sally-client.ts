@@ -149,11 +149,12 @@ export class SallyClient {
     path: string,
     parameters: Record<string, string>,
     key: ProofKey | null = this.key,
-    { headers = {}, ...change }: ProofOptions = {},
+    { headers = {}, change = {}, ...more }: ProofOptions = {},
   ): Promise<TokenAnswer> {
     const url = `${this.#running.issuer}${path}`;
     const nonce = this.#running.nonce();
-    const dpop = key && (await proof(key, { htm: 'POST', htu: url, nonce, ...change }));
+    const claims = { htm: 'POST', htu: url, nonce, ...more, change: { iat: this.#seconds(), ...change } };
+    const dpop = key && (await proof(key, claims));
     return await this.post(url, parameters, { ...headers, ...(dpop ? { dpop } : {}) });
   }
 
@@ -195,8 +196,11 @@ export class SallyClient {
 
   /** For endpoints whose proofs the server checks by its own clock. */
   #ours(): ProofOptions {
-    const iat = Math.floor(this.#running.now().getTime() / 1000);
-    return { nonce: this.#running.nonce('ours'), change: { iat } };
+    return { nonce: this.#running.nonce('ours') };
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#running.now().getTime() / 1000);
   }
 
   async post(
