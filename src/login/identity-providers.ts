@@ -6,6 +6,7 @@ import type { Database, DatabaseHandle } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { isLoopbackHost } from '../outbound/guarded-fetch.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import { isSlug } from '../ssh/names.ts';
 import { type ConfiguredProvider, defaultProviderSlug } from './configured-providers.ts';
 import { createIdentityProvider } from './create-identity-provider.ts';
 import type { IdentityProvider } from './identity-provider.ts';
@@ -103,7 +104,8 @@ export function createIdentityProviders(parts: IdentityProvidersParts): Identity
     async get(slug) {
       const provider = configured.get(slug);
       if (provider) return provider;
-      const stored = await storedProvider(database.db, slug);
+      // From a URL: the database takes no NUL, for one.
+      const stored = isSlug(slug) ? await storedProvider(database.db, slug) : undefined;
       if (stored?.enabled) return fromStored(stored);
       known.delete(slug);
       throw new SallyportError(
