@@ -75,6 +75,12 @@ export interface EventFacts {
     readonly subject: string | null;
     readonly sessions_ended: number;
   };
+  /** An identity provider has stopped to verify its stream of security events: what happens there is not told. */
+  'security_events.stalled': {
+    readonly provider: string;
+    /** When it did last, in unix seconds; null: never. */
+    readonly verified_at: number | null;
+  };
   /** An identity provider did not answer when a session was to be renewed; once in ten minutes for each. */
   'provider.outage': { readonly provider: string; readonly detail: string; readonly code: string };
   'passkey.enrolled': PasskeyFacts & {

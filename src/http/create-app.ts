@@ -8,6 +8,7 @@ import { assetRoutes } from './asset-routes.ts';
 import { authenticateRequests } from './authenticate.ts';
 import { caRoutes } from './ca-routes.ts';
 import { certificateRoutes } from './certificate-routes.ts';
+import { ciRoutes } from './ci-routes.ts';
 import { findClientAddresses } from './client-address.ts';
 import { companionRoutes } from './companion-routes.ts';
 import { hangUp, limitConnections, serverOptions, usualConnectionLimits } from './connection-limits.ts';
@@ -24,9 +25,12 @@ import { largestBodyBytes, readJsonBodies } from './read-body.ts';
 import { loggerOptions, logRequests } from './request-log.ts';
 import { type ListedRoute, listRoutes } from './route-authentication.ts';
 import { refuseCrossSiteRequests } from './same-site.ts';
+import { securityEventRoutes } from './security-event-routes.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 import { sessionRoutes } from './session-routes.ts';
+import { sshCodeRoutes } from './ssh-code-routes.ts';
 import { targetRoutes } from './target-routes.ts';
+import { tokenRoutes } from './token-routes.ts';
 import { watchBreakGlass } from './watch-break-glass.ts';
 
 declare module 'fastify' {
@@ -77,10 +81,14 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   companionRoutes(app, parts);
   caRoutes(app, parts);
   logoutRoutes(app, parts);
+  securityEventRoutes(app, parts);
   identityProviderRoutes(app, parts);
   loginPolicyRoutes(app, parts);
   identityRoutes(app, parts);
   passkeyRoutes(app, parts);
+  tokenRoutes(app, parts);
+  ciRoutes(app, parts);
+  sshCodeRoutes(app, parts);
   await mountAuthorizationServer(app, parts);
   parts.loginFlow.registerRoutes(app);
   return app;

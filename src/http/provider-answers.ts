@@ -8,7 +8,7 @@ const ours: readonly number[] = [429, 500, 503];
 /** For one scope. @param bodyOf makes the body from what is told of the reason */
 export function answerAsProviders(
   scope: FastifyInstance,
-  bodyOf: (description: string, code: string) => Record<string, string>,
+  bodyOf: (description: string, error: unknown) => Record<string, string>,
 ): void {
   scope.setErrorHandler((error: FastifyError, request, reply) => {
     const { code, status, message, detail } = isSallyportError(error)
@@ -24,6 +24,6 @@ export function answerAsProviders(
     else request.log.warn(facts, 'what an identity provider sent was refused');
     const answered = status === 404 || ours.includes(status) ? status : 400;
     const description = status === 500 ? `Something went wrong. Request ${request.id}` : message;
-    return reply.code(answered).type('application/json').send(bodyOf(description, code));
+    return reply.code(answered).type('application/json').send(bodyOf(description, error));
   });
 }

@@ -9,6 +9,7 @@ import { openPostgres } from '../../src/database/open-postgres.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { Browser } from '../../src/dev/tour/browser.ts';
 import { logoutRoutes } from '../../src/http/logout-routes.ts';
+import { securityEventRoutes } from '../../src/http/security-event-routes.ts';
 import { setSecurityHeaders } from '../../src/http/security-headers.ts';
 import { createIdentityProviders, type IdentityProviders } from '../../src/login/identity-providers.ts';
 import { createLoginFlow, type LoginPurposeHandler } from '../../src/login/login-flow.ts';
@@ -83,6 +84,7 @@ export async function startUpstreamWorld(
   await app.register(cookie);
   loginFlow.registerRoutes(app);
   logoutRoutes(app, { database, providers, clock: now });
+  securityEventRoutes(app, { database, providers, clock: now });
   app.get<{ Params: { kind: 'helper' | 'browser' } }>('/test/:kind', async (request, reply) => {
     const purpose = { kind: 'test', session: request.params.kind };
     return await loginFlow.begin(request, reply, {
