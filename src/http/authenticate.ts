@@ -1,16 +1,16 @@
 /** The hook that finds out who is asking, before a body is read: one row per kind of authentication. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { loadAccount } from '../accounts/account.ts';
-import { inTransaction } from '../database/transaction.ts';
+import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { companionByCredential } from '../inventory/companion-credentials.ts';
 import { hasMfa, isFreshAt, underPolicy } from '../policy/assurance.ts';
-import { limitedRole } from '../policy/roles.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import { touchSession } from '../sessions/touch-session.ts';
 import type { AppParts } from './app-parts.ts';
 import type { Caller, PersonCaller } from './callers.ts';
+import { requireCallerKind } from './machine-callers.ts';
 import { membershipOf } from './membership.ts';
 import type { RouteAuthentication } from './route-authentication.ts';
 import { csrfTokenFor, readSessionCookie } from './session-cookie.ts';
@@ -55,17 +55,16 @@ async function person(request: FastifyRequest, reply: FastifyReply, parts: Parts
     // RFC 9449 section 4.2: without query; our own name, whatever the request says.
     url: `${parts.publicUrl.origin}${request.url.split('?')[0]}`,
   });
-  return { kind: 'person', id: sessionId, sessionId, accountId };
+  const roleLimit = await requireCallerKind(parts.database.db, request, sessionId);
+  return { kind: 'person', id: sessionId, sessionId, accountId, roleLimit };
 }
 
 async function admin(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<Caller> {
   const caller = await person(request, reply, parts);
   const now = parts.clock();
-  const membership = await inTransaction(parts.database.db, async (tx) => {
-    const { facts: session } = await lockLiveSession(tx, caller.sessionId, 'share', now);
-    const { role, ...known } = await membershipOf(tx, caller.accountId, now);
-    return { ...known, role: limitedRole(role, session.roleLimit) };
-  });
+  const membership = await inSnapshot(parts.database.db, (tx) =>
+    membershipOf(tx, caller.accountId, now, caller.roleLimit),
+  );
   if (membership.role !== 'admin') {
     throw new SallyportError(
       'forbidden',

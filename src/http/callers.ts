@@ -8,6 +8,8 @@ export interface PersonCaller {
   readonly id: string;
   readonly sessionId: string;
   readonly accountId: string;
+  /** The highest role that the session may use, as one of an API token; null: whatever the account has. */
+  readonly roleLimit: Role | null;
 }
 
 export interface Membership {
@@ -35,7 +37,7 @@ export interface CompanionCaller {
   readonly enrolledAt: Date;
 }
 
-export interface BrowserCaller extends Omit<PersonCaller, 'kind'>, Membership {
+export interface BrowserCaller extends Omit<PersonCaller, 'kind' | 'roleLimit'>, Membership {
   readonly kind: 'browser';
   /** Proves that a form came from a page of this session. */
   readonly csrfToken: string;

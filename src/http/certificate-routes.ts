@@ -11,7 +11,7 @@ export function certificateRoutes(app: FastifyInstance, { authority }: Pick<AppP
 
   app.post(
     '/v1/certificates/challenge',
-    { config: { auth: 'person', purpose: 'a nonce to sign with a new SSH key' } },
+    { config: { auth: 'person', machines: true, purpose: 'a nonce to sign with a new SSH key' } },
     async (request): Promise<PossessionChallenge> => {
       parseNoBody(request.body);
       const { accountId, sessionId } = personOf(request);
@@ -21,7 +21,13 @@ export function certificateRoutes(app: FastifyInstance, { authority }: Pick<AppP
 
   app.post(
     '/v1/certificates',
-    { config: { auth: 'person', purpose: 'an SSH certificate; the same again for the same request_id' } },
+    {
+      config: {
+        auth: 'person',
+        machines: true,
+        purpose: 'an SSH certificate; the same again for the same request_id',
+      },
+    },
     async (request): Promise<CertificateReply> => {
       const { accountId, sessionId } = personOf(request);
       const asked = { sessionId, request: parseInput(certificateRequest, request.body, 'body') };

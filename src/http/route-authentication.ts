@@ -25,6 +25,8 @@ declare module 'fastify' {
     purpose: string;
     /** A second factor of the last minutes: where the organization requires any, or `always`. */
     stepUp?: boolean | 'always';
+    /** For `person`: API tokens and CI jobs may call it too. Those of `admin` they may, unless it wants a second factor. */
+    machines?: true;
   }
 }
 

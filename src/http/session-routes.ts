@@ -30,12 +30,12 @@ export function sessionRoutes(
 
   app.get(
     '/v1/session',
-    { config: { auth: 'person', purpose: 'the login session of the token' } },
+    { config: { auth: 'person', machines: true, purpose: 'the login session of the token' } },
     async (request): Promise<OwnSession> => {
-      const { sessionId, accountId } = personOf(request);
+      const { sessionId, accountId, roleLimit } = personOf(request);
       const now = clock();
       return await inSnapshot(database.db, async (tx) => {
-        const { organization, role } = await membershipOf(tx, accountId, now);
+        const { organization, role } = await membershipOf(tx, accountId, now, roleLimit);
         return { session: await sessionDocument(tx, sessionId, now), organization, role };
       });
     },
@@ -43,7 +43,7 @@ export function sessionRoutes(
 
   app.post(
     '/v1/session/end',
-    { config: { auth: 'person', purpose: 'log out: ends the login session of the token' } },
+    { config: { auth: 'person', machines: true, purpose: 'log out: ends the login session of the token' } },
     async (request, reply) => {
       parseNoBody(request.body);
       const { sessionId, accountId } = personOf(request);

@@ -23,14 +23,20 @@ export function targetRoutes(
 ): void {
   app.get(
     '/v1/explain',
-    { config: { auth: 'person', purpose: 'would I get in, and why not; for admins also somebody else' } },
+    {
+      config: {
+        auth: 'person',
+        machines: true,
+        purpose: 'would I get in, and why not; for admins also somebody else',
+      },
+    },
     async (request): Promise<ExplainReply> => {
       const { target, account } = parseInput(explainQuery, request.query, 'query');
-      const { sessionId, accountId } = personOf(request);
+      const { sessionId, accountId, roleLimit } = personOf(request);
       const now = clock();
       const nowSeconds = Math.floor(now.getTime() / 1000);
       return await inTransaction(database.db, async (tx) => {
-        const membership = await membershipOf(tx, accountId, now);
+        const membership = await membershipOf(tx, accountId, now, roleLimit);
         if (account === undefined || account === membership.account) {
           const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
           const explained = await explainAccess(tx, { accountId, session, targetName: target }, nowSeconds);
@@ -52,7 +58,9 @@ export function targetRoutes(
 
   app.get(
     '/v1/ssh-configuration',
-    { config: { auth: 'person', purpose: 'gateways, targets and host CA for the ssh config' } },
+    {
+      config: { auth: 'person', machines: true, purpose: 'gateways, targets and host CA for the ssh config' },
+    },
     async (request): Promise<SshConfiguration> => {
       const person = personOf(request);
       const hostAuthorities = await authority.hostAuthorityLines();
