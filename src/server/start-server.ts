@@ -170,7 +170,12 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     await authority.close();
     throw addressError(error, parts.listen);
   }
-  const sweeps = startSweeps(database, clock);
+  const sweeps = startSweeps(database, clock, (stream) =>
+    app.log.fatal(
+      { alarm: 'security_events_stalled', ...stream },
+      'security events of a provider have stopped',
+    ),
+  );
   return {
     routes: app.routeList,
     close: async () => {
