@@ -183,7 +183,7 @@ describe('assurance', () => {
   const { okta, dex, keycloak, entra } = presets;
   const none = { mfa: false, methods: [] };
 
-  test('[abuse 67] what a weak provider says in a strong one’s words is worth what its own mapping says', () => {
+  test('what a weak provider says in a strong one’s words is worth what its own mapping says', () => {
     const said = { amr: ['pwd', 'mfa'], acr: 'urn:okta:loa:2fa:any' };
     expect(assuranceFrom(okta.assurance, said)).toEqual({ mfa: true, methods: ['mfa', 'pwd'] });
     expect(assuranceFrom(dex.assurance, said)).toEqual(none);

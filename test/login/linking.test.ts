@@ -13,8 +13,11 @@ let third: TestProvider;
 beforeAll(async () => {
   site = await startWholeSite({
     providers: ['default', 'second', 'weak'],
-    settings: (slug) => ({
-      groups: { prefix: slug === 'default' ? '' : `${slug}::`, overage: 'refuse' },
+    settings: (slug, issuer) => ({
+      groups: {
+        prefix: slug === 'default' ? '' : `${slug}::`,
+        overage: slug === 'weak' ? { fetch: `${issuer}/groups` } : 'refuse',
+      },
       ...(slug === 'weak'
         ? {
             claims: { account: '{preferred_username}@acme.test', name: 'name', groups: 'groups' },
@@ -31,6 +34,7 @@ afterEach(() => {
     behaviour.claims = null;
     behaviour.amr = ['pwd'];
     behaviour.acr = null;
+    behaviour.groupsOverage = false;
   }
 });
 
@@ -276,6 +280,35 @@ test('[abuse 72] rules name groups by id: a new group of the old name, a group o
     .where('account_id', '=', accountId)
     .executeTakeFirstOrThrow();
   expect(groups).toEqual(['weak::7c4f-id']);
+});
+
+test('[abuse 71] more groups than the provider sends are fetched, or the login is refused; never none and never all', async () => {
+  const [accountId = ''] = await accountIdsOf('bob', third);
+  const groups = async () => {
+    const query = site.database.db.selectFrom('account_groups').select('group_name').orderBy('group_name');
+    return (await query.where('account_id', '=', accountId).execute()).map(({ group_name }) => group_name);
+  };
+  // What is asked for there is known of the first person only; that it was asked for is what counts.
+  third.behaviour.groupsOverage = true;
+  await signIn(new Browser(), third, 'bob');
+  expect(await groups()).toEqual(['weak::admins']);
+
+  first.behaviour.groupsOverage = true;
+  const before = await sessionsOf('bob', first);
+  expect((await signIn(new Browser(), first, 'bob')).text).toContain('You are in more groups');
+  // Entra ID's way of saying so, and a list that no provider's limit explains.
+  first.behaviour.groupsOverage = false;
+  const many = Array.from({ length: 1_001 }, (_, index) => `group ${index}`);
+  for (const claims of [
+    { groups: undefined, hasgroups: true },
+    { groups: ['admins'], hasgroups: 'true' },
+    { groups: many },
+  ]) {
+    says(first, () => claims);
+    expect((await signIn(new Browser(), first, 'bob')).text).toContain('You are in more groups');
+  }
+  expect(await sessionsOf('bob', first)).toEqual(before);
+  expect(await groups()).toEqual(['weak::admins']);
 });
 
 test('an unlinked identity is nobody’s: its sessions end, and its login gets no account by name', async () => {

@@ -61,7 +61,7 @@ export interface SiteOptions {
   readonly publicUrl?: URL;
   readonly parts?: Partial<ServerParts>;
   /** What is different in the settings of a provider. */
-  readonly settings?: (slug: string) => Partial<ProviderSettings>;
+  readonly settings?: (slug: string, issuer: string) => Partial<ProviderSettings>;
 }
 
 export async function startWholeSite(options: SiteOptions = {}): Promise<WholeSite> {
@@ -104,7 +104,9 @@ export async function startWholeSite(options: SiteOptions = {}): Promise<WholeSi
     },
     publicUrl,
     listen: { host: '127.0.0.1', port, alsoHost: '::1' },
-    identityProviders: providers.map((provider) => provider.configured(options.settings?.(provider.slug))),
+    identityProviders: providers.map((provider) =>
+      provider.configured(options.settings?.(provider.slug, provider.issuer)),
+    ),
     acceptDemoIdentityProvider: false,
     trustedProxies: [],
     operators: ['olga@acme.test'],
