@@ -141,6 +141,7 @@ describe('what counts as MFA', () => {
     ['nested lists', [['mfa']], false],
     ['a list with something else in it', ['mfa', 1], false],
     ['an object', { mfa: true }, false],
+    ['an unknown value', ['superduper'], false],
     ['nothing', undefined, false],
   ])('[abuse 69] amr with %s', async (_what, amr, mfa) => {
     expect((await world.logIn({ amr })).mfa).toBe(mfa);
@@ -181,8 +182,13 @@ describe('who the person is', () => {
     expect(result).toMatchObject({ accountName: 'alice@acme.test', groups: ['admins'] });
   });
 
-  test('[abuse 73] is not taken from the userinfo of somebody else', async () => {
-    world.forging.userinfo = { sub: 'subject-2', email: 'mallory@acme.test' };
+  test.each([
+    ['somebody else', { sub: 'subject-2' }],
+    ['somebody in other letters', { sub: 'SUBJECT-1' }],
+    ['nobody', { sub: undefined }],
+    ['a list', { sub: ['subject-1'] }],
+  ])('[abuse 73] is not taken from the userinfo of %s', async (_what, who) => {
+    world.forging.userinfo = { email: 'mallory@acme.test', email_verified: true, ...who };
     await expect(world.logIn({ email: undefined })).rejects.toEqual(withCode('login_rejected'));
   });
 
@@ -212,7 +218,7 @@ describe('who the person is', () => {
   test.each([
     ['text', { groups: 'admins' }],
     ['a list of other things', { groups: ['a', 1] }],
-    ['[abuse 71] elsewhere', { groups: undefined, _claim_names: { groups: 'src1' } }],
+    ['elsewhere', { groups: undefined, _claim_names: { groups: 'src1' } }],
   ])('is refused where the groups are %s', async (_what, claims) => {
     await expect(world.logIn(claims)).rejects.toEqual(withCode('login_rejected'));
   });

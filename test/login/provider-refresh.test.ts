@@ -150,7 +150,22 @@ describe('a refresh token', () => {
   });
 });
 
-describe('groups that the provider does not send', () => {
+describe('[abuse 71] groups that the provider does not send', () => {
+  test.each([
+    ['_claim_names', { groups: undefined, _claim_names: { groups: 'src1' }, _claim_sources: {} }],
+    ['_claim_names beside a part of them', { groups: ['g1'], _claim_names: { groups: 'src1' } }],
+    ['hasgroups', { groups: undefined, hasgroups: true }],
+    ['hasgroups as text', { groups: undefined, hasgroups: 'true' }],
+    ['more than can be', { groups: Array.from({ length: 1001 }, (_, at) => `g${at}`) }],
+  ])('and says so with %s, are not known: refused, or fetched', async (_what, claims) => {
+    const token = await tokenOf();
+    idp.behaviour.claims = () => claims;
+    await expect(logIn()).rejects.toEqual(withCode('login_rejected'));
+    await expect(provider.refresh(token, expected)).rejects.toEqual(withCode('login_rejected'));
+    const fetching = providerWith({ groups: { prefix: '', overage: { fetch: `${idp.issuer}/groups` } } });
+    expect((await logIn('dora', fetching)).result.groups).toEqual(['g1']);
+  });
+
   test('are fetched from the address of the settings, or the login is refused; never are they none', async () => {
     idp.behaviour.groupsOverage = true;
     await expect(logIn()).rejects.toEqual(withCode('login_rejected'));
