@@ -79,6 +79,11 @@ export async function peekPending(
   return opened(sealer, row);
 }
 
+/** Deletes those whose time is over. */
+export async function sweepPending(db: Database, now: Date): Promise<void> {
+  await db.deleteFrom('pending_logins').where('expires_at', '<', now).execute();
+}
+
 function opened(
   sealer: Sealer,
   row: { secret_hash: Buffer; payload: Buffer; expires_at: Date } | undefined,

@@ -9,6 +9,7 @@ import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { sweepLimits } from '../limits/sweep-limits.ts';
 import { sweepTombstones } from '../login/logout-tombstones.ts';
+import { sweepPending } from '../login/pending-login.ts';
 import { findStalledStreams, type StalledStream } from '../login/security-event-streams.ts';
 import { sweepExpired } from '../oauth/sweep-expired.ts';
 import { pruneRevokedRanges } from '../revocation/revoked-ranges.ts';
@@ -39,6 +40,7 @@ export function startSweeps(
     await sweepExpired(database.db, now);
     await sweepLimits(database.db, now);
     await sweepSshCodes(database.db, now);
+    await sweepPending(database.db, now);
     await sweepTombstones(database.db, now);
     for (const stream of await findStalledStreams(database.db, now)) onStalled(stream);
     await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));

@@ -23,5 +23,6 @@ export async function endAllSessions(tx: Tx, { reason, by, version }: EndOfAll, 
   // What is good once may have been used since the backup: a code, a consumed refresh token, a login's state.
   await tx.deleteFrom('oauth_records').execute();
   await tx.deleteFrom('login_states').execute();
+  await tx.deleteFrom('pending_logins').execute();
   return Number(numUpdatedRows);
 }
