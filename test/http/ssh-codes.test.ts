@@ -1,0 +1,322 @@
+/** One-time SSH codes: made by a person, checked by an enrolled gateway. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { disableAccount } from '../../src/accounts/account.ts';
+import { type SshCodeReply, sshCodeReply, sshCodeVerdict } from '../../src/api/ssh-codes.ts';
+import { sweepSshCodes } from '../../src/credentials/sweep-ssh-codes.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
+import { createApp } from '../../src/inventory/app.ts';
+import { createEnvironment } from '../../src/inventory/environment.ts';
+import { createInstance } from '../../src/inventory/instance.ts';
+import { endSession } from '../../src/sessions/end-session.ts';
+import { createShop } from '../inventory/shop.ts';
+import { startedSession } from '../sessions/login.ts';
+import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
+
+let server: TestServer;
+let gateway: string;
+let otherGateway: string;
+let started: Date;
+const target = 'shop-production--web';
+beforeAll(async () => {
+  server = await startTestServer();
+  started = server.clock.now;
+  gateway = await server.enrol();
+  const other = { organization: 'other', domain: 'other.example', project: 'blog', gateway: 'other-gate' };
+  const foreign = await inTransaction(server.database.db, (tx) => createShop(tx, server.clock.now, other));
+  otherGateway = await server.enrol(foreign.gatewayId);
+  await inTransaction(server.database.db, async (tx) => {
+    const { projectId } = server.shop;
+    // Not assigned to the gateway.
+    const environmentId = await createEnvironment(tx, { projectId, slug: 'staging', kind: 'staging' });
+    const appId = await createApp(tx, { environmentId, slug: 'web' });
+    const place = { address: '10.1.2.4', port: 22, login: 'deploy', hostId: null };
+    await createInstance(tx, { appId, instanceSlug: null, ...place });
+  });
+});
+afterAll(() => server.close());
+
+let people = 0;
+let alice: TestPerson;
+beforeEach(async () => {
+  people += 1;
+  await set({ ssh_codes: true, mfa_required: false });
+  alice = await server.person(`alice${people}`, 'contributor');
+});
+afterEach(() => {
+  // Into the next window of the limits.
+  server.clock.now = new Date(server.clock.now.getTime() + 300_000);
+});
+
+const set = (
+  values: Partial<{ ssh_codes: boolean; mfa_required: boolean; mfa_max_age_seconds: number | null }>,
+) => server.database.db.updateTable('organizations').set(values).execute();
+const ask = (as: TestPerson, body: unknown = {}) => server.call('POST', '/v1/ssh-codes', { as, body });
+async function code(as: TestPerson = alice, body: unknown = {}): Promise<SshCodeReply> {
+  const reply = await ask(as, body);
+  expect([reply.statusCode, reply.body]).toEqual([201, expect.any(String)]);
+  return sshCodeReply.parse(reply.json());
+}
+const verify = async (
+  made: { account: string; code: string },
+  change: Record<string, unknown> = {},
+  by = gateway,
+) => {
+  const body = { account: made.account, code: made.code, target, source_address: '203.0.113.5', ...change };
+  return await server.call('POST', '/v1/companions/ssh-codes/verify', { credential: by, body });
+};
+const accepted = async (...asked: Parameters<typeof verify>) => {
+  const reply = await verify(...asked);
+  expect([reply.statusCode, reply.body]).toEqual([200, expect.any(String)]);
+  return sshCodeVerdict.parse(reply.json()).accepted;
+};
+const lastRefusal = async () =>
+  (
+    await server.database.db
+      .selectFrom('audit_events')
+      .select('facts')
+      .where('event', '=', 'ssh_code.refused')
+      .orderBy('id', 'desc')
+      .limit(1)
+      .executeTakeFirstOrThrow()
+  ).facts;
+
+describe('a code', () => {
+  test('is good once, within five minutes, and says what a certificate of the session would', async () => {
+    const made = await code();
+    expect(made).toMatchObject({ account: alice.account, uses: 1, target: null });
+    expect(made.expires_at - Math.floor(server.clock.now.getTime() / 1000)).toBe(300);
+    const verdict = sshCodeVerdict.parse((await verify(made)).json());
+    expect(verdict).toMatchObject({
+      accepted: true,
+      session: {
+        account: alice.account,
+        organization: 'acme',
+        session_id: alice.sessionId,
+        mode: 'interactive',
+        amr: ['pwd', 'otp'],
+        mfa: true,
+        mfa_by: 'provider',
+        max_role: null,
+      },
+    });
+    expect(await accepted(made)).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'code_unknown', companion: 'gate' });
+  });
+
+  test('is kept as a keyed digest: neither the database nor the log has it', async () => {
+    const made = await code();
+    await verify(made);
+    const rows = await server.database.db.selectFrom('ssh_codes').selectAll().execute();
+    const events = await server.database.db.selectFrom('audit_events').selectAll().execute();
+    const kept = JSON.stringify([rows, events, server.log]);
+    expect(kept).not.toContain(made.code);
+    expect(kept).not.toContain(made.code.replace('-', ''));
+  });
+
+  test('is taken however it is typed', async () => {
+    const made = await code();
+    expect(await accepted({ ...made, code: ` ${made.code.toLowerCase().replace('-', ' ')} ` })).toBe(true);
+  });
+
+  test('is over after five minutes', async () => {
+    const made = await code();
+    server.clock.now = new Date(server.clock.now.getTime() + 300_000);
+    expect(await accepted(made)).toBe(false);
+  });
+
+  test('may be for several uses, and is good for so many, even all at once', async () => {
+    const made = await code(alice, { uses: 3 });
+    const verdicts = await Promise.all(Array.from({ length: 5 }, () => accepted(made)));
+    expect(verdicts.filter(Boolean)).toHaveLength(3);
+  });
+
+  test.each([0, 11, 1.5, '2'])('is never for %j uses', async (uses) => {
+    expect((await ask(alice, { uses })).statusCode).toBe(400);
+  });
+
+  test('may be for one target only; a try elsewhere does not use it up', async () => {
+    const made = await code(alice, { target: 'shop-staging--web' });
+    expect(await accepted(made)).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'code_for_another_target' });
+    const here = await code(alice, { target });
+    expect(await accepted(here)).toBe(true);
+  });
+
+  test('is made for no target that its person has no role on, nor for one that is not', async () => {
+    const nobody = await server.person(`nobody${people}`, null);
+    const unknown = await ask(nobody, { target: 'shop-production--nothing' });
+    const unseen = await ask(nobody, { target });
+    const shape = ({ statusCode, json }: typeof unknown) => ({ statusCode, ...json(), request_id: '' });
+    expect(shape(unseen)).toEqual(shape(unknown));
+    expect(unseen.statusCode).toBe(404);
+    const viewer = await server.person(`viewer${people}`, 'viewer');
+    const low = await ask(viewer, { target });
+    expect([low.statusCode, low.json().reasons]).toEqual([403, ['role_insufficient']]);
+  });
+
+  test('is nobody else’s', async () => {
+    const bob = await server.person(`bob${people}`, 'contributor');
+    const made = await code();
+    expect(await accepted({ ...made, account: bob.account })).toBe(false);
+    expect(await accepted(made)).toBe(true);
+  });
+
+  test('is good for the companion’s own targets only', async () => {
+    const made = await code();
+    expect(await accepted(made, { target: 'shop-staging--web' })).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'target_unknown' });
+    expect(await accepted(made, {}, otherGateway)).toBe(false);
+    expect(await accepted(made, { target: 'blog-production--web' }, otherGateway)).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'target_unknown', companion: 'other-gate' });
+    expect(await accepted(made)).toBe(true);
+  });
+
+  test('ends with its session', async () => {
+    const made = await code();
+    await inTransaction(server.database.db, (tx) =>
+      endSession(tx, { sessionId: alice.sessionId, reason: 'revoked', by: 'test' }, server.clock.now),
+    );
+    expect(await accepted(made)).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'session_ended' });
+  });
+
+  test('ends when its account is disabled, and when the organization allows codes no more', async () => {
+    const made = await code();
+    await set({ ssh_codes: false });
+    expect(await accepted(made)).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'ssh_codes_refused' });
+    await set({ ssh_codes: true });
+    await inTransaction(server.database.db, (tx) =>
+      disableAccount(tx, { accountId: alice.accountId, by: 'test' }, server.clock.now),
+    );
+    expect(await accepted(made)).toBe(false);
+    expect(await lastRefusal()).toMatchObject({ code: 'account_disabled' });
+  });
+
+  test('says nothing of a second factor that is too old for the organization', async () => {
+    await set({ mfa_max_age_seconds: 60 });
+    const old = new Date(server.clock.now.getTime() - 3_600_000);
+    const sessionId = await inTransaction(server.database.db, (tx) =>
+      startedSession(tx, alice.accountId, server.clock.now, { authTime: old }),
+    );
+    const verdict = (await verify(await code({ ...alice, sessionId }))).json();
+    await set({ mfa_max_age_seconds: null });
+    expect(verdict).toMatchObject({ accepted: true, session: { mfa: false, mfa_by: null, mfa_methods: [] } });
+  });
+
+  test('is swept when it is over', async () => {
+    const [over, good] = [await code(alice), await code(alice, { uses: 2 })];
+    await verify(over);
+    expect(await sweepSshCodes(server.database.db, server.clock.now)).toBeGreaterThan(0);
+    expect(await accepted(good)).toBe(true);
+    server.clock.now = new Date(server.clock.now.getTime() + 301_000);
+    await sweepSshCodes(server.database.db, server.clock.now);
+    expect(await server.database.db.selectFrom('ssh_codes').selectAll().execute()).toEqual([]);
+  });
+});
+
+describe('who gets no code', () => {
+  test('anybody, until the organization allows them', async () => {
+    await set({ ssh_codes: false });
+    const reply = await ask(alice);
+    expect([reply.statusCode, reply.json().reasons]).toEqual([403, ['ssh_codes_refused']]);
+  });
+
+  test('a person without the second factor that the organization requires; the reply says how to step up', async () => {
+    await set({ mfa_required: true });
+    const sessionId = await inTransaction(server.database.db, (tx) =>
+      startedSession(tx, alice.accountId, server.clock.now, { mfa: false, amr: ['pwd'] }),
+    );
+    const reply = await ask({ ...alice, sessionId });
+    expect(reply.statusCode).toBe(401);
+    expect(reply.headers['www-authenticate']).toContain('acr_values="mfa"');
+    await code();
+  });
+
+  test.each(['token', 'ci'] as const)('a session of mode %s', async (kind) => {
+    const sessionId = await inTransaction(server.database.db, (tx) =>
+      startedSession(tx, alice.accountId, server.clock.now, { kind, mfa: false }),
+    );
+    expect((await ask({ ...alice, sessionId })).statusCode).toBe(403);
+  });
+
+  test('a person who asks for more than twenty in five minutes', async () => {
+    for (let time = 0; time < 20; time += 1) await code();
+    const reply = await ask(alice);
+    expect([reply.statusCode, reply.json().code]).toEqual([429, 'too_many_attempts']);
+  });
+});
+
+describe('guessing', () => {
+  const wrong = () => ({ account: alice.account, code: '22222-22222' });
+
+  test('is over after five wrong tries at a machine, for the right code too, and the reply does not change', async () => {
+    const made = await code();
+    const replies = [];
+    for (let time = 0; time < 6; time += 1) replies.push((await verify(wrong())).body);
+    expect(new Set(replies)).toEqual(new Set(['{"accepted":false}']));
+    expect((await verify(made)).body).toBe('{"accepted":false}');
+    expect(await lastRefusal()).toMatchObject({ code: 'too_many_attempts' });
+    const fresh = await server.person(`carol${people}`, 'contributor');
+    expect(await accepted(await code(fresh))).toBe(true);
+  });
+
+  test('starts anew in the next five minutes', async () => {
+    for (let time = 0; time < 6; time += 1) await verify(wrong());
+    server.clock.now = new Date(server.clock.now.getTime() + 300_000);
+    expect(await accepted(await code())).toBe(true);
+  });
+
+  test('many at the same moment are counted one by one', async () => {
+    const made = await code();
+    const verdicts = await Promise.all([
+      ...Array.from({ length: 12 }, () => verify(wrong())),
+      ...Array.from({ length: 3 }, () => verify({ ...made, code: '33333-33333' })),
+    ]);
+    expect(verdicts.every((reply) => reply.body === '{"accepted":false}')).toBe(true);
+    expect(await accepted(made)).toBe(false);
+  });
+
+  test('right codes do not count as tries', async () => {
+    for (let time = 0; time < 12; time += 1) expect(await accepted(await code())).toBe(true);
+  });
+
+  test('all over the machine is stopped, with the time to wait', async () => {
+    const { shop, clock } = server;
+    for (let person = 0; person < 40; person += 1) {
+      const account = `guess${person}@example.com`;
+      for (let time = 0; time < 5; time += 1) await verify({ account, code: '22222-22222' });
+    }
+    const reply = await verify(await code());
+    expect([reply.statusCode, reply.json().code, shop.gatewayId]).toEqual([
+      429,
+      'too_many_attempts',
+      shop.gatewayId,
+    ]);
+    expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
+    expect(clock.now >= started).toBe(true);
+  });
+});
+
+describe('who may ask', () => {
+  test('nobody but an enrolled companion', async () => {
+    const body = { account: alice.account, code: (await code()).code, target };
+    const path = '/v1/companions/ssh-codes/verify';
+    expect((await server.call('POST', path, { body })).statusCode).toBe(401);
+    expect((await server.call('POST', path, { body, as: alice })).statusCode).toBe(401);
+    expect(
+      (await server.call('POST', path, { body, credential: 'companion_'.padEnd(50, 'x') })).statusCode,
+    ).toBe(401);
+  });
+
+  test.each([
+    [{ account: 'Alice@example.com' }],
+    [{ target: '*' }],
+    [{ source_address: 'somewhere' }],
+    [{ code: '' }],
+    [{ code: 'x'.repeat(65) }],
+    [{ more: 1 }],
+  ])('what is asked with %j is refused whole', async (change) => {
+    expect((await verify({ account: alice.account, code: '22222-22222' }, change)).statusCode).toBe(400);
+  });
+});
