@@ -37,8 +37,8 @@ export interface RunningServer {
   readonly log: string[];
   /** Results of logins whose purpose is a browser's. */
   readonly browserLogins: unknown[];
-  /** A good nonce for DPoP proofs; of the time that the server's own clock tells, or oidc-provider's. */
-  nonce(clock?: 'ours' | 'real'): string;
+  /** The nonce of DPoP proofs that is given out at a time; default: by oidc-provider's clock, which does not move. */
+  nonce(at?: Date): string;
   /** Moves the server's clock, not oidc-provider's. */
   advance(seconds: number): void;
   now(): Date;
@@ -145,8 +145,7 @@ export async function startRunningServer(options: RunningServerOptions = {}): Pr
     serverErrors,
     log,
     browserLogins,
-    nonce: (of = 'real') =>
-      createProofNonces(sealer.derive('dpop nonces')).current(of === 'ours' ? clock() : new Date()),
+    nonce: (at = new Date()) => createProofNonces(sealer.derive('dpop nonces')).current(at),
     advance: (seconds) => {
       offset += seconds * 1000;
     },

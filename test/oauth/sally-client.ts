@@ -196,7 +196,7 @@ export class SallyClient {
 
   /** For endpoints whose proofs the server checks by its own clock. */
   #ours(): ProofOptions {
-    return { nonce: this.#running.nonce('ours') };
+    return { nonce: this.#running.nonce(this.#running.now()) };
   }
 
   #seconds(): number {
