@@ -13,6 +13,7 @@ export interface LoginResult {
   /** As the provider says it. */
   readonly amr: readonly string[];
   readonly acr: string | null;
+  /** Of a provider that does not say it: when it vouched for the person. No second factor counts then. */
   readonly authTime: Date;
   /** Whether the login was multi-factor, by this provider's own mapping and nobody else's. */
   readonly mfa: boolean;
