@@ -8,8 +8,12 @@ export async function testProvider(
   { organization }: { readonly organization: string },
   slug: string,
 ): Promise<{ ok: boolean; message: string }> {
-  const provider = await providers.get(slug);
-  if (provider.organizationSlug !== organization) {
+  const provider = await providers.get(slug).catch((error: unknown) => {
+    if (isSallyportError(error) && error.code === 'not_found') return undefined;
+    throw error;
+  });
+  // In the same words, or one would learn what others have.
+  if (provider?.organizationSlug !== organization) {
     throw new SallyportError('not_found', 'There is no such identity provider here.');
   }
   try {

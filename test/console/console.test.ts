@@ -142,7 +142,7 @@ describe('ending a session', () => {
     expect((await page(admin, url)).headers.location).toBe(`/console/sessions/${dave.sessionId}`);
   });
 
-  test('of another organization or another person is as unknown as one that never was [abuse 96]', async () => {
+  test('of another organization or another person is as unknown as one that never was', async () => {
     const erin = await server.person('erin', 'contributor');
     const token = tokenIn((await page(stranger, '/console/sessions')).body);
     for (const url of [`/console/sessions/${erin.sessionId}`, `/console/sessions/${erin.sessionId}/end`]) {

@@ -82,7 +82,7 @@ test('a role on a project does not make an admin, nor does a disabled account st
   expect(code(await server.call('GET', '/v1/sessions', { as: erin }))).toEqual([403, 'forbidden']);
 });
 
-test('a session of another organization is as unknown as one that never was [abuse 96]', async () => {
+test('a session of another organization is as unknown as one that never was', async () => {
   const foreign = await server.call('POST', `/v1/sessions/${bob.sessionId}/revoke`, { as: stranger });
   const unknown = await server.call('POST', `/v1/sessions/${unknownId}/revoke`, { as: stranger });
   const { request_id: _, ...one } = foreign.json();

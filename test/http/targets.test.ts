@@ -86,7 +86,7 @@ test('who does not is told why, what helps, and what ssh says', async () => {
   expect(reply.text).toContain('Parameters: {"amr":["mfa"]}');
 });
 
-test('a target that one may not see is as unknown as one that does not exist [abuse 96]', async () => {
+test('a target that one may not see is as unknown as one that does not exist', async () => {
   const invisible = explainReply.parse((await explain(nobody, `target=${target}`)).json());
   const foreign = explainReply.parse((await explain(nobody, 'target=mine-production--web')).json());
   const unknown = explainReply.parse((await explain(nobody, 'target=nothing-at--all')).json());

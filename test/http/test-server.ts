@@ -262,7 +262,12 @@ const provider: IdentityProvider = {
 };
 const oneProvider: IdentityProviders = {
   list: async () => [provider],
-  get: async (slug) => (slug === provider.slug ? provider : nobodyComes()),
+  get: async (slug) => {
+    if (slug === provider.slug) return provider;
+    // One that an admin set up answers as little.
+    if (slug === 'theirs') return { ...provider, slug, organizationSlug: 'acme', discover: nobodyComes };
+    throw new SallyportError('not_found', 'There is no such identity provider here, or it is switched off.');
+  },
   byIssuer: async (wanted) => (wanted === issuer ? [provider] : []),
 };
 

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Browser } from '../../src/dev/tour/browser.ts';
+import { everythingStored } from '../database/everything-stored.ts';
 import { root, start } from '../dev/started-program.ts';
 import { startWholeSite, type WholeSite } from './whole-site.ts';
 
@@ -175,22 +176,6 @@ async function madeUpOnes(): Promise<void> {
   for (const { status, url } of replies) expect([url, status >= 300 && status < 500]).toEqual([url, true]);
 }
 
-async function everythingStored(): Promise<string> {
-  const { db } = site.database;
-  const tables = await db.introspection.getTables();
-  const rows = tables.map(
-    async ({ name }) =>
-      await db
-        .selectFrom(name as never)
-        .selectAll()
-        .execute(),
-  );
-  return JSON.stringify(await Promise.all(rows), (_key, value) => {
-    if (typeof value === 'bigint') return `${value}`;
-    return value?.type === 'Buffer' ? Buffer.from(value.data).toString('latin1') : value;
-  });
-}
-
 test('no secret of a login is in the log, in the database or in an address', async () => {
   await wholeStory();
   await madeUpOnes();
@@ -208,7 +193,7 @@ test('no secret of a login is in the log, in the database or in an address', asy
   }
   const log = site.log.join('');
   expect(log.length).toBeGreaterThan(1000);
-  const stored = await everythingStored();
+  const stored = await everythingStored(site.database);
   expect(log).not.toContain('made-up-secret');
   expect(stored).not.toContain('made-up-secret');
   for (const [secret, what] of wire.secrets) {
