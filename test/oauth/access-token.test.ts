@@ -64,6 +64,14 @@ test.each([
   await expect(running.server.authenticate(presented)).rejects.toEqual(refusedWith('proof_invalid'));
 });
 
+test.each([
+  ['none', undefined],
+  ['one of another server', 'x'.repeat(43)],
+])('[abuse 87] a proof with a nonce that is %s is refused, and told which to take', async (_what, nonce) => {
+  const presented = await client.presented(token, { change: { nonce } });
+  await expect(running.server.authenticate(presented)).rejects.toEqual(refusedWith('proof_nonce_required'));
+});
+
 test('[abuse 87] a proof made with another key is refused', async () => {
   const presented = await client.presented(token, {}, await newProofKey());
   await expect(running.server.authenticate(presented)).rejects.toEqual(refusedWith('proof_invalid'));
