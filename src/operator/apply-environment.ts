@@ -3,6 +3,9 @@ import { createEnvironment } from '../inventory/environment.ts';
 import { inventoryChanged } from '../inventory/inventory-changed.ts';
 import type { SetupDocument } from './setup-document.ts';
 
+/** How old a second factor may be in production, unless the document says otherwise. */
+const productionMaxAgeSeconds = 900;
+
 type EnvironmentSetup = SetupDocument['projects'][number]['environments'][number];
 
 /** @returns its id */
@@ -12,7 +15,9 @@ export async function applyEnvironment(
   project: string,
   environment: EnvironmentSetup,
 ): Promise<string> {
-  const { slug, kind, mfa_required, mfa_max_age_seconds = null, access } = environment;
+  const { slug, kind, mfa_required, access } = environment;
+  const { mfa_max_age_seconds = mfa_required && kind === 'production' ? productionMaxAgeSeconds : null } =
+    environment;
   const found = await tx
     .selectFrom('environments')
     .select(['id', 'kind', 'mfa_required', 'mfa_max_age_seconds', 'access_mode'])

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { accountName, address, login, port, slug } from '../api/common.ts';
+import { loginPolicyChange } from '../api/login-policy.ts';
 
 /** Refuses a list in which two have the same name: the second would silently change the first. */
 function named<Item extends z.ZodType>(item: Item, nameOf: (one: z.output<Item>) => string) {
@@ -37,7 +38,8 @@ const environment = z.strictObject({
   slug,
   kind: z.enum(['production', 'staging', 'development']),
   mfa_required: z.boolean().default(false),
-  mfa_max_age_seconds: z.int().positive().optional(),
+  /** Absent: 15 minutes where a production environment requires a second factor; null, and elsewhere: any age. */
+  mfa_max_age_seconds: z.int().positive().nullable().optional(),
   access: z.enum(['relay', 'jump', 'both']).default('both'),
   gateways: z.array(slug).default([]),
   apps: named(
@@ -88,6 +90,8 @@ const wholeDocument = z.strictObject({
     )
     .default([]),
   hosts: z.array(z.strictObject({ name: slug, address, port: port.default(22) })).default([]),
+  /** What the organization asks of logins; what it does not name stays. */
+  login_policy: loginPolicyChange.optional(),
   projects: named(
     z.strictObject({ slug, environments: named(environment, (one) => one.slug) }),
     (project) => project.slug,

@@ -143,6 +143,16 @@ describe('a document that says something else', () => {
     });
   });
 
+  test('asks of production for a second factor of the last 15 minutes, unless it says otherwise', async () => {
+    const age = async () => (await target('shop-production--web'))?.mfaMaxAgeSeconds;
+    await apply(production({ mfa_required: true, mfa_max_age_seconds: null }));
+    expect(await age()).toBeNull();
+    await apply(production({ mfa_required: true }));
+    expect(await age()).toBe(900);
+    await apply(production({ mfa_required: false }));
+    expect(await age()).toBeNull();
+  });
+
   test('gives an environment to another gateway', async () => {
     await apply(production({ gateways: ['west'] }));
     expect(await servedBy(ids.get('east'))).toEqual([]);
