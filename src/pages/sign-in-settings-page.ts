@@ -4,6 +4,7 @@ import type { LoginPolicyReply } from '../api/login-policy.ts';
 import { type Html, html } from './html.ts';
 import { layout, type PageFrame } from './layout.ts';
 import { facts } from './settings-form.ts';
+import { duration } from './times.ts';
 
 export interface SignInSettingsView {
   readonly person: NonNullable<PageFrame['person']>;
@@ -56,19 +57,26 @@ function row({ slug, source, enabled, settings }: IdentityProviderDocument): Htm
 </tr>`;
 }
 
+const deviceLogins = { off: 'off', 'same-network': 'from the same network', on: 'on' } as const;
+
 function summary(policy: LoginPolicyReply): Html {
   const sources = policy.mfa_sources.map((source) =>
     source === 'provider' ? 'the identity provider' : 'a passkey here',
   );
   return facts([
     ['Second factor', policy.mfa_required ? `required, from ${sources.join(' or ')}` : 'not required'],
-    ['Its age', policy.mfa_max_age_seconds === null ? 'any' : `at most ${policy.mfa_max_age_seconds} s`],
-    ['A session', `ends after ${policy.session_max_seconds} s`],
+    [
+      'Its age',
+      policy.mfa_max_age_seconds === null ? 'any' : `at most ${duration(policy.mfa_max_age_seconds)}`,
+    ],
+    ['A session', `ends after ${duration(policy.session_max_seconds)}`],
     [
       'Without use',
-      policy.session_idle_seconds === null ? 'no limit' : `ends after ${policy.session_idle_seconds} s`,
+      policy.session_idle_seconds === null
+        ? 'no limit'
+        : `ends after ${duration(policy.session_idle_seconds)}`,
     ],
-    ['Device logins', policy.device_login],
+    ['Device logins', deviceLogins[policy.device_login]],
     ['SSH codes', policy.ssh_codes ? 'on' : 'off'],
     ['Machines', policy.machine_access ? 'get certificates' : 'get none'],
   ]);

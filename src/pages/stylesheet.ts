@@ -50,6 +50,8 @@ body {
 }
 .address { white-space: nowrap; }
 h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; font-weight: 650; }
+h2 { margin: 0 0 .75rem; font-size: 1.1875rem; line-height: 1.3; letter-spacing: -.005em; font-weight: 650; }
+h3 { margin: 1.25rem 0 .5rem; font-size: 1rem; font-weight: 650; }
 p { margin: 0 0 1rem; }
 a { color: var(--accent); text-underline-offset: .15em; }
 small { font-size: .875rem; color: var(--soft); }
@@ -69,8 +71,8 @@ main:focus { outline: none; }
 .mark { width: 1.6rem; height: 1.6rem; }
 .mark .wall { fill: var(--accent); }
 .mark .gate { fill: var(--card); }
-nav { display: flex; gap: .25rem; }
-nav a { padding: .375rem .75rem; border-radius: 8px; color: var(--soft); text-decoration: none; font-weight: 550; }
+nav { display: flex; flex-wrap: wrap; gap: .25rem; }
+nav a { padding: .375rem .75rem; border-radius: 8px; color: var(--soft); text-decoration: none; font-weight: 550; white-space: nowrap; }
 nav a:hover { background: var(--mute-ground); color: var(--text); }
 nav a[aria-current] { background: var(--mute-ground); color: var(--text); }
 .who { display: flex; align-items: center; gap: .75rem; margin-left: auto; min-width: 0; }
@@ -84,6 +86,10 @@ main { max-width: 80rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem) 
 .back { margin-bottom: .75rem; font-size: .9375rem; }
 .back a::before { content: '\\2190\\00a0'; }
 .card { background: var(--card); border: 1px solid var(--edge); border-radius: 14px; box-shadow: var(--shadow); }
+main > * + section, main > * + form, .card + .card, .actions + .card, .card + p { margin-top: 1.75rem; }
+.padded > :last-child, .padded > form:last-child > :last-child { margin-bottom: 0; }
+.wide .padded .field { max-width: 34rem; }
+.wide .padded .facts { max-width: 46rem; }
 .narrow .card { padding: clamp(1.25rem, 5vw, 2rem); }
 .narrow .card > :last-child { margin-bottom: 0; }
 .empty { padding: 3rem 1rem; text-align: center; color: var(--soft); }
@@ -98,6 +104,7 @@ main { max-width: 80rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem) 
 .rows thead th { padding-block: .625rem; font-size: .8125rem; font-weight: 550; color: var(--soft); white-space: nowrap; }
 .rows tbody tr { border-top: 1px solid var(--edge); }
 .rows tbody th { font-weight: 550; }
+.rows small { font-weight: 400; }
 .rows .number { text-align: right; }
 .rows .action { text-align: right; white-space: nowrap; }
 .rows time { white-space: nowrap; }
@@ -145,6 +152,8 @@ button.quiet { min-height: 2.25rem; padding: .25rem .75rem; font-size: .9375rem;
 .check { display: flex; gap: .625rem; align-items: baseline; margin: 0 0 1rem; }
 .field { display: grid; gap: .375rem; margin: 0 0 1rem; }
 .field label { font-weight: 550; }
+.actions .field { margin: 0; }
+form.actions { align-items: end; }
 .field input, .field select, .field textarea {
   width: 100%; min-height: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--control); border-radius: 10px;
   background: var(--ground); color: var(--text); font: inherit;
@@ -165,7 +174,8 @@ code { font: .875em ui-monospace, 'SFMono-Regular', Menlo, Consolas, monospace; 
 }
 @media (max-width: 34rem) {
   .bar { padding-block: .75rem; }
-  nav { order: 3; width: 100%; }
+  nav { order: 3; width: 100%; margin-inline: -.625rem; gap: 0; }
+  nav a { padding-inline: .625rem; }
   .who .account { display: none; }
   .facts div { flex-direction: column; gap: 0; }
   .facts dt { flex-basis: auto; font-size: .875rem; }

@@ -31,3 +31,21 @@ function span(seconds: number): string | undefined {
   const days = Math.round(seconds / 86_400);
   return days < 14 ? `${days} d` : undefined;
 }
+
+const units = [
+  [86_400, 'day', 'days'],
+  [3600, 'hour', 'hours'],
+  [60, 'minute', 'minutes'],
+  [1, 'second', 'seconds'],
+] as const;
+
+/** A setting's length of time, exactly: "1 day", "90 minutes", "86401 seconds". */
+export function duration(seconds: number): string {
+  const [size, one, many] = units.find(([unit]) => seconds >= unit && seconds % unit === 0) ?? [
+    1,
+    'second',
+    'seconds',
+  ];
+  const count = seconds / size;
+  return `${count} ${count === 1 ? one : many}`;
+}
