@@ -1,6 +1,7 @@
 /** The console: pages for admins, and for everybody about themselves. Register it on the HTTP application. */
 import formbody from '@fastify/formbody';
 import type { FastifyInstance } from 'fastify';
+import { accountRoutes } from './account-routes.ts';
 import { companionRoutes } from './companion-routes.ts';
 import type { ConsoleParts } from './console-parts.ts';
 import { identityRoutes } from './identity-routes.ts';
@@ -10,6 +11,8 @@ import { securityRoutes } from './security-routes.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { signInRoutes } from './sign-in-routes.ts';
 import { signInSettingsRoutes } from './sign-in-settings-routes.ts';
+import { signOutRoutes } from './sign-out-routes.ts';
+import { tokenRoutes } from './token-routes.ts';
 
 export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
   // Its forms, and nothing else: a body of another kind is refused.
@@ -21,10 +24,13 @@ export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): 
     );
   }
   signInRoutes(app, parts);
+  signOutRoutes(app, parts);
   sessionRoutes(app, parts);
+  accountRoutes(app, parts);
   companionRoutes(app, parts);
   identityRoutes(app, parts);
   signInSettingsRoutes(app, parts);
   providerRoutes(app, parts);
   securityRoutes(app, parts);
+  tokenRoutes(app, parts);
 }

@@ -30,6 +30,12 @@ export function checkbox(name: string, label: string, checked: boolean): Html {
 <label for="${name}">${label}</label></div>`;
 }
 
+export const roleOptions = [
+  ['viewer', 'Viewer'],
+  ['contributor', 'Contributor'],
+  ['admin', 'Admin'],
+] as const;
+
 export function select({
   name,
   label,
