@@ -160,6 +160,7 @@ export interface EventFacts {
     /** Serials up to this one are revoked. */
     readonly revoked_up_to: string;
     readonly sessions_ended: number;
+    readonly api_tokens_revoked?: number;
   };
 
   /** `sallyport recover --nothing-was-lost`. */

@@ -48,6 +48,24 @@ export async function revokeApiToken(
   return { sessionsEnded: sessions, version: sessions > 0 ? version : null };
 }
 
+/**
+ * All that are live: after a restored backup some may be that were revoked since. Their sessions are ended by whoever
+ * ends all sessions. Returns how many.
+ */
+export async function revokeAllApiTokens(
+  tx: Tx,
+  { by }: { readonly by: string },
+  now: Date,
+): Promise<number> {
+  const { numUpdatedRows } = await tx
+    .updateTable('api_tokens')
+    .set({ revoked_at: now, revoked_by: by })
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirstOrThrow();
+  return Number(numUpdatedRows);
+}
+
 function isWithin(token: ApiToken, scope: TokenScope): boolean {
   return 'accountId' in scope
     ? token.accountId === scope.accountId

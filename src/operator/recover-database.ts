@@ -7,6 +7,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import { lockIdentity, writeIdentity } from '../ca/accept-database.ts';
 import { changeSentence, readStanding, type Standing } from '../ca/database-identity.ts';
 import { lastSerial, nextSerialOffset, raiseSerials, serialFloor } from '../ca/serials.ts';
+import { revokeAllApiTokens } from '../credentials/revoke-api-token.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { forgetAhead, highestAhead } from '../inventory/companion-contact.ts';
@@ -33,6 +34,7 @@ export interface Recovery extends Acceptance {
   readonly revokedUpTo: bigint;
   readonly sessionsEnded: number;
   readonly enrolmentTokensExpired: number;
+  readonly apiTokensRevoked: number;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function assessDatabase(tx: Tx, now: Date): Promise<Assessment> {
 
 /**
  * Makes the database the one that Sallyport works with, all in the caller's transaction: every earlier serial of the
- * user and hop CAs is revoked, every session and every unused enrolment token is worth nothing, and serials and versions
+ * user and hop CAs is revoked, every session, every API token and every unused enrolment token is worth nothing, and serials and versions
  * begin past whatever the lost history may have given. Host certificates stay: they say who a machine is, and give
  * nobody access.
  *
@@ -96,6 +98,7 @@ export async function recoverDatabase(
   });
   await raiseSerials(tx, revokedUpTo + 1n);
   const enrolmentTokensExpired = await expireEnrolmentTokens(tx, now);
+  const apiTokensRevoked = await revokeAllApiTokens(tx, { by: 'operator' }, now);
   await forgetAhead(tx);
   await forgetVersionGaps(tx);
   await writeIdentity(tx, standing.present, { serialOffsetSeconds, now });
@@ -106,9 +109,10 @@ export async function recoverDatabase(
       version: `${version}`,
       revoked_up_to: `${revokedUpTo}`,
       sessions_ended: sessionsEnded,
+      api_tokens_revoked: apiTokensRevoked,
     },
   });
-  return { version, revokedUpTo, sessionsEnded, enrolmentTokensExpired };
+  return { version, revokedUpTo, sessionsEnded, enrolmentTokensExpired, apiTokensRevoked };
 }
 
 /**

@@ -72,11 +72,12 @@ export function describeAcceptance(): string[] {
 export function describeDone(done: Done): string[] {
   const issuing = 'Servers that run issue certificates again.';
   if (!('revokedUpTo' in done)) return [`Accepted with state version ${done.version}. ${issuing}`];
-  const { version, revokedUpTo, sessionsEnded, enrolmentTokensExpired } = done;
+  const { version, revokedUpTo, sessionsEnded, enrolmentTokensExpired, apiTokensRevoked } = done;
   return [
     `Recovered with state version ${version}:`,
     `serials up to ${revokedUpTo} are revoked, ${sessionsEnded} sessions ended,`,
-    `${enrolmentTokensExpired} enrolment tokens spent. ${issuing}`,
+    `${enrolmentTokensExpired} enrolment tokens spent, ${apiTokensRevoked} API tokens revoked.`,
+    issuing,
   ];
 }
 
@@ -103,6 +104,7 @@ function doneDocument(done: Done) {
     revoked_up_to: `${done.revokedUpTo}`,
     sessions_ended: done.sessionsEnded,
     enrolment_tokens_expired: done.enrolmentTokensExpired,
+    api_tokens_revoked: done.apiTokensRevoked,
   };
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { disableAccount } from '../../src/accounts/account.ts';
 import { newApiTokenText } from '../../src/credentials/api-token-text.ts';
 import { exchangeApiToken } from '../../src/credentials/exchange-token.ts';
-import { revokeApiToken } from '../../src/credentials/revoke-api-token.ts';
+import { revokeAllApiTokens, revokeApiToken } from '../../src/credentials/revoke-api-token.ts';
 import { tokenHash } from '../../src/secrets/token.ts';
 import { lockLiveSession } from '../../src/sessions/lock-live-session.ts';
 import { createCaKey, storeCertificate } from '../sessions/login.ts';
@@ -208,6 +208,20 @@ describe('revoking', () => {
       version: null,
     });
     expect(await world.events('api_token.revoked')).toHaveLength(events);
+  });
+
+  test('all at once, after a restored backup: each that is live', async () => {
+    const one = await world.token();
+    const before = await world.database.db
+      .selectFrom('api_tokens')
+      .select('id')
+      .where('revoked_at', 'is', null)
+      .where('expires_at', '>', world.time.now)
+      .execute();
+    expect(await world.in((tx) => revokeAllApiTokens(tx, { by: 'operator' }, world.time.now))).toBe(
+      before.length,
+    );
+    await expectRefused(one.text);
   });
 
   test("somebody else's token is as unknown as one that never was", async () => {

@@ -116,6 +116,7 @@ describe.skipIf(!hasPostgres)('sallyport recover (needs postgresql)', () => {
       version: `${version}`,
       revoked_up_to: `${revokedUpTo}`,
       sessions_ended: 2,
+      api_tokens_revoked: 0,
     });
 
     const standing = await readStanding(db);

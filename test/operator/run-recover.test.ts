@@ -118,6 +118,7 @@ describe.skipIf(!hasPostgres)('the command (needs postgresql)', () => {
       revoked_up_to: expect.stringMatching(/^\d+$/),
       sessions_ended: expect.any(Number),
       enrolment_tokens_expired: 0,
+      api_tokens_revoked: 0,
     });
     expect(JSON.parse((await run({ json: true })).output)).toMatchObject({ needed: false, done: null });
   });
