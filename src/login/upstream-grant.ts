@@ -1,5 +1,5 @@
 /** What the identity provider gave for a session: its refresh token and its ID token, sealed. */
-import type { Tx } from '../database/database.ts';
+import type { Database, Tx } from '../database/database.ts';
 import type { Sealer } from '../secrets/seal.ts';
 
 export interface UpstreamTokens {
@@ -27,6 +27,22 @@ export async function saveUpstreamGrant(
     .values({ session_id: sessionId, ...columns })
     .onConflict((conflict) => conflict.column('session_id').doUpdateSet(columns))
     .execute();
+}
+
+/** What names a session at its provider; undefined if it came from none. */
+export async function idTokenOf(
+  db: Database,
+  sealer: Sealer,
+  sessionId: string,
+): Promise<{ readonly providerSlug: string; readonly idToken: string | null } | undefined> {
+  const row = await db
+    .selectFrom('login_sessions')
+    .leftJoin('upstream_grants', 'upstream_grants.session_id', 'login_sessions.id')
+    .select(['login_sessions.provider_slug', 'upstream_grants.id_token'])
+    .where('login_sessions.id', '=', sessionId)
+    .executeTakeFirst();
+  if (row === undefined || row.provider_slug === null) return undefined;
+  return { providerSlug: row.provider_slug, idToken: opened(sealer, 'id_token', row.id_token, sessionId) };
 }
 
 type TokenColumn = 'refresh_token' | 'id_token';

@@ -12,8 +12,14 @@ export function kindName(session: SessionDocument): string {
 
 export function mfaBadge(session: SessionDocument): Html {
   return session.mfa
-    ? html`<span class="badge good" title="${session.amr.join(', ')}">MFA</span>`
+    ? html`<span class="badge good" title="${session.amr.join(', ')}">${session.mfa_by === 'passkey' ? 'Passkey' : 'MFA'}</span>`
     : html`<span class="badge warn">No MFA</span>`;
+}
+
+/** Who vouched for the second factor, too. */
+function assuranceWords(session: SessionDocument): Html {
+  const by = { provider: 'by the identity provider', passkey: 'by a passkey enrolled here' } as const;
+  return html`${mfaBadge(session)}${session.mfa_by !== null && html` <small>${by[session.mfa_by]}</small>`}`;
 }
 
 export function isLive(session: SessionDocument, nowSeconds: number): boolean {
@@ -40,14 +46,21 @@ export function clientWords({ client_address, client_name }: SessionDocument): H
   }`;
 }
 
+function endWords({ expires_at, idle_ends_at }: SessionDocument, nowSeconds: number): Html {
+  if (idle_ends_at === null || idle_ends_at >= expires_at) return moment(expires_at, nowSeconds);
+  return html`${moment(expires_at, nowSeconds)}<small>${moment(idle_ends_at, nowSeconds)} if it is not used</small>`;
+}
+
 /** Pairs of a term and what it says, for a definition list. */
 export function sessionFacts(session: SessionDocument, nowSeconds: number): Html {
   const facts: readonly [string, Html][] = [
     ['Account', html`<bdi>${session.account}</bdi>`],
     ['Signed in to', html`${kindName(session)}`],
-    ['Assurance', mfaBadge(session)],
+    ['Assurance', assuranceWords(session)],
+    ['Identity provider', html`<bdi>${session.provider ?? 'none'}</bdi>`],
     ['Since', moment(session.created_at, nowSeconds)],
     ['Last used', moment(session.last_used_at, nowSeconds)],
+    ['Ends', endWords(session, nowSeconds)],
     ['From', clientWords(session)],
     ['Connections', html`${session.connections}`],
     ['Certificates', html`${session.certificates}`],

@@ -32,8 +32,33 @@ export function sessionsPage(view: SessionsView): string {
 <section id="sessions" data-refresh="5000" aria-label="Sessions">
 ${view.sessions.length === 0 ? emptyWords : table(view)}
 <p class="note">${live === 1 ? '1 live session' : `${live} live sessions`}; those that ended stay listed for a day.</p>
-</section>`,
+</section>
+${endMany(view)}`,
   });
+}
+
+function endMany({ person, isAdmin, organization }: SessionsView): Html {
+  return html`<section class="card padded" aria-labelledby="own">
+<h2 id="own">Your other sessions</h2>
+<p>Signs you out everywhere but in this browser: on every machine and in every other browser, live connections included.</p>
+<form method="post" action="/console/sessions/end-others">
+<input type="hidden" name="csrf_token" value="${person.csrfToken}">
+<button class="danger" type="submit">End my other sessions</button>
+</form>
+</section>
+${
+  isAdmin &&
+  html`<section class="card padded" aria-labelledby="before">
+<h2 id="before">Everything before a moment</h2>
+<p>Ends every session of ${organization} that began before it, yours too, with its certificates and live connections. Everybody can log in again.</p>
+<form method="post" action="/console/sessions/end-before">
+<input type="hidden" name="csrf_token" value="${person.csrfToken}">
+<div class="field"><label for="before-moment">Moment (UTC)</label>
+<input id="before-moment" name="before" type="datetime-local" required></div>
+<button class="danger" type="submit">End them all</button>
+</form>
+</section>`
+}`;
 }
 
 const emptyWords = html`<div class="card empty"><p>Nobody is signed in.</p></div>`;
