@@ -86,7 +86,9 @@ main { max-width: 80rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem) 
 .back { margin-bottom: .75rem; font-size: .9375rem; }
 .back a::before { content: '\\2190\\00a0'; }
 .card { background: var(--card); border: 1px solid var(--edge); border-radius: 14px; box-shadow: var(--shadow); }
-main > * + section, main > * + form, .card + .card, .actions + .card, .card + p { margin-top: 1.75rem; }
+main > * + section, main > * + form, .card + .card, .actions + .card { margin-top: 1.75rem; }
+main > .back + section { margin-top: 0; }
+.lead + .card { margin-top: 1rem; }
 .padded > :last-child, .padded > form:last-child > :last-child { margin-bottom: 0; }
 .wide .padded .field { max-width: 34rem; }
 .wide .padded .facts { max-width: 46rem; }
