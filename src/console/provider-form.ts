@@ -1,4 +1,5 @@
 /** The form of an identity provider: its common settings as fields, the others as YAML. */
+import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify, YAMLError } from 'yaml';
 import { z } from 'zod';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -68,15 +69,15 @@ export function fieldsOf(
 /** What has no field of its own and is not as the preset says, as YAML. */
 function differences(document: ProviderDocument, asPreset: ProviderDocument): string {
   const different = (name: keyof ProviderDocument) =>
-    JSON.stringify(document[name]) === JSON.stringify(asPreset[name]) ? {} : { [name]: document[name] };
+    isDeepStrictEqual(document[name], asPreset[name]) ? {} : { [name]: document[name] };
   const { account: _, ...claims } = document.claims ?? {};
   const { account: __, ...presetClaims } = asPreset.claims ?? {};
   const { prefix: ___, ...groups } = document.groups ?? {};
   const { prefix: ____, ...presetGroups } = asPreset.groups ?? {};
   const more = {
     ...different('scopes'),
-    ...(JSON.stringify(claims) === JSON.stringify(presetClaims) ? {} : { claims }),
-    ...(JSON.stringify(groups) === JSON.stringify(presetGroups) ? {} : { groups }),
+    ...(isDeepStrictEqual(claims, presetClaims) ? {} : { claims }),
+    ...(isDeepStrictEqual(groups, presetGroups) ? {} : { groups }),
     ...different('required_claims'),
     ...different('assurance'),
     ...different('upstream'),

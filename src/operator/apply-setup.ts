@@ -6,6 +6,7 @@
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { inventoryChanged } from '../inventory/inventory-changed.ts';
+import { changeLoginPolicy, type LoginPolicyDocument } from '../inventory/login-policy.ts';
 import { createOrganization } from '../inventory/organization.ts';
 import { createProject } from '../inventory/project.ts';
 import { applyAccessRules } from './apply-access-rules.ts';
@@ -32,7 +33,15 @@ export async function applySetup(tx: Tx, document: SetupDocument): Promise<Reado
     }
   }
   await applyAccessRules(tx, organizationId, document.access_rules);
+  if (document.login_policy !== undefined) {
+    const change = namedMembers(document.login_policy);
+    await changeLoginPolicy(tx, { organizationId, change, by: 'setup' }, new Date());
+  }
   return new Map([...companions.hosts, ...companions.gateways]);
+}
+
+function namedMembers(policy: NonNullable<SetupDocument['login_policy']>): Partial<LoginPolicyDocument> {
+  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
 }
 
 async function applyOrganization(tx: Tx, { organization }: SetupDocument): Promise<string> {

@@ -283,3 +283,34 @@ test('a revoked machine does not come back under its name', async () => {
     message: expect.stringContaining('"west" is taken'),
   });
 });
+
+test('the login policy is what the document names of it, and the rest stays', async () => {
+  await apply({ ...document, login_policy: { mfa_required: true, session_max_seconds: 43_200 } });
+  const read = async () =>
+    await database.db
+      .selectFrom('organizations')
+      .select(['mfa_required', 'session_max_seconds', 'ssh_codes', 'mfa_sources'])
+      .executeTakeFirstOrThrow();
+  expect(await read()).toEqual({
+    mfa_required: true,
+    session_max_seconds: 43_200,
+    ssh_codes: false,
+    mfa_sources: ['provider', 'passkey'],
+  });
+  await apply({ ...document, login_policy: { ssh_codes: true } });
+  await apply(document);
+  expect(await read()).toMatchObject({ mfa_required: true, ssh_codes: true });
+  const events = await database.db
+    .selectFrom('audit_events')
+    .select('facts')
+    .where('event', '=', 'login_policy.changed')
+    .execute();
+  expect(events.map(({ facts }) => facts)).toEqual([
+    {
+      before: { mfa_required: false, session_max_seconds: 86_400 },
+      after: { mfa_required: true, session_max_seconds: 43_200 },
+      by: 'setup',
+    },
+    { before: { ssh_codes: false }, after: { ssh_codes: true }, by: 'setup' },
+  ]);
+});
