@@ -3,12 +3,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { loadAccount } from '../accounts/account.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { messagePage } from '../pages/message-page.ts';
+import { leadBrowser } from '../login/lead-browser.ts';
 import { decideStepUp } from '../policy/decide-step-up.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import type { AppParts } from './app-parts.ts';
 import type { Caller } from './callers.ts';
-import { sendPage } from './security-headers.ts';
 
 /** @throws insufficient_user_authentication for programs; browsers are redirected */
 export async function requireStepUp(
@@ -28,31 +27,10 @@ export async function requireStepUp(
   });
   if (decision.allowed) return;
   if (caller.kind === 'browser') {
-    leadToStepUp(request, reply);
+    leadBrowser(request, reply, `/console/step-up?return_to=${encodeURIComponent(pageOf(request))}`);
     return;
   }
   throw insufficientAuthentication(decision.wanting, decision.maxAgeSeconds);
-}
-
-/**
- * A form's redirects are held to form-action, which can't name everybody's identity provider (CSP level 3, section 6.4.1),
- * so a form is answered with a page that goes on by itself.
- */
-function leadToStepUp(request: FastifyRequest, reply: FastifyReply): void {
-  const next = `/console/step-up?return_to=${encodeURIComponent(pageOf(request))}`;
-  if (request.method === 'GET') {
-    reply.redirect(next, 303);
-    return;
-  }
-  reply.code(401).header('refresh', `0;url=${next}`);
-  sendPage(
-    reply,
-    messagePage({
-      title: 'This needs a second factor',
-      paragraphs: ['Log in once more with your second factor, then repeat what you did.'],
-      action: { href: next, text: 'Go on' },
-    }),
-  );
 }
 
 /** RFC 9470 section 3: authenticate-header.ts makes the challenge of it. */

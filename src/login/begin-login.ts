@@ -5,6 +5,7 @@ import { browserSecretOf } from './browser-secret.ts';
 import { mfaMaxAge } from './decide-second-factor.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import type { ProviderSummary } from './identity-providers.ts';
+import { leadBrowser } from './lead-browser.ts';
 import { attemptOf, type PendingChoice } from './login-attempt.ts';
 import { loginPolicyOf } from './login-policy.ts';
 import type { LoginBeginning, LoginFlowParts } from './login-purpose.ts';
@@ -27,7 +28,7 @@ export async function beginLogin(
   const payload: PendingChoice = { step: 'choose', start };
   const browserSecret = browserSecretOf(request, reply, publicUrl);
   const handle = await savePending({ db: database.db, sealer, browserSecret }, payload, clock());
-  return reply.redirect(`/login/choose/${handle}`, 303);
+  return leadBrowser(request, reply, `/login/choose/${handle}`);
 }
 
 /** Where the person may log in for this. @throws login_provider_error if there is nowhere */
@@ -81,7 +82,7 @@ export async function sendToProvider(
       ...(maxAgeSeconds === null ? {} : { maxAgeSeconds }),
       ...(acrValues === undefined ? {} : { acrValues }),
     });
-    return reply.redirect(url.href, 303);
+    return leadBrowser(request, reply, url.href);
   } catch (error) {
     // The beginning of a login may be loaded again; a reply that was consumed may not.
     if (!isOutage(error) || request.method !== 'GET' || again !== undefined) throw error;

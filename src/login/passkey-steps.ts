@@ -2,9 +2,10 @@
 import { recordEvent } from '../audit/record-event.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
-import { goingOnPage, recoveryCodesPage } from '../pages/passkey-page.ts';
+import { recoveryCodesPage } from '../pages/passkey-page.ts';
 import { tooOld } from './after-reply.ts';
 import { isFreshLogin, isWanted } from './decide-second-factor.ts';
+import { leadBrowser } from './lead-browser.ts';
 import type { LoginAttempt, PendingAssertion, PendingEnrolment, PendingFinish } from './login-attempt.ts';
 import { loginPolicyOf, type OrganizationLogins } from './login-policy.ts';
 import { managingPasskeys } from './login-purpose.ts';
@@ -109,10 +110,7 @@ async function enrolPasskey(
   });
 }
 
-/**
- * The login is proven. It goes on by a request of its own, not by the reply to a form: browsers apply a page's form-action
- * along redirects (CSP level 3 section 6.4.1), and the way back may lead to a port on the person's machine.
- */
+/** The login is proven. It goes on by a request of its own, which takes the browser out of the form. */
 async function toEnd(
   step: LoginStep,
   { payload, expiresAt }: Pending<PendingAssertion | PendingEnrolment>,
@@ -124,8 +122,7 @@ async function toEnd(
   const finish: PendingFinish = { step: 'finish', login, attempt, mfa };
   const next = `/login/continue/${await nextStep(step, finish, expiresAt)}`;
   if (codes.length > 0) return sendLoginPage(step.reply, recoveryCodesPage({ codes, next }));
-  step.reply.header('refresh', `0;url=${next}`);
-  return sendLoginPage(step.reply, goingOnPage(next));
+  return leadBrowser(step.request, step.reply, next);
 }
 
 function requireWanted(

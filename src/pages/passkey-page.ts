@@ -105,9 +105,8 @@ ${codes.map((code) => html`<li><code>${code}</code></li>\n`)}</ol>
 /** Shown for a moment: the browser goes on by itself. */
 export function goingOnPage(next: string): string {
   return messagePage({
-    title: 'You are logged in',
-    paragraphs: ['One moment, this goes on by itself.'],
-    tone: 'good',
+    title: 'One moment',
+    paragraphs: ['This goes on by itself.'],
     action: { href: next, text: 'Go on' },
   });
 }

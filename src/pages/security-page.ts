@@ -39,7 +39,8 @@ export function securityPage(view: SecurityView): string {
 ${view.passkeys.length === 0 ? noPasskeys : passkeyTable(view)}
 ${view.mayEnrol ? addLink : html`<p class="note">${view.organization} takes no passkeys as second factors.</p>`}
 </section>
-${view.passkeys.length > 0 && codes(view)}`,
+${view.passkeys.length > 0 && codes(view)}
+<p class="note">See also <a href="/console/identities">the identities that you log in with</a>.</p>`,
   });
 }
 
