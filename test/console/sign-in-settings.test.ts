@@ -189,7 +189,7 @@ describe('the login policy', () => {
     const made = await post(newPath, { csrf_token: 'any', ...okta });
     await organization.set({ mfa_required: false }).execute();
     expect(String(shown.headers.location)).toContain('/console/step-up?return_to=');
-    for (const reply of [sent, made]) expect(reply.body).toContain('/console/step-up?return_to=');
+    for (const reply of [sent, made]) expect(reply.body).toContain('href="/console/step-up?return_to');
   });
 });
 
