@@ -61,7 +61,6 @@ export const credentialRevocation = z.strictObject({
   version: uint64.nullable(),
 });
 
-export type ApiTokenRequest = z.infer<typeof apiTokenRequest>;
 export type ApiTokenDocument = z.infer<typeof apiTokenDocument>;
 export type NewApiToken = z.infer<typeof newApiToken>;
 export type ApiTokenList = z.infer<typeof apiTokenList>;

@@ -53,7 +53,6 @@ export const sshCodeVerdict = z.discriminatedUnion('accepted', [
   }),
 ]);
 
-export type SshCodeRequest = z.infer<typeof sshCodeRequest>;
 export type SshCodeReply = z.infer<typeof sshCodeReply>;
 export type SshCodeCheck = z.infer<typeof sshCodeCheck>;
 export type SshCodeVerdict = z.infer<typeof sshCodeVerdict>;

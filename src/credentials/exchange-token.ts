@@ -9,6 +9,7 @@ import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { tokenHash } from '../secrets/token.ts';
 import { acceptCiToken } from './accept-ci-token.ts';
 import { lockApiToken, touchApiToken } from './api-token-store.ts';
+import { isApiTokenText } from './api-token-text.ts';
 import { judgeApiToken } from './judge-api-token.ts';
 import { type MachineSession, machinesRefused, startMachineSession } from './machine-session.ts';
 import { recordRefusedApiToken, recordRefusedCiToken } from './record-refused-token.ts';
@@ -69,7 +70,8 @@ export async function exchangeApiToken(
     const token = await lockApiToken(tx, { hash: tokenHash(text) });
     const fault = judgeApiToken(token, { address, now });
     if (token === undefined || fault !== undefined) {
-      await recordRefusedApiToken(tx, { token, code: fault ?? 'unknown', address }, now);
+      const code = token === undefined && !isApiTokenText(text) ? 'malformed' : (fault ?? 'unknown');
+      await recordRefusedApiToken(tx, { token, code, address }, now);
       return invalidApiToken();
     }
     const forbidden = await machinesRefused(tx, token.accountId);

@@ -159,6 +159,13 @@ describe('an API token that is none', () => {
     expect(event).toEqual({ code: 'source_refused', name: token.name, client_address: '192.0.2.99' });
   });
 
+  test('that was cut off while it was copied is on record as such', async () => {
+    const { text } = await world.token();
+    await expectRefused(text.slice(0, -1), { address: '192.0.2.98' });
+    const [event] = (await world.events('api_token.refused')).slice(-1);
+    expect(event).toEqual({ code: 'malformed', client_address: '192.0.2.98' });
+  });
+
   test('fills the audit log only so far from one address', async () => {
     const before = (await world.events('api_token.refused')).length;
     for (let time = 0; time < 33; time += 1)
