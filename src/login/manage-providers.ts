@@ -6,6 +6,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import { endSessionsOfProvider } from '../sessions/end-sessions.ts';
 import { isSlug } from '../ssh/names.ts';
 import { collidingPrefixes } from './colliding-prefixes.ts';
 import { type ConfiguredProvider, defaultProviderSlug } from './configured-providers.ts';
@@ -146,7 +147,7 @@ export async function changeProvider(
   return await ownProvider(tx, slug, organizationId);
 }
 
-/** Logins with it end at once; sessions that live, live on. The secret is forgotten. @throws not_found */
+/** Logins with it end at once, and with them every session that came by it. The secret is forgotten. @throws not_found */
 export async function removeProvider(
   tx: Tx,
   { organizationId, by }: Manager,
@@ -166,6 +167,7 @@ export async function removeProvider(
     .where('slug', '=', slug)
     .execute();
   await recordEvent(tx, { event: 'identity_provider.removed', organizationId, facts: { slug, by } });
+  await endSessionsOfProvider(tx, { providerSlug: slug, reason: 'provider_removed', by }, now);
 }
 
 /** One that another organization set up is as unknown as one that never was. @throws not_found */

@@ -102,7 +102,7 @@ ${hiddenToken(person)}
 <form class="actions" method="post" action="/console/sign-in-settings/providers/${slug}/remove">
 ${hiddenToken(person)}
 <div class="check"><input id="sure" name="sure" type="checkbox" value="on" required>
-<label for="sure">Nobody can log in with ${name} any more; sessions live on until they end</label></div>
+<label for="sure">Nobody can log in with ${name} any more, and every session that began with it ends now</label></div>
 <button class="danger" type="submit">Remove it</button>
 </form>
 </section>`;

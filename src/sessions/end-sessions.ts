@@ -75,6 +75,15 @@ export async function endSessionsOfUpstream(
   return await endAll(tx, query, end, now);
 }
 
+/** Every session that came by an identity provider which is no more. */
+export async function endSessionsOfProvider(
+  tx: Tx,
+  { providerSlug, ...end }: SessionsEnd & { readonly providerSlug: string },
+  now: Date,
+): Promise<EndedSessions> {
+  return await endAll(tx, unended(tx).where('login_sessions.provider_slug', '=', providerSlug), end, now);
+}
+
 /** Every session that an API token or a CI rule gave. */
 export async function endSessionsOfCredential(
   tx: Tx,
