@@ -6,7 +6,7 @@ import { isSallyportError } from '../errors/sallyport-error.ts';
 import type { LoginFlow } from '../login/login-flow.ts';
 import { loginRefusedPage } from '../login/login-pages.ts';
 import { stateInvalid } from '../login/login-state.ts';
-import { contentSecurityPolicy } from '../pages/assets.ts';
+import { sendLoginPage } from '../login/send-login-page.ts';
 import { demandOf, providerParameter } from './authorization-parameters.ts';
 import { interactionPath, mountPath } from './paths.ts';
 
@@ -26,7 +26,8 @@ export function registerInteractionRoutes(app: FastifyInstance, parts: Interacti
       } catch (error) {
         if (isSallyportError(error)) request.log.info({ code: error.code, status: error.status }, 'refused');
         else request.log.error({ err: error }, 'login failed');
-        return await sendLoginPage(error, request, reply);
+        const { html, status } = loginRefusedPage(error, request.id);
+        return sendLoginPage(reply, html, status);
       }
     },
   );
@@ -52,19 +53,4 @@ async function toLogin(
     fresh: true,
     ...(typeof wanted === 'string' ? { provider: wanted } : {}),
   });
-}
-
-/** The page of a login that can't go on. */
-export async function sendLoginPage(
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<unknown> {
-  const page = loginRefusedPage(error, request.id);
-  return reply
-    .code(page.status)
-    .header('content-security-policy', contentSecurityPolicy())
-    .header('cache-control', 'no-store')
-    .type('text/html; charset=utf-8')
-    .send(page.html);
 }
