@@ -10,11 +10,9 @@ import { registerLoginRoutes } from './login-routes.ts';
 import { registerPasskeyRoutes } from './passkey-routes.ts';
 
 export type {
-  LoginBeginning,
   LoginDemand,
   LoginFlow,
   LoginFlowParts,
-  LoginPurpose,
   LoginPurposeHandler,
   ProvenLogin,
 } from './login-purpose.ts';

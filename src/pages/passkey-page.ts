@@ -32,18 +32,18 @@ export function passkeyPage(view: PasskeyView): string {
 <input type="hidden" name="login" value="${view.handle}">
 <input type="hidden" name="response" value="">
 ${isNew && nameField}
-<p role="alert" class="bad">${view.problem}</p>
+<p role="alert" class="problem">${view.problem}</p>
 <p class="actions"><button type="submit">${isNew ? 'Add passkey' : 'Use passkey'}</button></p>
 </form>
-<noscript><p class="bad">Passkeys need JavaScript, which is switched off in this browser.</p></noscript>
+<noscript><p class="problem">Passkeys need JavaScript, which is switched off in this browser.</p></noscript>
 ${!isNew && view.hasRecoveryCodes && html`<p class="note"><a href="/login/recovery/${view.handle}">I have no passkey at hand</a></p>`}
 </section>
 ${view.scripts.map((path) => html`<script src="${path}" defer></script>\n`)}`,
   });
 }
 
-const nameField = html`<p><label for="name">Name, so that you know it again</label>
-<input id="name" name="name" type="text" maxlength="60" value="Passkey" required autocomplete="off"></p>`;
+const nameField = html`<div class="field"><label for="name">Name, so that you know it again</label>
+<input id="name" name="name" type="text" maxlength="60" value="Passkey" required autocomplete="off"></div>`;
 
 function words({ step, account, thenEnrol }: PasskeyView): Html {
   const who = html`<strong><bdi>${account}</bdi></strong>`;
@@ -71,10 +71,10 @@ export function recoveryPage({ account, handle, problem }: RecoveryView): string
 <p>One of the codes that you kept for <strong><bdi>${account}</bdi></strong> lets you add a new passkey. It works once.</p>
 <form method="post" action="/login/recovery">
 <input type="hidden" name="login" value="${handle}">
-<p><label for="code">Recovery code</label>
-<input id="code" name="code" type="text" maxlength="40" required autocomplete="off" autocapitalize="none" spellcheck="false"></p>
-<p role="alert" class="bad">${problem}</p>
-<p class="actions"><button type="submit">Go on</button> <a href="/login/passkey/${handle}">Use a passkey instead</a></p>
+<div class="field"><label for="code">Recovery code</label>
+<input id="code" name="code" type="text" maxlength="40" required autocomplete="off" autocapitalize="none" spellcheck="false"></div>
+<p role="alert" class="problem">${problem}</p>
+<p class="actions"><button type="submit">Go on</button> <a class="button plain" href="/login/passkey/${handle}">Use a passkey instead</a></p>
 </form>
 </section>`,
   });

@@ -49,7 +49,7 @@ const noPasskeys = html`<div class="card empty"><p>You have no passkey here.</p>
 function passkeyTable(view: SecurityView): Html {
   return html`<div class="card"><table class="rows">
 <thead><tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">Added</th><th scope="col">Last used</th>
-<th scope="col"><span class="hidden">Action</span></th></tr></thead>
+<th scope="col"><span class="unseen">Action</span></th></tr></thead>
 <tbody>
 ${view.passkeys.map((passkey) => row(passkey, view))}
 </tbody>
