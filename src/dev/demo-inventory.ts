@@ -7,11 +7,20 @@ export const demoGateway = 'gateway';
 export const demoHost = 'web-1';
 export const demoTarget = 'shop-production--web';
 
-export function demoInventory(ports: { gateway: number; target: number }, mode: LoginMode): SetupDocument {
+/** carol's provider has no second factor for her: she may enrol a passkey here instead. */
+const loginPolicy = { mfa_required: false, mfa_sources: ['provider', 'passkey'], device_login: 'on' };
+
+/** @param isFirstStart later ones leave alone what was changed in the console since */
+export function demoInventory(
+  ports: { gateway: number; target: number },
+  mode: LoginMode,
+  isFirstStart = true,
+): SetupDocument {
   const address = '127.0.0.1';
   const own = mode.kind === 'own-login' ? { login: mode.login } : {};
   return setupDocument.parse({
     organization: { slug: demoOrganization, name: 'Acme', domains: ['acme.test'] },
+    ...(isFirstStart ? { login_policy: loginPolicy } : {}),
     access_rules: [
       { group: 'admins', role: 'admin' },
       { group: 'contributors', role: 'contributor' },

@@ -81,7 +81,9 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
     const found = loginMode();
     const hindrance = whyNoMachines(found);
     const mode: LoginMode = hindrance === undefined ? found : { kind: 'generated-names' };
-    const companionIds = await inTransaction(database.db, (tx) => applySetup(tx, demoInventory(ports, mode)));
+    const companionIds = await inTransaction(database.db, (tx) =>
+      applySetup(tx, demoInventory(ports, mode, people.isNew)),
+    );
 
     const keys = await openServerKeys(folder.keys);
     const redirectUri = new URL('/login/callback', publicUrl).href;

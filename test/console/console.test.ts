@@ -105,7 +105,7 @@ describe('the list of sessions', () => {
     expect(machines.statusCode).toBe(403);
   });
 
-  test('has no word of a hostile client’s that is markup [abuse 94]', async () => {
+  test('has no word of a hostile client’s that is markup', async () => {
     await server.call('GET', '/test/sign-in?name=eve', {
       headers: { 'user-agent': '<script>alert(1)</script>' },
     });
