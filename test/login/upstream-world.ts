@@ -13,7 +13,8 @@ import { securityEventRoutes } from '../../src/http/security-event-routes.ts';
 import { setSecurityHeaders } from '../../src/http/security-headers.ts';
 import { createIdentityProviders, type IdentityProviders } from '../../src/login/identity-providers.ts';
 import { createLoginFlow, type LoginPurposeHandler } from '../../src/login/login-flow.ts';
-import type { ProviderSettings } from '../../src/login/provider-settings.ts';
+import { createProvider } from '../../src/login/manage-providers.ts';
+import { documentOf, type ProviderSettings } from '../../src/login/provider-settings.ts';
 import { startLoginSession } from '../../src/login/start-login-session.ts';
 import { createSealer, newSealingKey, type Sealer } from '../../src/secrets/seal.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
@@ -53,6 +54,7 @@ export interface Replica {
   readonly clock: () => Date;
 }
 
+/** A provider of another slug than `default` is one that an admin set up. */
 export async function startUpstreamWorld(
   options: Partial<TestProviderOptions> = {},
   change: Partial<ProviderSettings> = {},
@@ -73,9 +75,26 @@ export async function startUpstreamWorld(
   let offset = 0;
   const now = () => new Date(Date.now() + offset);
   const sealer = createSealer([newSealingKey()]);
-  const configured = [idp.configured(change)];
+  const own = idp.configured(change);
+  const configured = idp.slug === 'default' ? [own] : [];
+  const allowInsecureLoopback = true;
   const providersOn = (on: DatabaseHandle) =>
-    createIdentityProviders({ database: on, sealer, configured, publicUrl, clock: now });
+    createIdentityProviders({
+      database: on,
+      sealer,
+      configured,
+      publicUrl,
+      clock: now,
+      allowInsecureLoopback,
+    });
+  if (idp.slug !== 'default') {
+    const { slug, settings, clientSecret } = own;
+    const manager = { organizationId: shop.organizationId, organization: 'acme', by: 'admin@acme.test' };
+    const provider = { slug, settings: documentOf(settings), clientSecret, enabled: true };
+    await inTransaction(database.db, (tx) =>
+      createProvider(tx, { sealer, configured: [] }, manager, provider, now()),
+    );
+  }
   const providers = providersOn(database);
   const handlers = new Map<string, LoginPurposeHandler>();
   const loginFlow = createLoginFlow({ database, providers, publicUrl, clock: now, sealer, handlers });
