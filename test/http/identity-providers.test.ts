@@ -158,6 +158,11 @@ test('a removed one’s name is never used again, and its secret is forgotten', 
   expect(row).toEqual({ client_secret: null, enabled: false });
 });
 
+test('whether one answers is asked at once', async () => {
+  const reply = await server.call('POST', '/v1/identity-providers/default/test', { as: admin });
+  expect(reply.json()).toEqual({ ok: true, message: expect.stringContaining('answers') });
+});
+
 describe('refuses', () => {
   test.each([
     [{ issuer: 'http://idp.example' }, 'issuer: must be an https:// URL'],
