@@ -125,7 +125,8 @@ describe('a provider', () => {
     expect(Math.abs(first.authTime.getTime() / 1000 - unixNow())).toBeLessThan(120);
   });
 
-  test('that says an older time than was asked for is refused, and so is one that says none', async () => {
+  test('[abuse 68] that says “mfa” of an older time than was asked for is refused, and so is one that says no time', async () => {
+    idp.behaviour.amr = ['mfa'];
     idp.behaviour.authTimeOffsetSeconds = -600;
     await expect(at(idp)({ maxAgeSeconds: 300 })).rejects.toEqual(withCode('login_rejected'));
     await expect(at(idp)({ fresh: true })).rejects.toEqual(withCode('login_rejected'));
