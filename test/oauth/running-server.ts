@@ -3,12 +3,14 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import cookie from '@fastify/cookie';
-import fastify from 'fastify';
+import fastify, { LogController } from 'fastify';
 import { createTokenIssuers } from '../../src/credentials/token-issuers.ts';
 import { demoProvider } from '../../src/dev/demo-provider.ts';
 import { startIdentityProvider } from '../../src/dev/identity-provider.ts';
 import { createDemoPeople, type DemoPerson } from '../../src/dev/identity-provider-people.ts';
+import { assetRoutes } from '../../src/http/asset-routes.ts';
 import { mountAuthorizationServer } from '../../src/http/mount-authorization-server.ts';
+import { loggerOptions, logRequests } from '../../src/http/request-log.ts';
 import { refuseCrossSiteRequests } from '../../src/http/same-site.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
 import type { ConfiguredProvider } from '../../src/login/configured-providers.ts';
@@ -125,10 +127,13 @@ export async function startRunningServer(options: RunningServerOptions = {}): Pr
   const log: string[] = [];
   const app = fastify({
     trustProxy: true,
-    logger: { level: 'debug', stream: { write: (line) => log.push(line) } },
+    logger: loggerOptions({ level: 'debug', stream: { write: (line) => log.push(line) } }),
+    logController: new LogController({ disableRequestLogging: true }),
   });
+  logRequests(app);
   await app.register(cookie);
   refuseCrossSiteRequests(app, publicUrl);
+  assetRoutes(app);
   loginFlow.registerRoutes(app);
   await mountAuthorizationServer(app, { authorizationServer: server });
   await app.ready();
