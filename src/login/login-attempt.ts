@@ -1,5 +1,6 @@
 /** What goes along with a login while it is elsewhere: at the provider (in its state), or between two of our pages. */
 import { z } from 'zod';
+import type { ErrorCode } from '../errors/codes.ts';
 import type { MfaSource } from '../policy/facts.ts';
 import type { LoginBeginning, LoginDemand, LoginPurpose, ProvenLogin } from './login-purpose.ts';
 import type { LoginResult } from './login-result.ts';
@@ -77,7 +78,20 @@ export interface PendingFinish {
   readonly mfa: { readonly by: MfaSource; readonly methods: readonly string[]; readonly time: number };
 }
 
-export type PendingLogin = PendingChoice | PendingAssertion | PendingEnrolment | PendingFinish;
+/** It failed in the reply to a form, which is no place to tell whoever waits for it: see leadBrowser(). */
+export interface PendingFailure {
+  readonly step: 'failed';
+  readonly attempt: LoginAttempt;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type PendingLogin =
+  | PendingChoice
+  | PendingAssertion
+  | PendingEnrolment
+  | PendingFinish
+  | PendingFailure;
 
 /** JSON: times are milliseconds since 1970. */
 type StoredLogin = Omit<LoginResult, 'authTime' | 'startedAt'> & {

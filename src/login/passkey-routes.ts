@@ -18,7 +18,7 @@ import { passkeysOf, usable } from './passkey-store.ts';
 import { consumePending, peekPending } from './pending-login.ts';
 import { countRecoveryCodes } from './recovery-codes.ts';
 import { answerRecovery } from './recovery-step.ts';
-import { refuseLogin } from './refuse-login.ts';
+import { refuseForm, refuseLogin } from './refuse-login.ts';
 import { sendLoginPage } from './send-login-page.ts';
 import { webauthnScript } from './webauthn-script.ts';
 
@@ -52,16 +52,18 @@ export function registerPasskeyRoutes(app: FastifyInstance, parts: LoginFlowPart
   const step =
     (work: (step: LoginStep) => Promise<unknown>): RouteHandlerMethod =>
     async (request: FastifyRequest, reply: FastifyReply) => {
+      const at: LoginStep = { parts, request, reply, now: parts.clock() };
       try {
-        return await work({ parts, request, reply, now: parts.clock() });
+        return await work(at);
       } catch (error) {
+        if (request.method !== 'GET') return await refuseForm(at, error);
         return await refuseLogin(parts, error, request, reply);
       }
     };
   const purposes = {
     passkey: 'page: a passkey is asked for or enrolled; of the browser that logged in',
     recovery: 'page: a recovery code is asked for; of the browser that logged in',
-    finish: 'the end of a login whose passkey was shown; of the browser that logged in',
+    finish: 'the end of a login after a passkey, good or bad; of the browser that logged in',
   };
   app.get(
     '/login/passkey/:handle',
@@ -158,7 +160,12 @@ async function takeRecoveryCode(step: LoginStep): Promise<unknown> {
 
 async function finishLogin(step: LoginStep): Promise<unknown> {
   const { payload } = await consumePending(placeOf(step), handleOf(step.request), step.now);
-  const { login, attempt, mfa } = atStep(payload, 'finish');
+  const pending = atStep(payload, 'finish', 'failed');
+  const { attempt } = pending;
+  if (pending.step === 'failed') {
+    throw notePurpose(new SallyportError(pending.code, pending.message), { ...attempt });
+  }
+  const { login, mfa } = pending;
   try {
     return await handlerOf(step, attempt).finish(proven(login, attempt, mfa), step.request, step.reply);
   } catch (error) {

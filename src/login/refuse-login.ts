@@ -4,9 +4,12 @@ import { recordEvent } from '../audit/record-event.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
 import { purposeOfFailure } from './identity-provider.ts';
-import { readAttempt } from './login-attempt.ts';
+import { leadBrowser } from './lead-browser.ts';
+import { type LoginAttempt, type PendingFailure, readAttempt } from './login-attempt.ts';
 import { loginRefusedPage } from './login-pages.ts';
 import type { LoginFlowParts, LoginPurpose } from './login-purpose.ts';
+import { type LoginStep, placeOf } from './login-step.ts';
+import { savePending } from './pending-login.ts';
 import { sendLoginPage } from './send-login-page.ts';
 
 type Parts = Pick<LoginFlowParts, 'database' | 'handlers'>;
@@ -17,7 +20,7 @@ export async function refuseLogin(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const purpose = purposeOf(error);
+  const purpose = attemptOfFailure(error)?.purpose;
   if (!isSallyportError(error)) request.log.error({ err: error }, 'login failed');
   // Without a login that was under way anybody could fill the table.
   else if (purpose) await record(parts, error, request);
@@ -30,14 +33,27 @@ export async function refuseLogin(
   return sendLoginPage(reply, page.html, page.status);
 }
 
-function purposeOf(error: unknown): LoginPurpose | undefined {
+function attemptOfFailure(error: unknown): LoginAttempt | undefined {
   const noted = purposeOfFailure(error);
   if (noted === undefined) return undefined;
   try {
-    return readAttempt(noted).purpose;
+    return readAttempt(noted);
   } catch {
     return undefined;
   }
+}
+
+/** The same for a form: whoever waits is told by the request after it. */
+export async function refuseForm(step: LoginStep, error: unknown): Promise<unknown> {
+  const { parts, request, reply, now } = step;
+  const attempt = attemptOfFailure(error);
+  const { browserSecret } = placeOf(step);
+  if (!isSallyportError(error) || attempt === undefined || browserSecret === undefined) {
+    return await refuseLogin(parts, error, request, reply);
+  }
+  const { code, message } = error;
+  const failure: PendingFailure = { step: 'failed', attempt, code, message };
+  return leadBrowser(request, reply, `/login/continue/${await savePending(placeOf(step), failure, now)}`);
 }
 
 async function tell(
