@@ -69,7 +69,7 @@ type LinkedAccount = NonNullable<Awaited<ReturnType<typeof linkedAccount>>>;
 
 /** Locks the account until the login is through: it is not disabled meanwhile, and another login of it waits. */
 async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
-  return await tx
+  const account = await tx
     .selectFrom('identities')
     .innerJoin('accounts', 'accounts.id', 'identities.account_id')
     .select(['accounts.id', 'accounts.name', 'accounts.organization_id', 'accounts.disabled_at'])
@@ -77,6 +77,16 @@ async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
     .where('subject', '=', subject)
     .forNoKeyUpdate('accounts')
     .executeTakeFirst();
+  if (account === undefined) return undefined;
+  // While it waited for the lock, the identity may have been unlinked: that changes another row than the one it locked.
+  const stillLinked = await tx
+    .selectFrom('identities')
+    .select('account_id')
+    .where('issuer', '=', issuer)
+    .where('subject', '=', subject)
+    .where('account_id', '=', account.id)
+    .executeTakeFirst();
+  return stillLinked && account;
 }
 
 /** Undefined if the name is taken, or if the identity got an account under another name a moment ago. */

@@ -47,7 +47,15 @@ describe('the account of an identity', () => {
       id: first.accountId,
       facts: { name: 'alice@example.com', organization: 'acme', disabled: false, groups: [] },
       organizationId: first.organizationId,
-      organization: { slug: 'acme', sshEnabled: true, mfaMaxAgeSeconds: null },
+      organization: {
+        slug: 'acme',
+        sshEnabled: true,
+        machineAccess: true,
+        mfaRequired: false,
+        mfaMaxAgeSeconds: null,
+        mfaSources: ['provider', 'passkey'],
+        mfaMethods: null,
+      },
     });
   });
 
