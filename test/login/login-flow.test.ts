@@ -237,8 +237,13 @@ describe('the steps between', () => {
       expect((await post(browser, '/login/passkey', answer)).status).toBe(400);
     }
     expect(seen.size).toBe(5);
-    page = await post(browser, '/login/passkey', { login: handleOf(page), response: '{}', name: 'Key' });
-    expect(page.status).toBe(403);
+    const last = { login: handleOf(page), response: '{}', name: 'Key' };
+    page = await post(browser, '/login/passkey', last);
+    // A form's reply goes on by itself: the refusal is told by the request after it.
+    const next = url(/href="(\/login\/continue\/[^"]+)"/.exec(page.text)?.[1] ?? '');
+    expect((await browser.open(next)).status).toBe(403);
+    expect((await browser.open(next)).status).toBe(400);
+    expect((await post(browser, '/login/passkey', last)).status).toBe(400);
   });
 
   test('a recovery code is not asked for where a passkey is to be enrolled', async () => {
