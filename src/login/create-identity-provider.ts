@@ -8,7 +8,6 @@ import type { SallyportError } from '../errors/sallyport-error.ts';
 import { createGuardedFetch, type GuardedFetch, requireAcceptableUrl } from '../outbound/guarded-fetch.ts';
 import type { Kept } from '../outbound/kept.ts';
 import { createRemoteKeys, type RemoteKeys } from '../outbound/remote-keys.ts';
-import { acrFrom, amrFrom, assuranceFrom } from './assurance.ts';
 import type { Claims } from './claim-at.ts';
 import { createDiscovery } from './discovery.ts';
 import {
@@ -18,10 +17,12 @@ import {
   notePurpose,
   type UpstreamProfile,
 } from './identity-provider.ts';
-import { authTimeFrom, issuedAtFrom, type LoginResult, rejected, requireOurs } from './login-result.ts';
-import { consumeLoginState, type LoginState, saveLoginState, stateInvalid } from './login-state.ts';
+import { evidenceFrom } from './login-evidence.ts';
+import { type LoginResult, rejected } from './login-result.ts';
+import { consumeLoginState, type LoginState, saveLoginState, stateOf } from './login-state.ts';
 import { providerError, refreshError } from './provider-error.ts';
 import { lacksClaims, personFrom } from './provider-person.ts';
+import { refreshTokenOf, scopesOf } from './provider-refresh-token.ts';
 import type { ProviderSettings } from './provider-settings.ts';
 import { requireSigned, signingAlgorithms, verifyProviderToken } from './verify-provider-token.ts';
 
@@ -119,7 +120,7 @@ class OpenIdProvider implements IdentityProvider {
     await saveLoginState(database.db, { state, browserSecret: start.browserSecret }, login, now);
     return client.buildAuthorizationUrl(config, {
       redirect_uri: redirectUri.href,
-      scope: this.#scopes(config).join(' '),
+      scope: scopesOf(this.settings, config.serverMetadata().scopes_supported).join(' '),
       code_challenge: await client.calculatePKCECodeChallenge(login.codeVerifier),
       code_challenge_method: 'S256',
       state,
@@ -133,7 +134,7 @@ class OpenIdProvider implements IdentityProvider {
 
   async finishLogin(callbackUrl: URL, browserSecret: string | undefined): Promise<LoginResult> {
     const { clock, database } = this.#parts;
-    const state = onlyState(callbackUrl);
+    const state = stateOf(callbackUrl);
     // Consumed whatever comes next: a second try with the same reply finds nothing.
     const received = { provider: this.slug, state, browserSecret };
     const login = await consumeLoginState(database.db, received, clock());
@@ -184,35 +185,18 @@ class OpenIdProvider implements IdentityProvider {
     const { clock } = this.#parts;
     const config = await this.#discovery.get();
     const { idToken, tokens } = await this.#redeem(config, callbackUrl, state, login);
-    const nowSeconds = unixSeconds(clock());
-    requireOurs(idToken, this.settings.clientId);
-    const issuedAt = issuedAtFrom(idToken, nowSeconds);
-    const authTime = authTimeFrom(idToken, {
-      nowSeconds,
-      freshSinceSeconds: login.fresh ? login.startedAt : null,
-      required: login.maxAgeSeconds !== null,
-    });
+    const evidence = evidenceFrom(idToken, this.settings, login, clock());
     const claims = await this.#withUserinfo(config, idToken, tokens.access_token);
     const access = { fetch: this.#fetch, accessToken: tokens.access_token };
-    // How the person logged in comes from the signed token alone. A second factor whose time nobody knows is none.
-    const { mfa, methods } =
-      authTime === null ? { mfa: false, methods: [] } : assuranceFrom(this.settings.assurance, idToken);
     return {
       provider: { slug: this.slug, name: this.name },
       organizationSlug: this.organizationSlug,
       issuer: config.serverMetadata().issuer,
       subject: idToken.sub,
       ...(await personFrom(claims, this.settings, access)),
-      amr: amrFrom(idToken),
-      acr: acrFrom(idToken),
-      authTime: authTime ?? issuedAt,
-      mfa,
-      mfaMethods: methods,
-      upstreamSid: sidFrom(idToken),
-      refreshToken: this.#refreshTokenOf(tokens),
+      ...evidence,
+      refreshToken: refreshTokenOf(this.settings, tokens),
       idToken: tokens.id_token ?? '',
-      startedAt: new Date(login.startedAt * 1000),
-      purpose: login.purpose,
     };
   }
 
@@ -238,6 +222,9 @@ class OpenIdProvider implements IdentityProvider {
     const tokens = await client.refreshTokenGrant(config, refreshToken);
     if (tokens.id_token !== undefined) await this.#keys.verify(tokens.id_token, signingAlgorithms(config));
     const idToken: Claims & { readonly sub: string } = tokens.claims() ?? { sub: subject };
+    if (tokens.id_token === undefined && config.serverMetadata().userinfo_endpoint === undefined) {
+      throw new TypeError('neither ID token nor userinfo endpoint');
+    }
     return { tokens, claims: await this.#withUserinfo(config, idToken, tokens.access_token) };
   }
 
@@ -252,43 +239,11 @@ class OpenIdProvider implements IdentityProvider {
     return { ...(await client.fetchUserInfo(config, accessToken, idToken.sub)), ...idToken };
   }
 
-  #scopes(config: client.Configuration): string[] {
-    const { scopes, upstream } = this.settings;
-    const offline =
-      upstream.refresh === 'required' &&
-      config.serverMetadata().scopes_supported?.includes('offline_access') !== false;
-    return [...new Set(['openid', ...scopes, ...(offline ? ['offline_access'] : [])])];
-  }
-
-  #refreshTokenOf(tokens: client.TokenEndpointResponse): string | null {
-    const { refresh } = this.settings.upstream;
-    const token = refresh === 'off' ? null : (tokens.refresh_token ?? null);
-    if (token !== null || refresh !== 'required') return token;
-    throw rejected(
-      'The identity provider gave no refresh token, but sessions here last only as long as it confirms them. ' +
-        'Its administrator can allow them for this application.',
-    );
-  }
-
   /** What can't be reached is looked for anew, so that a moved endpoint does not stay lost for an hour. */
   #noted(failure: SallyportError): SallyportError {
     if (failure.code === 'login_provider_error') this.#discovery.renewed().catch(() => undefined);
     return failure;
   }
-}
-
-/** The one `state` of a reply. @throws login_state_invalid if it is missing, empty or given twice */
-function onlyState(callbackUrl: URL): string {
-  const states = callbackUrl.searchParams.getAll('state');
-  const [state] = states;
-  if (states.length !== 1 || !state) throw stateInvalid();
-  return state;
-}
-
-/** OpenID Connect Back-Channel Logout 1.0 section 2.1; one that could not be stored is none. */
-function sidFrom(claims: Claims): string | null {
-  const { sid } = claims;
-  return typeof sid === 'string' && /^[\x20-\x7e]{1,255}$/.test(sid) ? sid : null;
 }
 
 function unixSeconds(time: Date): number {

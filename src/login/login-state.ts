@@ -73,6 +73,14 @@ export async function consumeLoginState(
   return payloadSchema.parse(row.payload);
 }
 
+/** The one `state` of a reply. @throws login_state_invalid if it is missing, empty or given twice */
+export function stateOf(callbackUrl: URL): string {
+  const states = callbackUrl.searchParams.getAll('state');
+  const [state] = states;
+  if (states.length !== 1 || !state) throw stateInvalid();
+  return state;
+}
+
 export function stateInvalid(): SallyportError {
   return new SallyportError(
     'login_state_invalid',

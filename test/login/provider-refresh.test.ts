@@ -107,6 +107,20 @@ describe('asking anew who somebody is', () => {
     other.close();
   });
 
+  test('is an outage where it says nothing of the person at all', async () => {
+    const token = await tokenOf();
+    const other = createServer((_request, response) =>
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end('{"access_token":"a","token_type":"bearer"}'),
+    );
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const token_endpoint = `http://127.0.0.1:${(other.address() as { port: number }).port}/token`;
+    idp.behaviour.metadata = { token_endpoint, userinfo_endpoint: undefined };
+    await expect(providerWith().refresh(token, expected)).rejects.toEqual(outage);
+    other.close();
+  });
+
   test('is a refusal for somebody else’s token, and for claims that no longer pass', async () => {
     const token = await tokenOf();
     await expect(provider.refresh(token, { subject: 'emil' })).rejects.toEqual(withCode('login_rejected'));
