@@ -7,7 +7,7 @@ import { clearSessionCookie } from '../http/session-cookie.ts';
 import type { IdentityProvider } from '../login/identity-provider.ts';
 import { idTokenOf } from '../login/upstream-grant.ts';
 import { messagePage } from '../pages/message-page.ts';
-import { signingOutPage, signingOutPolicy } from '../pages/signing-out-page.ts';
+import { signingOutPage } from '../pages/signing-out-page.ts';
 import { endSession } from '../sessions/end-session.ts';
 import type { ConsoleParts } from './console-parts.ts';
 import { requireOwnForm } from './form.ts';
@@ -38,13 +38,9 @@ export function signOutRoutes(app: FastifyInstance, parts: ConsoleParts): void {
       const provider = known && (await providerOf(parts, known.providerSlug, request));
       const url = provider && (await endSessionUrl(parts, provider, known.idToken, request));
       if (!provider || !url) return reply.redirect(signedOut, 303);
-      const fields = [...url.searchParams];
-      const action = new URL(url);
-      action.search = '';
-      return sendPage(reply, signingOutPage({ provider: provider.name, action: action.href, fields })).header(
-        'content-security-policy',
-        signingOutPolicy(action),
-      );
+      // The ID token only names the session there; nothing here takes one from anybody.
+      reply.header('refresh', `0;url=${url.href}`);
+      return sendPage(reply, signingOutPage({ provider: provider.name, address: url.href }));
     },
   );
 

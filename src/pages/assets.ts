@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { passkeyScript } from './passkey-script.ts';
 import { refreshScript } from './refresh-script.ts';
 import { stylesheet } from './stylesheet.ts';
-import { submitScript } from './submit-script.ts';
 
 export interface Asset {
   /** Path on every origin that serves these pages. */
@@ -15,13 +14,7 @@ export interface Asset {
 export const stylesheetAsset = asset('sallyport', 'css', 'text/css; charset=utf-8', stylesheet);
 export const refreshScriptAsset = asset('refresh', 'js', 'text/javascript; charset=utf-8', refreshScript);
 export const passkeyScriptAsset = scriptAsset('passkey', passkeyScript);
-export const submitScriptAsset = scriptAsset('submit', submitScript);
-export const assets: readonly Asset[] = [
-  stylesheetAsset,
-  refreshScriptAsset,
-  passkeyScriptAsset,
-  submitScriptAsset,
-];
+export const assets: readonly Asset[] = [stylesheetAsset, refreshScriptAsset, passkeyScriptAsset];
 
 /**
  * Content-Security-Policy of every page: nothing inline, nothing from elsewhere. `formTargets` are origins that a form's
