@@ -39,7 +39,7 @@ create table identity_providers (
   created_at timestamptz not null default now()
 );
 comment on table identity_providers is
-  'Providers set up in the console; those of the configuration are not here. Slugs are never used again. The secret is sealed.';
+  'Providers set up in the console; of those of the configuration only the slug, as removed. Slugs are never used again. The secret is sealed.';
 
 alter table login_sessions
   drop constraint login_sessions_kind_check,

@@ -1,4 +1,5 @@
 /** Identity providers that admins set up in the console. */
+import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { type ProviderSettings, parseProviderSettings } from './provider-settings.ts';
@@ -54,4 +55,34 @@ function fromRow(row: Row): StoredProvider {
     enabled: row.enabled,
     version: row.version,
   };
+}
+
+/**
+ * Keeps the slugs of configured providers from ever being another's: providers know redirect URIs with them. They stand
+ * in the table as removed ones.
+ */
+export async function reserveSlugs(
+  db: Database,
+  configured: readonly { readonly slug: string; readonly settings: Pick<ProviderSettings, 'organization'> }[],
+  now: Date,
+): Promise<void> {
+  for (const { slug, settings } of configured) {
+    await db
+      .insertInto('identity_providers')
+      .columns(['slug', 'organization_id', 'settings', 'enabled', 'removed_at'])
+      .expression((build) =>
+        build
+          .selectFrom('organizations')
+          .select((row) => [
+            row.val(slug).as('slug'),
+            'organizations.id',
+            sql<string>`'{}'::jsonb`.as('settings'),
+            row.val(false).as('enabled'),
+            sql<Date>`${now}::timestamptz`.as('removed_at'),
+          ])
+          .where('organizations.slug', '=', settings.organization),
+      )
+      .onConflict((conflict) => conflict.column('slug').doNothing())
+      .execute();
+  }
 }

@@ -18,6 +18,7 @@ import type { ListedRoute } from '../http/route-authentication.ts';
 import type { ConfiguredProvider } from '../login/configured-providers.ts';
 import { createIdentityProviders } from '../login/identity-providers.ts';
 import { createLoginFlow } from '../login/login-flow.ts';
+import { reserveSlugs } from '../login/provider-store.ts';
 import { createAuthorizationServer } from '../oauth/authorization-server.ts';
 import { createGuardedFetch } from '../outbound/guarded-fetch.ts';
 import type { WeakKeyList } from '../ssh/weak-key-list.ts';
@@ -145,6 +146,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   logWarning = (facts, message) => app.log.warn(facts, message);
   // It serves all the same: people see why, admins can still revoke, and `sallyport recover` needs no restart.
   await requireIssuingAllowed(database.db).catch((error) => logError(error, 'no certificates are issued'));
+  await reserveSlugs(database.db, configuredProviders, clock());
   await warnOfHiddenProviders(database.db, configuredProviders, logWarning);
   await discoverAll(providers, configuredProviders, logError);
   await app.register(consolePlugin, {

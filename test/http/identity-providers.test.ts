@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { identityProviderDocument } from '../../src/api/identity-providers.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
-import { storedProvider } from '../../src/login/provider-store.ts';
+import { reserveSlugs, storedProvider } from '../../src/login/provider-store.ts';
 import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
 let server: TestServer;
@@ -161,6 +161,21 @@ test('a removed one’s name is never used again, and its secret is forgotten', 
 test('whether one answers is asked at once', async () => {
   const reply = await server.call('POST', '/v1/identity-providers/default/test', { as: admin });
   expect(reply.json()).toEqual({ ok: true, message: expect.stringContaining('answers') });
+});
+
+test('a name that the configuration once had is never another’s', async () => {
+  const configured = [{ slug: 'former', settings: { organization: 'acme' } }];
+  for (let start = 0; start < 2; start += 1)
+    await reserveSlugs(server.database.db, configured, server.clock.now);
+  expect(code(await create('former'))).toEqual([409, 'name_taken']);
+  const list = (await server.call('GET', '/v1/identity-providers', { as: admin })).body;
+  expect(list).not.toContain('former');
+  await reserveSlugs(
+    server.database.db,
+    [{ slug: 'okta', settings: { organization: 'acme' } }],
+    server.clock.now,
+  );
+  expect((await storedProvider(server.database.db, 'okta'))?.enabled).toBe(true);
 });
 
 describe('refuses', () => {

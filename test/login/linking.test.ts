@@ -54,7 +54,11 @@ async function press(browser: Browser, path: string, fields: Record<string, stri
   const { text, url } = await browser.open(at('/console/identities'));
   const [, csrf_token = ''] = /name="csrf_token" value="([^"]+)"/.exec(text) ?? [];
   const body = new URLSearchParams({ csrf_token, ...fields });
-  return await browser.open(at(path), { method: 'POST', body, from: url });
+  const page = await browser.open(at(path), { method: 'POST', body, from: url });
+  // The answer to a form does not lead elsewhere by itself: a page does.
+  const [, href] = /<a class="button" href="([^"]+)">Go on</.exec(page.text) ?? [];
+  const unescaped = href?.replace(/&#([0-9]+);/g, (_, number) => String.fromCharCode(Number(number)));
+  return unescaped === undefined ? page : await browser.open(new URL(unescaped, page.url));
 }
 
 /** Asks for a further identity, logs in as `own` once more, and at the other provider as `other`. */
