@@ -58,13 +58,19 @@ export async function addPasskey(
   now: Date,
 ): Promise<string> {
   const { accountId, credentialId, publicKey, counter, transports, model, backedUp, name } = passkey;
-  const { organization_id } = await tx
+  const { organization_id, disabled_at } = await tx
     .selectFrom('accounts')
-    .select('organization_id')
+    .select(['organization_id', 'disabled_at'])
     .where('id', '=', accountId)
     // Two enrolments at once are counted one after the other.
     .forNoKeyUpdate()
     .executeTakeFirstOrThrow();
+  if (disabled_at !== null) {
+    throw new SallyportError(
+      'login_rejected',
+      'Your account was disabled. Ask an administrator of your organization to enable it.',
+    );
+  }
   const before = await passkeysOf(tx, accountId);
   if (before.length > 0 && !mayBeAnother) {
     throw new SallyportError(

@@ -77,6 +77,16 @@ describe.skipIf(!hasNames)('logging in by target name (needs root, sshd, curl, l
     expect(ran.stderr).toContain('Parameters: {"amr":["mfa"],"max_age":900}\n');
   });
 
+  test('the age of MFA is that of the second factor, not of the login before it', async () => {
+    const long = nowSeconds() - 20_000;
+    const renewed = { authTimeSeconds: long, mfaTimeSeconds: nowSeconds() - 60 };
+    const person = await createPerson(world.authority, world.folder, alice, renewed);
+    expect(await runSsh(person, jumpTo(web.targetName, ['id', '-un']))).toMatchObject({ status: 0 });
+    const old = { authTimeSeconds: nowSeconds(), mfaTimeSeconds: nowSeconds() - 2_000 };
+    const late = await createPerson(world.authority, world.folder, alice, old);
+    expect((await runSsh(late, at(web.targetName))).stderr).toContain('"max_age":900');
+  });
+
   test('a jump opens the way to its target and to nothing else', async () => {
     const person = await createPerson(world.authority, world.folder, alice);
     const elsewhere = ['-W', `127.0.0.1:${gateway.port}`, ...at(web.targetName)];

@@ -46,6 +46,8 @@ export interface UserCertificateOptions {
   readonly sessionId: string;
   readonly mfa?: boolean;
   readonly authTimeSeconds?: number;
+  /** When the second factor was given, if not at the login. */
+  readonly mfaTimeSeconds?: number;
   readonly validBeforeSeconds?: number;
   readonly serial?: bigint;
   readonly ca?: GeneratedKey;
@@ -190,7 +192,12 @@ export class TestAuthority {
       mode: 'interactive',
       ...options.claims,
     };
-    const proof = { v: 1, methods: ['otp'], by: 'http://127.0.0.1:8421' };
+    const proof = {
+      v: 1,
+      methods: ['otp'],
+      by: 'http://127.0.0.1:8421',
+      ...(options.mfaTimeSeconds === undefined ? {} : { time: options.mfaTimeSeconds }),
+    };
     return this.issue(
       {
         kind: 'user',

@@ -85,6 +85,14 @@ describe('passkeys', () => {
     expect(await passkeysOf(database.db, shop.accountId)).toHaveLength(1);
   });
 
+  test('are not added to an account that was disabled meanwhile', async () => {
+    const disable = (disabled_at: Date | null) =>
+      database.db.updateTable('accounts').set({ disabled_at }).where('id', '=', other.accountId).execute();
+    await disable(now);
+    await expect(add({ accountId: other.accountId })).rejects.toMatchObject({ code: 'login_rejected' });
+    await disable(null);
+  });
+
   test('count up: the same or a lower number is refused, and of two uses at once one', async () => {
     const id = await add({ counter: 5 });
     const use = (counter: number) => write((tx) => notePasskeyUse(tx, { id, counter }, now));
