@@ -6,6 +6,7 @@ import Provider, { type Adapter, type AdapterFactory, type AdapterPayload, error
 import type { Database } from '../database/database.ts';
 import { admitPoll } from './device-poll.ts';
 import { endGrant } from './end-grant.ts';
+import { endOfGrant } from './helper-grant.ts';
 import { useProofOnce } from './proof-store.ts';
 import { consumeRecord, deleteRecord, findRecord, saveRecord } from './record-store.ts';
 import { consumeRefreshToken, isWithinGrace, type Rotation, saveSuccessor } from './rotate-refresh-token.ts';
@@ -61,7 +62,13 @@ class RecordAdapter implements Adapter {
   async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
     if (this.#model === 'Session') return;
     const now = this.#clock();
-    const expiresAt = expiresIn === undefined ? null : new Date(now.getTime() + expiresIn * 1000);
+    const longest = expiresIn === undefined ? null : new Date(now.getTime() + expiresIn * 1000);
+    // A used one is kept until the session's end too, so that its coming back is noticed.
+    const sessionEnd =
+      this.#model === 'RefreshToken' && payload.grantId !== undefined
+        ? await endOfGrant(this.#db, payload.grantId)
+        : undefined;
+    const expiresAt = sessionEnd ?? longest;
     if (this.#model === 'ReplayDetection') {
       const until = new Date((expiresAt ?? now).getTime() + proofWindowMilliseconds);
       if (await useProofOnce(this.#db, { scope: 'oauth', jti: id }, until)) return;

@@ -9,7 +9,7 @@ import { startLoginSession } from '../login/start-login-session.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { approveDeviceCode, type DeviceCode, denyDeviceCode } from './device-codes.ts';
 import { deviceCodeOver, deviceFacts, requireAllowed } from './device-login.ts';
-import { saveHelperGrant } from './helper-grant.ts';
+import { keepGrantUntil, saveHelperGrant } from './helper-grant.ts';
 
 export interface ApproveDeviceParts {
   readonly db: Database;
@@ -52,7 +52,8 @@ export async function approveDevice(
   } as const;
   await inTransaction(db, async (tx) => {
     if (!(await approveDeviceCode(tx, id, approval, now))) throw deviceCodeOver();
-    const { organizationId, sessionId } = await startLoginSession(tx, parts, session, now);
+    const { organizationId, sessionId, expiresAt } = await startLoginSession(tx, parts, session, now);
+    await keepGrantUntil(tx, grantId, expiresAt);
     const facts = { ...deviceFacts(machine), account: login.accountName, browser_address: browserAddress };
     await recordEvent(tx, { event: 'device.approved', organizationId, accountId, sessionId, facts });
   });

@@ -10,7 +10,7 @@ import { stateInvalid } from '../login/login-state.ts';
 import { renewLoginSession, startLoginSession } from '../login/start-login-session.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { deviceNameParameter, sessionParameter } from './authorization-parameters.ts';
-import { saveHelperGrant } from './helper-grant.ts';
+import { keepGrantUntil, saveHelperGrant } from './helper-grant.ts';
 
 export interface HelperLoginParts {
   readonly db: Database;
@@ -76,7 +76,10 @@ async function signIn(
       grantId,
       ...proof,
     } as const;
-    await inTransaction(parts.db, (tx) => startLoginSession(tx, parts, session, now));
+    await inTransaction(parts.db, async (tx) => {
+      const { expiresAt } = await startLoginSession(tx, parts, session, now);
+      await keepGrantUntil(tx, grantId, expiresAt);
+    });
   }
   const { amr, acr, authTime } = login;
   const ts = Math.floor(authTime.getTime() / 1000);
@@ -87,11 +90,14 @@ async function signIn(
 /** Whether it could be: another account or key, or a session that is over, gets a session of its own. */
 async function renew(
   { db, sealer }: HelperLoginParts,
-  renewal: Parameters<typeof renewLoginSession>[2],
+  renewal: Parameters<typeof renewLoginSession>[2] & { readonly grantId: string },
   now: Date,
 ): Promise<boolean> {
   try {
-    await inTransaction(db, (tx) => renewLoginSession(tx, { sealer }, renewal, now));
+    await inTransaction(db, async (tx) => {
+      const { expiresAt } = await renewLoginSession(tx, { sealer }, renewal, now);
+      await keepGrantUntil(tx, renewal.grantId, expiresAt);
+    });
     return true;
   } catch (error) {
     if (isSallyportError(error) && ['forbidden', 'session_ended', 'not_found'].includes(error.code))

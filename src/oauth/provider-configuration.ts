@@ -29,7 +29,7 @@ export interface ProviderParts extends AccountParts {
 }
 
 const interactionSeconds = 900;
-/** The session of a grant says when it ends. This is only when its rows may be swept: the longest session. */
+/** The session of a grant says when it ends; its rows are kept until then. This is the longest session there can be. */
 const grantSeconds = 30 * 24 * 3600;
 
 export function providerConfiguration(parts: ProviderParts): Configuration {

@@ -87,6 +87,20 @@ describe('a login of sally', () => {
   });
 });
 
+test('nothing of a login is kept longer than its session may last', async () => {
+  const client = sally();
+  const { refresh_token, access_token } = await client.tokensOf(running.people.carol);
+  await client.refresh(refresh_token);
+  const session = (await sessions()).find(({ id }) => id === decodeJwt(access_token)['sid']);
+  const kept = (await records()).filter(({ grant_id }) => grant_id === session?.grant_id);
+  expect(kept.map(({ model }) => model).sort()).toContain('Grant');
+  expect(kept.filter(({ model }) => model === 'RefreshToken')).toHaveLength(2);
+  for (const { model, expires_at } of kept) {
+    expect([model, expires_at?.getTime()]).toEqual([model, expect.any(Number)]);
+    expect(expires_at?.getTime()).toBeLessThanOrEqual(session?.expires_at.getTime() ?? 0);
+  }
+});
+
 describe('[abuse 59] an authorization code', () => {
   test('used twice is refused, and what came of the first use ends', async () => {
     const client = sally();
