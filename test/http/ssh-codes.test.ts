@@ -5,6 +5,7 @@ import { type SshCodeReply, sshCodeReply, sshCodeVerdict } from '../../src/api/s
 import { sweepSshCodes } from '../../src/credentials/sweep-ssh-codes.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createApp } from '../../src/inventory/app.ts';
+import { createCompanion } from '../../src/inventory/companion.ts';
 import { createEnvironment } from '../../src/inventory/environment.ts';
 import { createInstance } from '../../src/inventory/instance.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
@@ -15,6 +16,8 @@ import { startTestServer, type TestPerson, type TestServer } from './test-server
 let server: TestServer;
 let gateway: string;
 let otherGateway: string;
+/** For the same targets as the first. */
+let secondGateway: string;
 let started: Date;
 const target = 'shop-production--web';
 beforeAll(async () => {
@@ -23,6 +26,18 @@ beforeAll(async () => {
   gateway = await server.enrol();
   const other = { organization: 'other', domain: 'other.example', project: 'blog', gateway: 'other-gate' };
   const foreign = await inTransaction(server.database.db, (tx) => createShop(tx, server.clock.now, other));
+  const second = await inTransaction(server.database.db, (tx) =>
+    createCompanion(tx, {
+      organizationId: server.shop.organizationId,
+      kind: 'gateway',
+      name: 'gate-2',
+      address: 'gate-2.example.com',
+      port: 2222,
+      gatewayLogin: null,
+      environmentIds: [server.shop.environmentId],
+    }),
+  );
+  secondGateway = await server.enrol(second);
   otherGateway = await server.enrol(foreign.gatewayId);
   await inTransaction(server.database.db, async (tx) => {
     const { projectId } = server.shop;
@@ -128,6 +143,14 @@ describe('a code', () => {
     const made = await code(alice, { uses: 3 });
     const verdicts = await Promise.all(Array.from({ length: 5 }, () => accepted(made)));
     expect(verdicts.filter(Boolean)).toHaveLength(3);
+  });
+
+  test('is good once, though two machines ask at the same moment', async () => {
+    for (let time = 0; time < 5; time += 1) {
+      const made = await code();
+      const verdicts = await Promise.all([gateway, secondGateway].map((by) => accepted(made, {}, by)));
+      expect(verdicts.filter(Boolean)).toHaveLength(1);
+    }
   });
 
   test.each([0, 11, 1.5, '2'])('is never for %j uses', async (uses) => {
