@@ -2,28 +2,16 @@
  * The login with a browser: it comes back to a listener on this machine, or, where the browser is on another one and ends
  * at an address that it can't reach, the person pastes that address.
  */
-import type * as oauth from 'oauth4webapi';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { oauthParts } from './api-client.ts';
 import { browserAddress } from './browser-address.ts';
 import { failedPage, loggedInPage } from './callback-page.ts';
 import type { SallyContext } from './context.ts';
-import type { LoginUnderWay } from './log-in.ts';
+import type { LoginStart, LoginUnderWay } from './login-under-way.ts';
 import { type LoopbackListener, openLoopbackListener } from './loopback-listener.ts';
-import type { LoginRequest } from './oauth/login-request.ts';
 import { pastedCallback } from './pasted-callback.ts';
-import type { DpopKey } from './session-file.ts';
 
 const patienceMilliseconds = 10 * 60_000;
-
-export interface LoginStart {
-  readonly server: URL;
-  readonly as: oauth.AuthorizationServer;
-  readonly key: DpopKey;
-  readonly request: LoginRequest;
-  /** Whether sally opens the browser, or only prints the address. */
-  readonly opens: boolean;
-}
 
 export async function startBrowserLogin(context: SallyContext, start: LoginStart): Promise<LoginUnderWay> {
   const { finishAttempt, startAttempt } = await import('./oauth/code-login.ts');
@@ -47,7 +35,8 @@ export async function startBrowserLogin(context: SallyContext, start: LoginStart
         );
         terminal.tell(`\n  ${address}\n`);
         if (!opens) tellOtherMachine(context);
-        const answered = awaitCallback(context, listener, attempt);
+        const freshAddress = async () => browserAddress(await attempt.push(), server);
+        const answered = awaitCallback(context, { listener, attempt, freshAddress });
         if (opens) {
           await context.openBrowser(address).catch(() => debug.say('no browser could be opened'));
         }
@@ -71,21 +60,29 @@ export async function startBrowserLogin(context: SallyContext, start: LoginStart
 }
 
 function tellOtherMachine({ ask, terminal }: SallyContext): void {
-  if (!ask) return;
-  terminal.tell('If that browser runs on another machine, it ends at a page that cannot be reached: its');
-  terminal.tell('address begins with http://127.0.0.1. Copy that whole address, and paste it here.');
-  terminal.tell('Or let that machine confirm a short code instead: sally login --device\n');
+  if (ask) {
+    terminal.tell('If that browser runs on another machine, it ends at a page that cannot be reached: its');
+    terminal.tell('address begins with http://127.0.0.1. Copy that whole address, and paste it here.');
+    terminal.tell('The address above is good for a minute; for a fresh one press Enter.');
+  }
+  terminal.tell('A browser on another machine can confirm a short code instead: sally login --device\n');
 }
 
 /** Whichever comes first: the browser at the listener, or the address that the person pastes. */
 async function awaitCallback(
   { ask, terminal }: SallyContext,
-  listener: LoopbackListener,
-  attempt: { readonly redirectUri: string; readonly state: string },
+  waiting: {
+    readonly listener: LoopbackListener;
+    readonly attempt: { readonly redirectUri: string; readonly state: string };
+    readonly freshAddress: () => Promise<string>;
+  },
 ): Promise<URL | undefined> {
+  const { listener, attempt, freshAddress } = waiting;
   const atListener = listener.callback(attempt.state, patienceMilliseconds);
   if (!ask) return await atListener;
   const enough = new AbortController();
+  const tellAddress = (address: string) => terminal.tell(`\n  ${address}\n`);
+  const tellFailure = (error: Error) => terminal.tell(`sally: ${error.message}`);
   const pasted = async (): Promise<URL | undefined> => {
     for (;;) {
       const line = await ask('', enough.signal).catch(() => undefined);
@@ -93,7 +90,8 @@ async function awaitCallback(
       if (line === undefined || enough.signal.aborted) return await atListener;
       const found = pastedCallback(line, attempt);
       if (found instanceof URL) return found;
-      if (found !== undefined) terminal.tell(`sally: ${found}`);
+      if (found === undefined) await freshAddress().then(tellAddress, tellFailure);
+      else terminal.tell(`sally: ${found}`);
     }
   };
   try {

@@ -2,8 +2,7 @@
 import { oauthParts } from './api-client.ts';
 import { browserAddress } from './browser-address.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
-import type { LoginUnderWay } from './log-in.ts';
-import type { LoginStart } from './log-in-browser.ts';
+import type { LoginStart, LoginUnderWay } from './login-under-way.ts';
 import { printable } from './printable.ts';
 import type { Tokens } from './session-file.ts';
 import { fromNow } from './times.ts';

@@ -12,7 +12,7 @@ import { startBrowserLogin } from './log-in-browser.ts';
 import { startDeviceLogin } from './log-in-device.ts';
 import { rotatePair } from './rotate-pair.ts';
 import { forgetSchedule } from './schedule.ts';
-import { type LiveSession, readSession, sessionToStore, type Tokens, writeSession } from './session-file.ts';
+import { type LiveSession, readSession, sessionToStore, writeSession } from './session-file.ts';
 import { sshConfigurationRequest, writeSshConfiguration } from './ssh-configuration.ts';
 import { prepareStateFolder, withStateLock } from './state-folder.ts';
 import { addIncludeLine, type InstallOutcome } from './user-config.ts';
@@ -35,15 +35,6 @@ export interface LoginOutcome {
   readonly config: InstallOutcome;
   /** The session of before goes on; otherwise this is another one. */
   readonly renewed: boolean;
-}
-
-/** A login that a person is in the middle of. */
-export interface LoginUnderWay {
-  /** Waits for the person; the browser is kept waiting for what comes next. @throws login_rejected, ... */
-  person(): Promise<void>;
-  tokens(): Promise<Tokens>;
-  /** Shows the person at the browser what became of it, and lets go of everything. */
-  close(worked: boolean): Promise<void>;
 }
 
 export async function logIn(context: SallyContext, options: LoginOptions): Promise<LoginOutcome> {

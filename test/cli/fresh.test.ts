@@ -137,4 +137,28 @@ describe('the fast path', () => {
       expect(atTerminal()).toBe('sally: nobody is logged in, run: sally login\n');
     },
   );
+
+  test.skipIf(!hasScript).each([
+    ['0 mfa', 'a second factor is needed, run: sally login --mfa'],
+    ['0 mfa-900', 'a fresh second factor is needed, run: sally login --mfa --max-age 900'],
+    ['0 refused', 'no certificate; to see why, run: sally cert ensure'],
+  ])('tells a person at a terminal what the renewal gave: %s', async (schedule, told) => {
+    // The renewal itself can't be started, so what the last one left stands.
+    await withProgram({ node: '/bin/true', entry: alice.paths.session });
+    writeFileSync(alice.paths.renewAfter, `${schedule}\n`);
+    expect(atTerminal()).toBe('');
+    writeFileSync(alice.paths.identity, alice.identity().replace(/# ends .*/, '# ends 1'));
+    expect(atTerminal()).toBe(`sally: ${told}\n`);
+    expect(await alice.fresh()).toEqual(silent);
+  });
+
+  test.skipIf(!hasScript).each(['0 mfa-', '0 mfa-$(id)', '0 mfa-9 9', '0 nonsense', 'mfa'])(
+    'says nothing for a reason that it does not know: %s',
+    async (schedule) => {
+      await withProgram({ node: '/bin/true', entry: alice.paths.session });
+      writeFileSync(alice.paths.renewAfter, `${schedule}\n`);
+      writeFileSync(alice.paths.identity, alice.identity().replace(/# ends .*/, '# ends 1'));
+      expect(atTerminal()).toBe('');
+    },
+  );
 });

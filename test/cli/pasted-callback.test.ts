@@ -78,6 +78,9 @@ describe('sally login with a browser on another machine', () => {
     expect(stdout).toContain(`Logged in as ${account}`);
     expect(stderr).toContain('Copy that whole address, and paste it here.');
     expect(stderr).toContain('sally: That is not an address.');
+    // Enter gives a fresh address of the same login, since a server keeps a pushed request for a minute.
+    expect(stderr.match(/http:\S+[/]auth\S+/g)).toHaveLength(2);
+    expect(server.asked[1]).toEqual(server.asked[0]);
   });
 
   test('does so by itself in a shell that came over SSH, and names both ways', async () => {

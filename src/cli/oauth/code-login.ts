@@ -3,6 +3,7 @@
  * with a proof of the key that binds the code to it (RFC 9449 section 10); the browser's address holds nothing but a handle.
  */
 import * as oauth from 'oauth4webapi';
+import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
 import type { DpopKey, Tokens } from '../session-file.ts';
 import {
   client,
@@ -25,8 +26,10 @@ export interface LoginAttempt {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
-  /** Where the person's browser goes. */
+  /** Where the person's browser goes, within the minute for which a server keeps what was pushed. */
   readonly url: URL;
+  /** The same request once more, for a browser that comes later. */
+  readonly push: () => Promise<URL>;
 }
 
 /** @throws login_rejected, unavailable, login_provider_error */
@@ -58,8 +61,17 @@ export async function startAttempt(
     code_challenge_method: 'S256',
     ...requestParameters(request),
   };
+  const push = async () => await pushed(parts, { as, key, parameters });
+  return { as, key, redirectUri, state, nonce, verifier, url: await push(), push };
+}
+
+async function pushed(
+  parts: OauthParts,
+  about: { as: oauth.AuthorizationServer; key: DpopKey; parameters: Record<string, string> },
+): Promise<URL> {
+  const { as, key, parameters } = about;
   const DPoP = await dpopHandle(key, parts.nonce);
-  const pushed = await speaking(() =>
+  const reply = await speaking(() =>
     retriedForNonce(async () => {
       const options = { ...requestOptions(parts), DPoP };
       const response = await oauth.pushedAuthorizationRequest(as, client, oauth.None(), parameters, options);
@@ -70,9 +82,9 @@ export async function startAttempt(
   // RFC 9126 section 4: these two and nothing else.
   url.search = new URLSearchParams({
     client_id: client.client_id,
-    request_uri: pushed.request_uri,
+    request_uri: reply.request_uri,
   }).toString();
-  return { as, key, redirectUri, state, nonce, verifier, url };
+  return url;
 }
 
 /** Tokens for the callback's code; checks state, iss (RFC 9207) and nonce. @throws login_rejected, unavailable, ... */
@@ -82,7 +94,7 @@ export async function finishAttempt(
   callback: URL,
 ): Promise<Tokens> {
   const { as, key, state, nonce, redirectUri, verifier } = attempt;
-  return await speaking(async () => {
+  const tokens = speaking(async () => {
     const parameters = oauth.validateAuthResponse(as, client, callback, state);
     const DPoP = await dpopHandle(key, parts.nonce);
     const reply = await retriedForNonce(async () => {
@@ -102,4 +114,16 @@ export async function finishAttempt(
     });
     return renewableTokensOf(reply, parts.nowSeconds);
   });
+  return await tokens.catch((error) => {
+    throw isSallyportError(error) && error.code === 'grant_invalid' ? tooLate(error) : error;
+  });
+}
+
+/** A code is good for a minute, and once. */
+function tooLate(cause: SallyportError): SallyportError {
+  return new SallyportError(
+    'login_rejected',
+    'The answer of the login came too late, or was used before. Run: sally login',
+    { cause },
+  );
 }
