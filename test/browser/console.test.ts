@@ -63,7 +63,10 @@ describe.skipIf(!hasChromium)(`the console in a browser (needs ${program})`, () 
     expect(await page.getByText('No MFA').count()).toBeGreaterThan(0);
     expect(await page.getByRole('link', { name: 'Machines' }).count()).toBe(0);
     await page.getByRole('button', { name: 'Sign out' }).click();
-    await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
+    // The provider's own page asks.
+    await page.getByRole('button', { name: 'Yes, sign me out' }).click();
+    await page.getByRole('heading', { name: 'You are signed out', exact: true }).waitFor();
+    expect(page.url()).toBe(new URL('/console/signed-out', site.publicUrl).href);
     expect(await context.cookies()).not.toContainEqual(
       expect.objectContaining({ name: 'sallyport-session' }),
     );
@@ -81,7 +84,7 @@ describe.skipIf(!hasChromium)(`the console in a browser (needs ${program})`, () 
     const before = await sessionCookie();
     const asked = site.providers[0]?.requests.length ?? 0;
     await page.reload();
-    await page.getByRole('heading', { name: 'Sessions' }).waitFor();
+    await page.getByRole('heading', { name: 'Sessions', exact: true }).waitFor();
     expect(await sessionCookie()).not.toBe(before);
     // It remembers the person, so that this was a few redirects.
     expect(site.providers[0]?.requests.length).toBeGreaterThan(asked);

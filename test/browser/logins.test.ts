@@ -58,6 +58,20 @@ describe.skipIf(!hasChromium)(`logging in with a browser (needs ${program})`, ()
     expect(complaints).toEqual([]);
   });
 
+  test('signing out signs out at the provider too, and the next login asks who one is', async () => {
+    await page.goto(home(one));
+    await logInAtProvider(page, 'alice');
+    await page.waitForURL(home(one));
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    // The provider's own question.
+    await page.waitForURL(/\/session\/end/);
+    await page.getByRole('button', { name: /yes/i }).click();
+    await page.waitForURL(new URL('/console/signed-out', one.publicUrl).href);
+    await page.getByRole('link', { name: 'Sign in again' }).click();
+    await page.getByRole('heading', { name: 'Log in at default' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   test('while the provider is away the page says so, and goes on by itself once it is back', async () => {
     const [provider] = one.providers;
     provider?.stop();
