@@ -96,8 +96,10 @@ function createGuard(options: GuardedFetchOptions): Guard {
       if (!isAllowed(url, address, options, listed)) {
         throw refused(
           url,
-          `its address ${address} is not a public one. If it is meant to be there, the operator of this server can ` +
-            'allow its network (SALLYPORT_PRIVATE_PROVIDERS)',
+          'its address is not a public one. If it is meant to be there, the operator of this server can allow its ' +
+            'network (SALLYPORT_PRIVATE_PROVIDERS)',
+          // Not in the message: whoever may name a host would learn what names mean inside.
+          address,
         );
       }
     },
@@ -205,10 +207,10 @@ function bare(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
-function refused(url: URL, why: string): SallyportError {
+function refused(url: URL, why: string, detail = url.pathname): SallyportError {
   return new SallyportError(
     'login_provider_error',
     `The identity provider at ${url.origin} can not be used: ${why}. Tell its administrator.`,
-    { detail: url.pathname },
+    { detail },
   );
 }
