@@ -39,7 +39,13 @@ create table identity_providers (
   created_at timestamptz not null default now()
 );
 comment on table identity_providers is
-  'Providers set up in the console; of those of the configuration only the slug, as removed. Slugs are never used again. The secret is sealed.';
+  'Providers set up in the console; those of the configuration are not here. Slugs are never used again. The secret is sealed.';
+
+create table configured_provider_slugs (
+  slug text constraint configured_provider_slugs_pkey primary key
+);
+comment on table configured_provider_slugs is
+  'Every slug that a provider of the configuration ever had: no provider of the console gets it.';
 
 alter table login_sessions
   drop constraint login_sessions_kind_check,

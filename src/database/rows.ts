@@ -186,6 +186,9 @@ export interface IdentityProviderRow {
   version: Generated<number>;
   created_at: CreatedAt;
 }
+export interface ConfiguredProviderSlugRow {
+  slug: string;
+}
 export interface PendingLoginRow {
   secret_hash: Buffer;
   browser_hash: Buffer;
@@ -463,6 +466,7 @@ export interface Tables {
   login_sessions: LoginSessionRow;
   login_states: LoginStateRow;
   identity_providers: IdentityProviderRow;
+  configured_provider_slugs: ConfiguredProviderSlugRow;
   pending_logins: PendingLoginRow;
   passkeys: PasskeyRow;
   recovery_codes: RecoveryCodeRow;

@@ -13,6 +13,7 @@ import { type ConfiguredProvider, defaultProviderSlug } from './configured-provi
 import { documentOf, type ProviderSettings, parseProviderSettings } from './provider-settings.ts';
 import {
   clientSecretContext,
+  isReservedSlug,
   type StoredProvider,
   storedProvider,
   storedProviders,
@@ -65,7 +66,8 @@ export async function createProvider(
   }
   await lockOrganization(tx, organizationId);
   const settings = settingsFrom(document, manager);
-  const isConfigured = parts.configured.some((each) => each.slug === slug);
+  const isConfigured =
+    parts.configured.some((each) => each.slug === slug) || (await isReservedSlug(tx, slug));
   const created = isConfigured
     ? undefined
     : await tx

@@ -1,5 +1,4 @@
 /** Identity providers that admins set up in the console. */
-import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { type ProviderSettings, parseProviderSettings } from './provider-settings.ts';
@@ -57,32 +56,24 @@ function fromRow(row: Row): StoredProvider {
   };
 }
 
-/**
- * Keeps the slugs of configured providers from ever being another's: providers know redirect URIs with them. They stand
- * in the table as removed ones.
- */
+/** Keeps the slugs of configured providers from ever being another's: providers know redirect URIs with them. */
 export async function reserveSlugs(
   db: Database,
-  configured: readonly { readonly slug: string; readonly settings: Pick<ProviderSettings, 'organization'> }[],
-  now: Date,
+  configured: readonly { readonly slug: string }[],
 ): Promise<void> {
-  for (const { slug, settings } of configured) {
-    await db
-      .insertInto('identity_providers')
-      .columns(['slug', 'organization_id', 'settings', 'enabled', 'removed_at'])
-      .expression((build) =>
-        build
-          .selectFrom('organizations')
-          .select((row) => [
-            row.val(slug).as('slug'),
-            'organizations.id',
-            sql<string>`'{}'::jsonb`.as('settings'),
-            row.val(false).as('enabled'),
-            sql<Date>`${now}::timestamptz`.as('removed_at'),
-          ])
-          .where('organizations.slug', '=', settings.organization),
-      )
-      .onConflict((conflict) => conflict.column('slug').doNothing())
-      .execute();
-  }
+  if (configured.length === 0) return;
+  await db
+    .insertInto('configured_provider_slugs')
+    .values(configured.map(({ slug }) => ({ slug })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+export async function isReservedSlug(db: Database, slug: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('configured_provider_slugs')
+    .select('slug')
+    .where('slug', '=', slug)
+    .executeTakeFirst();
+  return found !== undefined;
 }

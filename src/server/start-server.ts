@@ -146,7 +146,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   logWarning = (facts, message) => app.log.warn(facts, message);
   // It serves all the same: people see why, admins can still revoke, and `sallyport recover` needs no restart.
   await requireIssuingAllowed(database.db).catch((error) => logError(error, 'no certificates are issued'));
-  await reserveSlugs(database.db, configuredProviders, clock());
+  await reserveSlugs(database.db, configuredProviders);
   await warnOfHiddenProviders(database.db, configuredProviders, logWarning);
   await discoverAll(providers, configuredProviders, logError);
   await app.register(consolePlugin, {
