@@ -57,6 +57,7 @@ describe('a target', () => {
       environmentKind: 'production',
       mfaRequired: true,
       mfaMaxAgeSeconds: 900,
+      peopleOnly: false,
       accessMode: 'both',
       sshRole: 'contributor',
       sshEnabled: { organization: true, project: true, environment: true, app: true },
