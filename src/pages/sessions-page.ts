@@ -39,7 +39,7 @@ ${endMany(view)}`,
 
 function endMany({ person, isAdmin, organization }: SessionsView): Html {
   return html`<section class="card padded" aria-labelledby="own">
-<h2 id="own">Your other sessions</h2>
+<h2 id="own">Signed in elsewhere</h2>
 <p>Signs you out everywhere but in this browser: on every machine and in every other browser, live connections included.</p>
 <form method="post" action="/console/sessions/end-others">
 <input type="hidden" name="csrf_token" value="${person.csrfToken}">

@@ -48,7 +48,15 @@ export function configurationOf(parts: ConfigurationParts): Configuration {
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
-      rpInitiatedLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        // The library's own page loads a font from elsewhere.
+        logoutSource: (ctx, form) => {
+          ctx.body =
+            `<!doctype html><title>Log out</title>${form}<button type="submit" form="op.logoutForm" ` +
+            'name="logout" value="yes">Yes, sign me out</button>';
+        },
+      },
       resourceIndicators: { enabled: false },
     },
     interactions: { policy, url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
