@@ -19,6 +19,7 @@ import { registerDeviceRoutes } from './device-routes.ts';
 import { helperLogin } from './helper-login.ts';
 import { registerInteractionRoutes } from './interaction-routes.ts';
 import type { AuthorizationServerKeys } from './keys.ts';
+import { withLimitedRequests } from './limit-requests.ts';
 import { apiResource, mountPath } from './paths.ts';
 import { createProofNonces } from './proof-nonces.ts';
 import { cookieNames, providerConfiguration } from './provider-configuration.ts';
@@ -81,6 +82,7 @@ export async function createAuthorizationServer(
   // Its addresses come from forwarded headers, and those from us: see asIfAt().
   provider.proxy = true;
   provider.use(withoutCookie(cookieNames(publicUrl).session));
+  provider.use(withLimitedRequests(db, clock));
   provider.use(withOwnDevicePage(publicUrl));
   registerTokenExchange(provider, { ...shared, tokenIssuers });
   provider.on('server_error', (_ctx, error) => options.onServerError(error));

@@ -4,6 +4,8 @@
 export const mountPath = '/oauth';
 /** Where an authorization request goes on, under the mount path. */
 export const interactionPath = '/interaction';
+/** Where authorization requests are pushed (RFC 9126), under the mount path. */
+export const pushedRequestPath = '/request';
 /** Where people type the code of a device login; not under the mount path, since people type it. */
 export const devicePath = '/device';
 

@@ -9,7 +9,7 @@ import { extraParameters, multiFactorAcr } from './authorization-parameters.ts';
 import { sally } from './client.ts';
 import { admitDevice, deviceAuthorizationPath, deviceInfo, userCodeSeconds } from './device-authorization.ts';
 import type { AuthorizationServerKeys } from './keys.ts';
-import { apiResource, interactionPath, mountPath } from './paths.ts';
+import { apiResource, interactionPath, mountPath, pushedRequestPath } from './paths.ts';
 import type { ProofNonces } from './proof-nonces.ts';
 import { accessTokenSeconds, apiResourceServer } from './resource-server.ts';
 import { type AccountParts, findAccount, sessionOf } from './token-account.ts';
@@ -54,7 +54,10 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
     enabledJWA: { dPoPSigningAlgValues: [...proofAlgorithms] },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
-    routes: { device_authorization: deviceAuthorizationPath },
+    routes: {
+      device_authorization: deviceAuthorizationPath,
+      pushed_authorization_request: pushedRequestPath,
+    },
     extraParams: extraParameters({
       pushed_authorization_request: requireProof,
       device_authorization: (ctx) => admitDevice(parts, ctx),

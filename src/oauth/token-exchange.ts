@@ -18,7 +18,7 @@ import { deviceNameParameter } from './authorization-parameters.ts';
 import { tokenExchangeGrant } from './client.ts';
 import { asOauthError } from './oauth-error.ts';
 import { apiResource, mountPath } from './paths.ts';
-import { accessTokenSeconds, apiResourceServer } from './resource-server.ts';
+import { apiResourceServer } from './resource-server.ts';
 import { type ProofParts, useProof, verifyProof } from './verify-proof.ts';
 
 export interface TokenExchangeParts extends ProofParts {
@@ -84,7 +84,8 @@ async function exchange(
   await useProof(db, proof, now);
   const { sessionId, accountId, expiresAt } = await startSession(parts, ctx, proof.jkt);
   const left = Math.floor((expiresAt.getTime() - now.getTime()) / 1000);
-  const expiresIn = Math.max(1, Math.min(accessTokenSeconds, left));
+  // For the whole session: nothing renews it, and a CI job that has one token for its whole run can't get another.
+  const expiresIn = Math.max(1, left);
   const token = new provider.AccessToken({
     accountId,
     client,

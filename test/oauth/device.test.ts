@@ -203,6 +203,7 @@ describe('[abuse 80] phishing with a device code', () => {
 });
 
 describe('[abuse 81] guessing user codes', () => {
+  beforeEach(() => running.startOfWindow(600));
   const wrong = 'BBBB-BBBB';
   async function form() {
     const response = await fetch(`${running.address}/device`);
@@ -315,6 +316,7 @@ describe('[abuse 82] polling', () => {
   });
 
   test('[abuse 82] with a made-up device code is refused, and then slowed down', async () => {
+    running.startOfWindow(600);
     const client = await sally();
     for (let guess = 0; guess < 5; guess += 1) {
       expect(await client.poll(`made-up-${guess}`)).toMatchObject({ body: { error: 'invalid_grant' } });
@@ -332,6 +334,7 @@ describe('[abuse 82] polling', () => {
   });
 
   test('[abuse 82] asking for codes has a limit for each address', async () => {
+    running.startOfWindow(60);
     const client = await sally();
     const answers = await Promise.all(Array.from({ length: 31 }, () => client.askForDevice()));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(30);

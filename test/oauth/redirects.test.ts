@@ -144,3 +144,15 @@ test('one nonce is good at the token endpoint and at our own API', async () => {
   );
   expect(answer.body['error']).toBe('invalid_grant');
 });
+
+test('a pushed request is one of so many that an address may push in a minute', async () => {
+  const { db } = world.running.database;
+  const client = await world.client();
+  world.running.startOfWindow(60);
+  await client.push();
+  await db.updateTable('attempts').set({ count: 1200 }).where('bucket', '=', 'pushed-request').execute();
+  const before = await db.selectFrom('oauth_records').select('id').execute();
+  expect(await client.push()).toMatchObject({ status: 429, body: { error: 'temporarily_unavailable' } });
+  expect(await db.selectFrom('oauth_records').select('id').execute()).toHaveLength(before.length);
+  await db.deleteFrom('attempts').execute();
+});

@@ -41,6 +41,8 @@ export interface RunningServer {
   readonly browserLogins: unknown[];
   /** The nonce of DPoP proofs that is given out at a time; default: by oidc-provider's clock, which does not move. */
   nonce(at?: Date): string;
+  /** Moves the server's clock to where windows of this length begin, so that what is counted is counted in one. */
+  startOfWindow(seconds: number): void;
   /** Moves the server's clock, not oidc-provider's. */
   advance(seconds: number): void;
   now(): Date;
@@ -151,6 +153,9 @@ export async function startRunningServer(options: RunningServerOptions = {}): Pr
     log,
     browserLogins,
     nonce: (at = new Date()) => createProofNonces(sealer.derive('dpop nonces')).current(at),
+    startOfWindow: (seconds) => {
+      offset += seconds * 1000 - (clock().getTime() % (seconds * 1000));
+    },
     advance: (seconds) => {
       offset += seconds * 1000;
     },
