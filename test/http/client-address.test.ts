@@ -4,7 +4,9 @@ import { text } from 'node:stream/consumers';
 import fastify from 'fastify';
 import { afterEach, expect, test } from 'vitest';
 import { clientAddress, findClientAddresses, membership } from '../../src/http/client-address.ts';
+import { mountAuthorizationServer } from '../../src/http/mount-authorization-server.ts';
 import { answerProblems } from '../../src/http/problems.ts';
+import { listRoutes } from '../../src/http/route-authentication.ts';
 
 const proxies = ['10.0.0.0/8', '2001:db8:ffff::/48', '127.0.0.1'];
 
@@ -106,4 +108,28 @@ test('[abuse 98] only what a trusted proxy wrote is believed, in no other header
     status: 400,
     code: 'request_malformed',
   });
+});
+
+test('the authorization server, which believes that header, finds there what we believe and nothing else', async () => {
+  const app = fastify();
+  const heard: unknown[] = [];
+  listRoutes(app);
+  findClientAddresses(app, { networks: ['127.0.0.1'], hops: 1 });
+  await mountAuthorizationServer(app, {
+    authorizationServer: {
+      handler: (request, response) => {
+        heard.push(request.headers['x-forwarded-for']);
+        response.end();
+      },
+      registerRoutes: () => {},
+      authenticate: async () => ({ sessionId: '', accountId: '' }),
+      proofNonce: () => '',
+    },
+  });
+  for (const forwarded of ['203.0.113.1, ::ffff:198.51.100.7', '127.0.0.1', undefined]) {
+    const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
+    await app.inject({ method: 'POST', url: '/oauth/token', headers });
+  }
+  await app.close();
+  expect(heard).toEqual(['198.51.100.7', '127.0.0.1', '127.0.0.1']);
 });
