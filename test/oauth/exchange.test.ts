@@ -18,7 +18,7 @@ afterAll(async () => {
   expect(running.serverErrors).toEqual([]);
 });
 
-async function apiToken(name: string): Promise<string> {
+async function apiToken(name: string, lifeSeconds = 120): Promise<string> {
   const now = running.now();
   return await inTransaction(running.database.db, async (tx) => {
     const { id: organizationId } = await tx
@@ -35,7 +35,7 @@ async function apiToken(name: string): Promise<string> {
         name,
         roleLimit: 'viewer',
         sourceRanges: [],
-        expiresAt: new Date(now.getTime() + 120_000),
+        expiresAt: new Date(now.getTime() + lifeSeconds * 1000),
       },
       now,
     );
@@ -72,6 +72,11 @@ test('an access token does not outlive the API token', async () => {
   expect(Number(body['expires_in'])).toBeLessThanOrEqual(120);
   const { exp = 0, iat = 0 } = decodeJwt(String(body['access_token']));
   expect(exp - iat).toBe(body['expires_in']);
+});
+
+test('an access token lasts as long as its session, since nothing renews it', async () => {
+  const { body } = await (await sally()).exchange(await apiToken('lasting', 7_200));
+  expect(body['expires_in']).toBe(3_600);
 });
 
 test('an access token of an exchange is out when its session ends', async () => {
