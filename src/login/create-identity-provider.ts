@@ -104,7 +104,7 @@ class OpenIdProvider implements IdentityProvider {
   async startLogin(start: LoginStart): Promise<URL> {
     const { redirectUri, clock, database } = this.#parts;
     // Asked anew, although it is known: a browser that is sent to a provider that is away sees nothing of ours any more.
-    const config = await this.#discovery.reload();
+    const config = await this.#discovery.checked();
     const now = clock();
     const state = client.randomState();
     const maxAgeSeconds = Math.min(start.maxAgeSeconds ?? defaultMaxAgeSeconds, defaultMaxAgeSeconds);

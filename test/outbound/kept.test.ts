@@ -72,3 +72,23 @@ test('is asked for again after a first failure', async () => {
   away = false;
   expect(await kept.get()).toBe(2);
 });
+
+test('is looked at anew at every check, up to a flood, which is told what came of the last one', async () => {
+  for (let turn = 1; turn <= 30; turn += 1) expect(await kept.checked()).toBe(turn);
+  for (let turn = 0; turn < 100; turn += 1) expect(await kept.checked()).toBe(30);
+  expect(loads).toBe(30);
+  seconds = 2;
+  away = true;
+  await expect(kept.checked()).rejects.toThrow('away');
+  for (let turn = 0; turn < 100; turn += 1) await expect(kept.checked()).rejects.toThrow('away');
+  expect(loads).toBe(31);
+  away = false;
+  seconds = 4;
+  expect(await kept.checked()).toBe(32);
+  expect(await kept.checked()).toBe(32);
+});
+
+test('is read once for a hundred checks at the same moment', async () => {
+  await Promise.all(Array.from({ length: 100 }, () => kept.checked()));
+  expect(loads).toBe(1);
+});
