@@ -20,7 +20,7 @@ export interface Demo {
 export async function startDemo(): Promise<Demo> {
   const folder = await mkdtemp(join(tmpdir(), 'sally-demo-'));
   const [alice, , carol] = createDemoPeople() as [Known, Known, Known];
-  const admins = Array.from({ length: 12 }, (_, index) => like(alice, `admin-${index}`));
+  const admins = Array.from({ length: 20 }, (_, index) => like(alice, `admin-${index}`));
   const plain = like({ ...alice, otpSecret: null }, 'plain-admin');
   const people = [...admins, plain, carol];
   const dataFolder = join(folder, 'data');

@@ -6,6 +6,7 @@ import { inTransaction } from '../../src/database/transaction.ts';
 import { demoTarget } from '../../src/dev/demo-inventory.ts';
 import { Browser } from '../../src/dev/tour/browser.ts';
 import { inventoryChanged } from '../../src/inventory/inventory-changed.ts';
+import { startTestIssuer } from '../credentials/token-issuer.ts';
 import { type Demo, type DemoPerson, startDemo } from './demo-person.ts';
 import { runAsync } from './person.ts';
 
@@ -32,7 +33,7 @@ async function production(change: { mfa_required?: boolean; people_only?: boolea
     await inventoryChanged(tx, { organizationId: id, change: 'environment changed', name: 'production' });
   });
 }
-const organization = (change: { mfa_required?: boolean; device_login?: 'on' | 'off' }) =>
+const organization = (change: { mfa_required?: boolean; device_login?: 'on' | 'off'; ssh_codes?: boolean }) =>
   demo.dev.database.db.updateTable('organizations').set(change).execute();
 const sessionRow = (id: string) =>
   demo.dev.database.db
@@ -300,6 +301,57 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
     expect((await alice.sally(['logout', '--all'])).code).toBe(0);
     expect((await laptop.sally(['whoami'])).code).toBe(3);
     laptop.machine.remove();
+  });
+
+  test("a job's OpenID Connect token is enough too, for the account that a rule names", async () => {
+    alice = demo.plain('admin');
+    await alice.login();
+    const issuer = await startTestIssuer();
+    const job = alice.elsewhere();
+    try {
+      await alice.sally(['admin', 'accounts', 'create-machine', 'ci@acme.test']);
+      const claim = 'sub=system:serviceaccount:jobs:runner';
+      const rule = ['--system', 'kubernetes', '--issuer', issuer.origin, '--claim', claim];
+      const more = ['--account', 'ci@acme.test', '--role', 'contributor', '--lasts', '30m'];
+      const added = await alice.sally(['admin', 'ci-rules', 'add', 'jobs', ...rule, ...more]);
+      expect(added).toMatchObject({ code: 0, stderr: '' });
+      const claims = { sub: 'system:serviceaccount:jobs:runner' };
+      const mint = () =>
+        issuer.mint({ issuer: issuer.origin, audience: job.server, claims, now: new Date() });
+      const file = join(job.machine.home, 'projected');
+      writeFileSync(file, await mint());
+      const environment = { server: job.server, machine: { idTokenFile: file, rule: 'acme/jobs' } };
+      const installed = await job.sally(['ssh-config', 'install'], { environment });
+      expect(installed).toMatchObject({ code: 0, stderr: '' });
+      const shown = await job.sally(['inspect', '--json'], { environment });
+      expect(shown.stdout).toContain('"mode": "ci"');
+      const who = await job.sally(['whoami'], { environment });
+      expect(who.stdout).toContain('a machine, by a token of its CI system');
+      const otherRule = { ...environment, machine: { idTokenFile: file, rule: 'acme/nothing' } };
+      writeFileSync(file, await mint());
+      const refused = await job.sally(['whoami'], { environment: otherRule });
+      expect(refused.code).toBe(3);
+      expect(refused.stderr).toMatch(
+        /^sally: The server does not take what SALLY_ID_TOKEN_FILE holds: .+\n$/,
+      );
+    } finally {
+      job.machine.remove();
+      await issuer.close();
+    }
+  });
+
+  test('sally ssh-code gives a code where the organization allows them', async () => {
+    await alice.login();
+    const refused = await alice.sally(['ssh-code']);
+    expect(refused.code).toBe(4);
+    await organization({ ssh_codes: true });
+    const { code, stdout, stderr } = await alice.sally(['ssh-code', '--uses', '2', '--bind', demoTarget]);
+    await organization({ ssh_codes: false });
+    expect({ code, why: code === 0 ? '' : stderr }).toEqual({ code: 0, why: '' });
+    expect(stdout).toMatch(/^[A-Z0-9]{5}-[A-Z0-9]{5}\n$/);
+    expect(stderr).toMatch(
+      new RegExp(`^For ${alice.account}, 2 times, at ${demoTarget} only; it is over in [45] min`),
+    );
   });
 
   test('admins reach accounts, tokens, rules and providers', async () => {
