@@ -27,4 +27,3 @@ export const newAccount = z.strictObject({
 });
 
 export type AccountDocument = z.infer<typeof accountDocument>;
-export type AccountList = z.infer<typeof accountList>;

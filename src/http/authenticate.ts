@@ -120,7 +120,8 @@ async function browser(request: FastifyRequest, reply: FastifyReply, parts: Part
   if (cookie !== undefined && session !== undefined) {
     const { sessionId, accountId } = session;
     const membership = await inTransaction(database.db, async (tx) => {
-      await touchSession(tx, sessionId, now);
+      // Pages read themselves anew every few seconds (Fetch Metadata: not a navigation): that is no use of the session.
+      if (request.headers['sec-fetch-dest'] !== 'empty') await touchSession(tx, sessionId, now);
       return await membershipOf(tx, accountId, now);
     });
     return {

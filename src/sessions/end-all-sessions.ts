@@ -24,5 +24,6 @@ export async function endAllSessions(tx: Tx, { reason, by, version }: EndOfAll, 
   await tx.deleteFrom('oauth_records').execute();
   await tx.deleteFrom('login_states').execute();
   await tx.deleteFrom('pending_logins').execute();
+  await tx.deleteFrom('upstream_grants').execute();
   return Number(numUpdatedRows);
 }

@@ -68,6 +68,26 @@ describe('one’s own sessions', () => {
   });
 });
 
+test('a page that reads itself anew keeps no session from being idle; a person who opens one does', async () => {
+  const hanna = await server.person('hanna', null);
+  const began = server.clock.now;
+  await server.database.db
+    .updateTable('login_sessions')
+    .set({ idle_seconds: 600 })
+    .where('id', '=', hanna.browserSessionId)
+    .execute();
+  const open = async (seconds: number, destination: string) => {
+    server.clock.now = new Date(began.getTime() + seconds * 1000);
+    const headers = { 'sec-fetch-dest': destination, 'sec-fetch-site': 'same-origin' };
+    return (await server.call('GET', '/console/sessions', { cookie: hanna.cookie, headers })).statusCode;
+  };
+  expect(await open(500, 'document')).toBe(200);
+  expect(await open(1_000, 'empty')).toBe(200);
+  expect(await open(1_099, 'empty')).toBe(200);
+  expect(await open(1_100, 'document')).toBe(303);
+  server.clock.now = began;
+});
+
 describe('an admin ends', () => {
   test('everything of one account', async () => {
     const erin = await server.person('erin', null);
