@@ -1,13 +1,15 @@
 /** One's own second factors: passkeys and recovery codes. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { findAccount } from '../accounts/find-account.ts';
 import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { accountNameOf } from '../http/account-routes.ts';
 import { browserOf } from '../http/callers.ts';
 import { parseId } from '../http/parse-input.ts';
 import { sendPage } from '../http/security-headers.ts';
 import { loginPolicyOf } from '../login/login-policy.ts';
 import { managingPasskeys } from '../login/login-purpose.ts';
-import { passkeysOf, removePasskey } from '../login/passkey-store.ts';
+import { passkeysOf, removePasskey, resetPasskeys } from '../login/passkey-store.ts';
 import { countRecoveryCodes, replaceRecoveryCodes } from '../login/recovery-codes.ts';
 import { recoveryCodesPage } from '../pages/passkey-page.ts';
 import { removePasskeyPage, securityPage } from '../pages/security-page.ts';
@@ -100,6 +102,30 @@ export function securityRoutes(app: FastifyInstance, parts: ConsoleParts): void 
         replaceRecoveryCodes(tx, sealer, { accountId, organizationId }, clock()),
       );
       return sendPage(reply, recoveryCodesPage({ codes, next: securityPath }));
+    },
+  );
+
+  app.post(
+    '/console/accounts/:account/reset-passkeys',
+    {
+      config: {
+        auth: 'browser',
+        stepUp: true,
+        purpose: 'removes all passkeys and recovery codes of an account; for admins',
+      },
+    },
+    async (request, reply) => {
+      requireOwnForm(request);
+      const { organizationId, organization, role, account: by } = browserOf(request);
+      if (role !== 'admin') {
+        throw new SallyportError('forbidden', `Only admins of ${organization} reset passkeys of others.`);
+      }
+      const name = accountNameOf(request);
+      await inTransaction(database.db, async (tx) => {
+        const { accountId } = await findAccount(tx, { organizationId, name });
+        await resetPasskeys(tx, { accountId, by }, clock());
+      });
+      return reply.redirect(`/console/accounts/${name}`, 303);
     },
   );
 }

@@ -40,13 +40,14 @@ ${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>
 </dl>
 <div class="actions">
 ${live > 0 && button(view, 'end-sessions', `End ${live === 1 ? 'the session' : `all ${live} sessions`}`)}
+${kind === 'person' && button(view, 'reset-passkeys', 'Reset passkeys')}
 ${account.disabled ? button(view, 'enable', 'Enable') : button(view, 'disable', 'Disable')}
 </div>
 <p class="note">${
       account.disabled
         ? 'Enabled again, it can log in; nothing that was ended comes back.'
         : `Disabling ends every session, certificate, live connection and API token${isOwn ? ', yours in this browser too' : ''}, and nobody logs in with the account.`
-    }</p>
+    }${kind === 'person' && ' Resetting removes the passkeys and recovery codes kept here: the next login that wants a second factor enrols anew.'}</p>
 </section>`,
   });
 }

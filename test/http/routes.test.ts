@@ -60,6 +60,7 @@ test('every route and who may call it', () => {
       "browser   POST /console/accounts/:account/disable",
       "browser   POST /console/accounts/:account/enable",
       "browser   POST /console/accounts/:account/end-sessions",
+      "browser   POST /console/accounts/:account/reset-passkeys",
       "browser   POST /console/identities/link",
       "browser   POST /console/identities/unlink",
       "browser   POST /console/security/passkeys/:id/remove",

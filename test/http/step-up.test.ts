@@ -210,4 +210,20 @@ describe('passkeys over the API', () => {
     expect(facts).toMatchObject({ by: admin.account });
     expect((await reset(admin, 'nobody@example.com')).statusCode).toBe(404);
   });
+
+  test('are reset in the console too, by admins only', async () => {
+    const send = async (as: TestPerson) => {
+      const page = await server.call('GET', '/console/security', { cookie: as.cookie });
+      const csrf = /name="csrf_token" value="([^"]+)"/.exec(page.body)?.[1] ?? '';
+      return await server.call('POST', `/console/accounts/${person.account}/reset-passkeys`, {
+        cookie: as.cookie,
+        headers: { origin: server.publicUrl.origin, 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({ csrf_token: csrf }).toString(),
+      });
+    };
+    await passkeyOf(person);
+    expect((await send(person)).statusCode).toBe(403);
+    expect((await send(admin)).headers.location).toBe(`/console/accounts/${person.account}`);
+    expect((await server.call('GET', '/v1/passkeys', { as: person })).json().passkeys).toEqual([]);
+  });
 });
