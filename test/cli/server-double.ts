@@ -72,6 +72,10 @@ export class ServerDouble {
   /** The person's second factor: absent until a login with acr_values. */
   mfaGiven = true;
   ended: string[] = [];
+  /** What further routes answer, by method and path. */
+  readonly answers: Record<string, object> = {};
+  /** Bodies of requests to the API. */
+  readonly bodies: string[] = [];
   currentSession = sessionId;
   /** Refresh token -> its successor, once used. */
   readonly #refresh = new Map<string, { jkt: string; successor?: string; usedAt?: number }>();
@@ -343,6 +347,9 @@ export class ServerDouble {
   }
 
   #api(method: string, url: URL, body: string): Answer {
+    const answer = this.answers[`${method} ${url.pathname}`];
+    if (body !== '') this.bodies.push(body);
+    if (answer) return ok(answer);
     switch (`${method} ${url.pathname}`) {
       case 'GET /v1/session':
         return ok({ session: this.session(), organization: 'demo', role: 'admin' });
