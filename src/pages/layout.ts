@@ -13,8 +13,6 @@ export interface PageFrame {
   readonly current?: ConsolePage;
   /** Shows the pages that only admins have. */
   readonly isAdmin?: boolean;
-  /** The former name of isAdmin. */
-  readonly showCompanions?: boolean;
   /** narrow: one card in the middle, for a question or a message. */
   readonly width?: 'wide' | 'narrow';
 }
@@ -61,7 +59,7 @@ const consolePages: readonly {
 ];
 
 function navigation(frame: PageFrame): Html {
-  const isAdmin = frame.isAdmin ?? frame.showCompanions ?? false;
+  const isAdmin = frame.isAdmin ?? false;
   const shown = consolePages.filter(({ adminsOnly }) => isAdmin || !adminsOnly);
   return html`<nav aria-label="Console">
 ${shown.map(
