@@ -16,7 +16,8 @@ export function registerLoginRoutes(app: FastifyInstance, parts: LoginFlowParts)
     try {
       return await receiveReply(parts, slug, request, reply);
     } catch (error) {
-      return await refuseLogin(parts, error, request, reply);
+      const provider = await parts.providers.get(slug).catch(() => undefined);
+      return await refuseLogin(parts, error, request, reply, provider?.issuer);
     }
   };
   app.get(

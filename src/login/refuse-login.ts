@@ -14,16 +14,18 @@ import { sendLoginPage } from './send-login-page.ts';
 
 type Parts = Pick<LoginFlowParts, 'database' | 'handlers'>;
 
+/** @param issuer of the provider whose reply it was */
 export async function refuseLogin(
   parts: Parts,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
+  issuer?: string,
 ): Promise<unknown> {
   const purpose = attemptOfFailure(error)?.purpose;
   if (!isSallyportError(error)) request.log.error({ err: error }, 'login failed');
   // Without a login that was under way anybody could fill the table.
-  else if (purpose) await record(parts, error, request);
+  else if (purpose) await record(parts, error, request, issuer);
   else request.log.info({ code: error.code, status: error.status, detail: error.detail }, 'refused');
   if (isSallyportError(error) && purpose) {
     const told = await tell(parts, error, purpose, request, reply);
@@ -71,8 +73,13 @@ async function tell(
   }
 }
 
-async function record({ database }: Parts, error: SallyportError, request: FastifyRequest): Promise<void> {
-  const facts = { code: error.code, message: error.message };
+async function record(
+  { database }: Parts,
+  error: SallyportError,
+  request: FastifyRequest,
+  issuer?: string,
+): Promise<void> {
+  const facts = { code: error.code, message: error.message, ...(issuer === undefined ? {} : { issuer }) };
   await inTransaction(database.db, (tx) => recordEvent(tx, { event: 'login.refused', facts })).catch(
     (problem) => request.log.error({ err: problem }, 'a refused login could not be recorded'),
   );
