@@ -11,7 +11,7 @@ let server: TestServer;
 let port: number;
 beforeAll(async () => {
   server = await startTestServer({
-    connectionLimits: { headersMilliseconds: 100, requestMilliseconds: 150, checkMilliseconds: 20 },
+    connectionLimits: { headersMilliseconds: 300, requestMilliseconds: 400, checkMilliseconds: 50 },
   });
   await server.app.listen({ host: '127.0.0.1', port: 0 });
   port = (server.app.server.address() as AddressInfo).port;
