@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { apiTokenRequest } from '../api/api-tokens.ts';
 import { listApiTokens, type TokenScope } from '../credentials/api-token-store.ts';
 import { listCiRules, removeCiRule } from '../credentials/ci-rule-store.ts';
-import { createApiToken } from '../credentials/create-api-token.ts';
 import { revokeApiToken } from '../credentials/revoke-api-token.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
@@ -12,7 +11,7 @@ import { type BrowserCaller, browserOf } from '../http/callers.ts';
 import { ciRuleDocumentOf, makeCiRule } from '../http/ci-routes.ts';
 import { parseId, parseInput } from '../http/parse-input.ts';
 import { sendPage } from '../http/security-headers.ts';
-import { apiTokenDocumentOf, tokenScope } from '../http/token-routes.ts';
+import { apiTokenDocumentOf, makeApiToken, tokenScope } from '../http/token-routes.ts';
 import { endCredentialPage } from '../pages/end-credential-page.ts';
 import { newTokenPage } from '../pages/new-token-page.ts';
 import { type TokensView, tokensPage } from '../pages/tokens-page.ts';
@@ -67,24 +66,9 @@ export function tokenRoutes(app: FastifyInstance, parts: ConsoleParts): void {
     async (request, reply) => {
       const person = browserOf(request);
       const fields = readOwnForm(request, tokenForm);
-      const now = clock();
       try {
         const asked = parseInput(apiTokenRequest, apiTokenOf(fields), 'body');
-        const { text: token, token: stored } = await inTransaction(database.db, (tx) =>
-          createApiToken(
-            tx,
-            {
-              creator: person,
-              ...(asked.account === undefined ? {} : { owner: asked.account }),
-              name: asked.name,
-              roleLimit: asked.role_limit,
-              sourceRanges: asked.source_ranges,
-              expiresAt: new Date(now.getTime() + asked.expires_in_seconds * 1000),
-            },
-            now,
-          ),
-        );
-        const made = { token, api_token: apiTokenDocumentOf(stored) };
+        const made = await makeApiToken(parts, person, asked);
         return sendPage(reply, newTokenPage({ person, isAdmin: person.role === 'admin', made }));
       } catch (error) {
         return await show(reply, person, { tokenForm: { fields, problem: problemOf(error, reply) } });

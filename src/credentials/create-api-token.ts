@@ -7,15 +7,17 @@ import { type ApiToken, lockApiToken } from './api-token-store.ts';
 import { hintOf, newApiTokenText } from './api-token-text.ts';
 import { checkSourceRanges } from './source-ranges.ts';
 
+export interface Creator {
+  readonly accountId: string;
+  readonly account: string;
+  readonly organizationId: string;
+  /** On the whole organization. */
+  readonly role: Role | null;
+}
+
 export interface NewApiToken {
   /** Who makes it, in their own organization. */
-  readonly creator: {
-    readonly accountId: string;
-    readonly account: string;
-    readonly organizationId: string;
-    /** On the whole organization. */
-    readonly role: Role | null;
-  };
+  readonly creator: Creator;
   /** Whose it will be: the creator's own account, or a machine account's name. */
   readonly owner?: string;
   readonly name: string;
@@ -86,7 +88,7 @@ async function lockOwner(tx: Tx, { creator, owner }: NewApiToken) {
     .selectFrom('accounts')
     .select(['id', 'name', 'kind', 'disabled_at'])
     .where('organization_id', '=', creator.organizationId)
-    .where('name', '=', owner ?? creator.account)
+    .where((row) => (isOwn ? row('id', '=', creator.accountId) : row('name', '=', owner)))
     .forNoKeyUpdate();
   const account = await query.executeTakeFirst();
   if (account === undefined || (!isOwn && account.kind !== 'machine')) {

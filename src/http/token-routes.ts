@@ -9,7 +9,7 @@ import {
   type NewApiToken,
 } from '../api/api-tokens.ts';
 import { type ApiToken, listApiTokens, type TokenScope } from '../credentials/api-token-store.ts';
-import { createApiToken } from '../credentials/create-api-token.ts';
+import { type Creator, createApiToken } from '../credentials/create-api-token.ts';
 import { type RevokedCredential, revokeApiToken } from '../credentials/revoke-api-token.ts';
 import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import type { AppParts } from './app-parts.ts';
@@ -19,10 +19,11 @@ import { parseId, parseInput, parseNoBody } from './parse-input.ts';
 
 const noQuery = z.strictObject({});
 
-export function tokenRoutes(
-  app: FastifyInstance,
-  { database, clock }: Pick<AppParts, 'database' | 'clock'>,
-): void {
+type Parts = Pick<AppParts, 'database' | 'clock'>;
+
+export function tokenRoutes(app: FastifyInstance, parts: Parts): void {
+  const { database, clock } = parts;
+
   /** Whose tokens the caller sees and revokes. */
   async function callerOf(request: FastifyRequest) {
     const { accountId, roleLimit } = personOf(request);
@@ -51,23 +52,7 @@ export function tokenRoutes(
     },
     async (request, reply) => {
       const asked = parseInput(apiTokenRequest, request.body, 'body');
-      const creator = await callerOf(request);
-      const now = clock();
-      const { text, token } = await inTransaction(database.db, (tx) =>
-        createApiToken(
-          tx,
-          {
-            creator,
-            ...(asked.account === undefined ? {} : { owner: asked.account }),
-            name: asked.name,
-            roleLimit: asked.role_limit,
-            sourceRanges: asked.source_ranges,
-            expiresAt: new Date(now.getTime() + asked.expires_in_seconds * 1000),
-          },
-          now,
-        ),
-      );
-      const made: NewApiToken = { token: text, api_token: apiTokenDocumentOf(token) };
+      const made = await makeApiToken(parts, await callerOf(request), asked);
       return reply.code(201).send(made);
     },
   );
@@ -83,6 +68,30 @@ export function tokenRoutes(
       return revocationOf(id, await inTransaction(database.db, (tx) => revokeApiToken(tx, asked, clock())));
     },
   );
+}
+
+/** @throws forbidden, not_found, name_taken, request_malformed */
+export async function makeApiToken(
+  { database, clock }: Parts,
+  creator: Creator,
+  asked: z.output<typeof apiTokenRequest>,
+): Promise<NewApiToken> {
+  const now = clock();
+  const { text, token } = await inTransaction(database.db, (tx) =>
+    createApiToken(
+      tx,
+      {
+        creator,
+        ...(asked.account === undefined ? {} : { owner: asked.account }),
+        name: asked.name,
+        roleLimit: asked.role_limit,
+        sourceRanges: asked.source_ranges,
+        expiresAt: new Date(now.getTime() + asked.expires_in_seconds * 1000),
+      },
+      now,
+    ),
+  );
+  return { token: text, api_token: apiTokenDocumentOf(token) };
 }
 
 export function tokenScope({
