@@ -117,6 +117,11 @@ describe('[abuse 77] a security event', () => {
       () => token({ sub_id: { format: 'email', email: 'dora@acme.test' } }),
     ],
     [
+      'in a format of addresses, whatever else it says',
+      'invalid_request',
+      () => token({ sub_id: { ...dora(), format: 'email', email: 'dora@acme.test' } }),
+    ],
+    [
       'about a person at another issuer',
       'invalid_request',
       () => token({ sub_id: { format: 'iss_sub', iss: 'https://login.example.com', sub: 'dora' } }),
