@@ -1,5 +1,6 @@
 /** After a login at the identity provider: a browser session, or the same one with a second factor; always a new cookie. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import type { AppParts } from '../http/app-parts.ts';
@@ -66,7 +67,7 @@ async function startAnew(
   request: FastifyRequest,
 ): Promise<void> {
   const now = clock();
-  await inTransaction(database.db, async (tx) => {
+  const start = async (tx: Tx) => {
     const { accountName } = await startLoginSession(
       tx,
       { sealer },
@@ -82,5 +83,7 @@ async function startAnew(
     if (replaced) {
       await endSession(tx, { sessionId: replaced.sessionId, reason: 'replaced', by: accountName }, now);
     }
-  });
+  };
+  // New groups make a state version before the old session is locked; whoever ends that one locks in the other order.
+  await inTransaction(database.db, start, { retries: 2 });
 }
