@@ -29,11 +29,11 @@ node=${shellWord(program.node)}
 sally=${shellWord(program.entry)}
 
 # A machine's certificate lies apart, and is of one credential: another's is not offered in its place. The checksum
-# stands for the credential, which is not written anywhere.
+# stands for the credential, which is written nowhere: echo is part of every shell, so it is no argument of a process.
 machine=${machineVariables}
 if [ -n "$machine" ]; then
   state=$state/machine
-  mark=$(printf %s "$machine$SALLY_CI_RULE$SALLY_SERVER" | cksum)
+  mark=$(echo "of $machine $SALLY_CI_RULE $SALLY_SERVER" | cksum)
   found=
   { read -r found; } 2>/dev/null <"$state/credential"
   if [ "$found" != "$mark" ]; then
