@@ -15,6 +15,7 @@ import {
   type IdentityProvider,
   type LoginStart,
   notePurpose,
+  type RefreshedFor,
   type UpstreamProfile,
 } from './identity-provider.ts';
 import { evidenceFrom } from './login-evidence.ts';
@@ -143,16 +144,18 @@ class OpenIdProvider implements IdentityProvider {
     });
   }
 
-  async refresh(refreshToken: string, { subject }: { readonly subject: string }): Promise<UpstreamProfile> {
-    const { tokens, claims } = await this.#refreshed(refreshToken, subject).catch((error) => {
+  async refresh(refreshToken: string, { subject, keep }: RefreshedFor): Promise<UpstreamProfile> {
+    const failed = (error: unknown): never => {
       throw this.#noted(refreshError(error, this.#host));
-    });
+    };
+    const tokens = await this.#refreshed(refreshToken).catch(failed);
+    if (tokens.refresh_token !== undefined) await keep(tokens.refresh_token);
+    const claims = await this.#claimsOf(tokens, subject).catch(failed);
     if (claims.sub !== subject) {
       throw rejected('The identity provider answered for somebody else. Log in again.');
     }
     const access = { fetch: this.#fetch, accessToken: tokens.access_token };
-    const person = await personFrom(claims, this.settings, access);
-    return { ...person, refreshToken: tokens.refresh_token ?? null };
+    return await personFrom(claims, this.settings, access);
   }
 
   async verifyToken(jwt: string, expected: ExpectedToken) {
@@ -217,15 +220,18 @@ class OpenIdProvider implements IdentityProvider {
     return { idToken, tokens };
   }
 
-  async #refreshed(refreshToken: string, subject: string) {
+  async #refreshed(refreshToken: string) {
+    return await client.refreshTokenGrant(await this.#discovery.get(), refreshToken);
+  }
+
+  async #claimsOf(tokens: Awaited<ReturnType<typeof client.refreshTokenGrant>>, subject: string) {
     const config = await this.#discovery.get();
-    const tokens = await client.refreshTokenGrant(config, refreshToken);
     if (tokens.id_token !== undefined) await this.#keys.verify(tokens.id_token, signingAlgorithms(config));
     const idToken: Claims & { readonly sub: string } = tokens.claims() ?? { sub: subject };
     if (tokens.id_token === undefined && config.serverMetadata().userinfo_endpoint === undefined) {
       throw new TypeError('neither ID token nor userinfo endpoint');
     }
-    return { tokens, claims: await this.#withUserinfo(config, idToken, tokens.access_token) };
+    return await this.#withUserinfo(config, idToken, tokens.access_token);
   }
 
   /** The ID token's claims have the last word. */

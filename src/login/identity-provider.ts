@@ -24,8 +24,16 @@ export interface UpstreamProfile {
   readonly accountName: string;
   readonly displayName: string;
   readonly groups: readonly string[];
-  /** The successor, where the provider rotates them; null: the old one stays good. */
-  readonly refreshToken: string | null;
+}
+
+export interface RefreshedFor {
+  /** `sub` of who it must be. */
+  readonly subject: string;
+  /**
+   * Keeps the successor of the refresh token, where the provider rotates them: called as soon as it is there, since the
+   * old one is good for nothing from then on, whatever fails after that.
+   */
+  readonly keep: (successor: string) => Promise<void>;
 }
 
 export interface IdentityProvider {
@@ -52,7 +60,7 @@ export interface IdentityProvider {
    * @throws grant_invalid only if the provider says `invalid_grant`; login_rejected, name_refused if what it says of the
    * person is no longer acceptable; login_provider_error for everything else, an outage
    */
-  refresh(refreshToken: string, expected: { readonly subject: string }): Promise<UpstreamProfile>;
+  refresh(refreshToken: string, expected: RefreshedFor): Promise<UpstreamProfile>;
   /**
    * A JWT that the provider sent by another way than a login: signature, `iss`, `aud` (our client id), `iat`, `exp`.
    * @param typ acceptable header values, `''` for none; absent: any

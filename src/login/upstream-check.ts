@@ -97,7 +97,8 @@ async function ask(parts: UpstreamCheckParts, asking: Asking): Promise<boolean> 
   try {
     const token = opened(parts.sealer, 'refresh_token', lease.token, sessionId);
     if (token === null) return false;
-    profile = await provider.refresh(token, { subject });
+    const keep = (successor: string) => keepSuccessor(parts, { sessionId, lease }, successor);
+    profile = await provider.refresh(token, { subject, keep });
   } catch (error) {
     if (!isSallyportError(error)) throw error;
     const why = ends[error.code];
@@ -109,6 +110,20 @@ async function ask(parts: UpstreamCheckParts, asking: Asking): Promise<boolean> 
     if (why === undefined) throw error;
     return await end(parts, sessionId, why, lease.id);
   });
+}
+
+/** Before anything else is asked: whatever fails then, the old token is used up. */
+async function keepSuccessor(
+  { database, sealer }: UpstreamCheckParts,
+  { sessionId, lease }: Pick<Asking, 'sessionId' | 'lease'>,
+  successor: string,
+): Promise<void> {
+  await database.db
+    .updateTable('upstream_grants')
+    .set({ refresh_token: sealed(sealer, 'refresh_token', successor, sessionId) })
+    .where('session_id', '=', sessionId)
+    .where('lease', '=', lease.id)
+    .execute();
 }
 
 /** @throws unavailable */
@@ -136,13 +151,13 @@ const ends: Partial<Record<ErrorCode, UpstreamEnd>> = {
 
 /** Groups and name as the provider has them now. @throws login_rejected */
 async function apply(
-  { database, sealer, clock }: UpstreamCheckParts,
+  { database, clock }: UpstreamCheckParts,
   { sessionId, lease, provider, state }: Asking,
   subject: string,
   profile: UpstreamProfile,
 ): Promise<boolean> {
   const { issuer, account_id } = state;
-  const { accountName, displayName, groups, refreshToken } = profile;
+  const { accountName, displayName, groups } = profile;
   const now = clock();
   return await inTransaction(database.db, async (tx) => {
     // Locks in the order of a login that renews the session: account, grant, state version.
@@ -150,9 +165,6 @@ async function apply(
     const { numUpdatedRows } = await tx
       .updateTable('upstream_grants')
       .set({
-        ...(refreshToken === null
-          ? {}
-          : { refresh_token: sealed(sealer, 'refresh_token', refreshToken, sessionId) }),
         checked_at: now,
         outage_since: null,
         lease: null,

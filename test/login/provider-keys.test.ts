@@ -115,7 +115,7 @@ describe('[abuse 75] while the provider’s keys are away', () => {
     const refusal = world.logIn({ ...claims() });
     await expect(refusal).rejects.toEqual(withCode('login_provider_error'));
     // A session's renewal finds an outage, for which it has its grace, and no refusal.
-    const renewal = world.provider.refresh('a refresh token', { subject: 'subject-1' });
+    const renewal = world.provider.refresh('a refresh token', { subject: 'subject-1', keep: async () => {} });
     await expect(renewal).rejects.toEqual(withCode('login_provider_error'));
     world.forging.answer = null;
     expect((await world.logIn({})).subject).toBe('subject-1');

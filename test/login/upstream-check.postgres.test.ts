@@ -204,6 +204,20 @@ describe.skipIf(!hasPostgres)('renewal at the identity provider (needs postgresq
       expect(await endOf(id)).toMatchObject({ ended_reason: null });
     });
 
+    test('one that gives a new refresh token and then nothing is an outage: the new one is kept', async () => {
+      const id = await loggedIn();
+      world.idp.behaviour.claims = () => ({ groups: undefined });
+      world.idp.behaviour.brokenPaths.add('/me');
+      world.advance(fiveMinutes);
+      await check(id);
+      expect((await grantOf(id)).outage_since).toBeInstanceOf(Date);
+      world.idp.behaviour.brokenPaths.clear();
+      world.advance(31);
+      await check(id);
+      expect(await endOf(id)).toMatchObject({ ended_reason: null });
+      expect((await grantOf(id)).outage_since).toBeNull();
+    });
+
     test('nobody asks again for half a minute', async () => {
       const id = await loggedIn();
       world.idp.behaviour.brokenPaths.add('/token');
