@@ -87,7 +87,7 @@ export async function startLoginSession(
 /**
  * A step-up: the session goes on with a new login, a new grant or cookie and a new end. The tokens of its old grant are
  * deleted, so the caller holds no lock on them.
- * @throws session_ended if it is not live; forbidden if the login is another account's or comes with another key;
+ * @throws session_ended if it is not live; forbidden if the login is another account's, or of another kind or key;
  *   login_rejected, name_refused
  */
 export async function renewLoginSession(
@@ -99,13 +99,16 @@ export async function renewLoginSession(
   await requireNotLoggedOut(tx, login);
   await lockAccountOf(tx, sessionId);
   const session = await lockLiveSession(tx, sessionId, 'update', now);
-  if (session.kind !== 'helper' && session.kind !== 'browser') throw forbidden('is not one of a person');
-  if (session.kind === 'helper' && (dpopJkt === undefined || dpopJkt !== session.dpopJkt)) {
+  // Each by a login of its own kind: `sally` can't give a browser's session, whose cookie stays the same, a newer second
+  // factor.
+  const kind = cookieHash === undefined ? 'helper' : 'browser';
+  if (session.kind !== kind) throw forbidden('is of another kind');
+  if (kind === 'helper' && (dpopJkt === undefined || dpopJkt !== session.dpopJkt)) {
     throw forbidden('belongs to another key');
   }
   const account = await accountForIdentity(tx, login, now);
   if (account.accountId !== session.accountId) throw forbidden('belongs to another account');
-  const { expiresAt, idleSeconds } = await lifetimeOf(tx, account.organizationId, session.kind, now);
+  const { expiresAt, idleSeconds } = await lifetimeOf(tx, account.organizationId, kind, now);
   const authentication = authenticationColumns(authenticationOf(login));
   const before = await tx
     .selectFrom('login_sessions')

@@ -167,6 +167,20 @@ describe('a step-up', () => {
     expect((await row(sessionId)).cookie_hash).toEqual(after);
   });
 
+  test('[abuse 84] of a browser is not a login of sally: the old cookie would be good for the new second factor', async () => {
+    const cookieHash = Buffer.alloc(32, 3);
+    const { sessionId } = await start('browser', { cookieHash });
+    const login = loginOf({ mfaBy: 'provider', mfaMethods: ['mfa'], mfaTime: seconds(59) });
+    for (const change of [{ grantId: 'other grant' }, {}]) {
+      await expect(renew({ sessionId, login, ...change })).rejects.toMatchObject({ code: 'forbidden' });
+    }
+    expect(await row(sessionId)).toMatchObject({ mfa_by: null, grant_id: null, cookie_hash: cookieHash });
+    const helper = await start('helper');
+    await expect(renew({ sessionId: helper.sessionId, cookieHash, login })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+  });
+
   test('is only for the same person with the same key, while the session lives', async () => {
     const { sessionId } = await start('helper');
     const somebody = loginOf({ subject: 'bob', accountName: 'bob@example.com', startedAt: seconds(60) });

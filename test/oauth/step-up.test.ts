@@ -65,6 +65,18 @@ test('[abuse 84] a login of another person gets a session of its own', async () 
   expect((await row(first.sessionId)).account_id).not.toBe((await row(other.sessionId)).account_id);
 });
 
+test('[abuse 84] a login of sally does not renew a session of the console', async () => {
+  const first = await loggedIn();
+  await running.database.db
+    .updateTable('login_sessions')
+    .set({ kind: 'browser', mfa_by: null })
+    .where('id', '=', first.sessionId)
+    .execute();
+  const again = await loggedIn('dora', { session_id: first.sessionId, acr_values: 'mfa' });
+  expect(again.sessionId).not.toBe(first.sessionId);
+  expect(await row(first.sessionId)).toMatchObject({ mfa_by: null });
+});
+
 test('a session that is over is not renewed', async () => {
   const first = await loggedIn();
   await running.database.db
