@@ -27,6 +27,17 @@ comment on column environments.people_only is 'Refuses certificates of API token
 alter table accounts add column kind text not null default 'person'
   constraint accounts_kind_check check (kind in ('person', 'machine'));
 
+alter table identities
+  add column organization_id uuid constraint identities_organization_fkey references organizations (id);
+update identities set organization_id = accounts.organization_id from accounts where accounts.id = identities.account_id;
+alter table identities
+  alter column organization_id set not null,
+  drop constraint identities_pkey,
+  add constraint identities_pkey primary key (organization_id, issuer, subject);
+create index identities_account_index on identities (account_id);
+comment on table identities is
+  'Who an identity provider says a person is: (iss, sub) and nothing else, for each organization that uses the provider.';
+
 create table identity_providers (
   slug text constraint identity_providers_pkey primary key
     constraint identity_providers_slug_check check (slug ~ '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$' and slug !~ '--'),
@@ -121,12 +132,13 @@ comment on table upstream_grants is
   'What the identity provider gave for a session, sealed. One process at a time holds the lease on the refresh token.';
 
 create table logout_tombstones (
+  organization text not null,
   issuer text not null,
   kind text not null constraint logout_tombstones_kind_check check (kind in ('sid', 'sub')),
   value text not null,
   at timestamptz not null,
   expires_at timestamptz not null,
-  constraint logout_tombstones_pkey primary key (issuer, kind, value)
+  constraint logout_tombstones_pkey primary key (organization, issuer, kind, value)
 );
 comment on table logout_tombstones is 'Logouts that the provider told us of, for logins that have not committed yet.';
 

@@ -15,20 +15,21 @@ export interface AccountOfIdentity {
 /**
  * The account of a person who has just proved at an identity provider who they are; made at their first login. A person
  * is (issuer, subject) and nothing else: an account keeps the name of its first login, and a name that is linked to one
- * identity is never given to another, however alike the e-mail addresses are.
+ * identity is never given to another, however alike the e-mail addresses are. What another organization has linked with
+ * the same provider says nothing here: it could name anybody there.
  * @throws name_refused, login_rejected
  */
 export async function accountForIdentity(tx: Tx, claimed: Identity, now: Date): Promise<AccountOfIdentity> {
   const identity = checkedIdentity(claimed);
   const organizationId = await organizationBySlug(tx, identity.organizationSlug);
-  const known = await linkedAccount(tx, identity);
+  const known = await linkedAccount(tx, identity, organizationId);
   await requireDomain(tx, known?.name ?? identity.accountName, organizationId);
   if (known === undefined) {
     const created = await createAccount(tx, identity, organizationId, now);
     if (created !== undefined) return created;
   }
   // Name or identity are there already: this person's, from another first login a moment ago, or somebody else's.
-  const account = known ?? (await linkedAccount(tx, identity));
+  const account = known ?? (await linkedAccount(tx, identity, organizationId));
   if (account === undefined) throw nameOfAnother(identity);
   return await logInAgain(tx, account, identity, organizationId, now);
 }
@@ -41,9 +42,6 @@ async function logInAgain(
   now: Date,
 ): Promise<AccountOfIdentity> {
   const { id, name } = account;
-  if (account.organization_id !== organizationId) {
-    throw new SallyportError('login_rejected', `The account ${name} belongs to another organization.`);
-  }
   if (account.disabled_at !== null) {
     throw new SallyportError(
       'login_rejected',
@@ -68,11 +66,12 @@ async function organizationBySlug(tx: Tx, slug: string): Promise<string> {
 type LinkedAccount = NonNullable<Awaited<ReturnType<typeof linkedAccount>>>;
 
 /** Locks the account until the login is through: it is not disabled meanwhile, and another login of it waits. */
-async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
+async function linkedAccount(tx: Tx, { issuer, subject }: Identity, organizationId: string) {
   const account = await tx
     .selectFrom('identities')
     .innerJoin('accounts', 'accounts.id', 'identities.account_id')
-    .select(['accounts.id', 'accounts.name', 'accounts.organization_id', 'accounts.disabled_at'])
+    .select(['accounts.id', 'accounts.name', 'accounts.disabled_at'])
+    .where('identities.organization_id', '=', organizationId)
     .where('issuer', '=', issuer)
     .where('subject', '=', subject)
     .forNoKeyUpdate('accounts')
@@ -82,6 +81,7 @@ async function linkedAccount(tx: Tx, { issuer, subject }: Identity) {
   const stillLinked = await tx
     .selectFrom('identities')
     .select('account_id')
+    .where('organization_id', '=', organizationId)
     .where('issuer', '=', issuer)
     .where('subject', '=', subject)
     .where('account_id', '=', account.id)
@@ -107,8 +107,8 @@ async function createAccount(
 
   const linked = await tx
     .insertInto('identities')
-    .values({ issuer, subject, account_id: created.id, created_at: now })
-    .onConflict((conflict) => conflict.columns(['issuer', 'subject']).doNothing())
+    .values({ organization_id: organizationId, issuer, subject, account_id: created.id, created_at: now })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'issuer', 'subject']).doNothing())
     .returning('account_id')
     .executeTakeFirst();
   if (linked === undefined) {

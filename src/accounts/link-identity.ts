@@ -35,14 +35,16 @@ export async function identitiesOf(db: Database, accountId: string): Promise<Lin
   return rows.map(({ issuer, subject, created_at }) => ({ issuer, subject, linkedAt: created_at }));
 }
 
-/** Whose the identity is; undefined: nobody's. */
+/** Whose the identity is in an organization; undefined: nobody's. */
 export async function accountIdOfIdentity(
   db: Database,
-  { issuer, subject }: Pick<Link, 'issuer' | 'subject'>,
+  { organization, issuer, subject }: Pick<Link, 'issuer' | 'subject'> & { readonly organization: string },
 ): Promise<string | undefined> {
   const row = await db
     .selectFrom('identities')
+    .innerJoin('organizations', 'organizations.id', 'identities.organization_id')
     .select('account_id')
+    .where('organizations.slug', '=', organization)
     .where('issuer', '=', issuer)
     .where('subject', '=', subject)
     .executeTakeFirst();
@@ -69,12 +71,19 @@ export async function linkIdentity(
   }
   const linked = await tx
     .insertInto('identities')
-    .values({ issuer, subject, account_id: accountId, created_at: now })
-    .onConflict((conflict) => conflict.columns(['issuer', 'subject']).doNothing())
+    .values({
+      organization_id: account.organization_id,
+      issuer,
+      subject,
+      account_id: accountId,
+      created_at: now,
+    })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'issuer', 'subject']).doNothing())
     .returning('account_id')
     .executeTakeFirst();
   if (linked === undefined) {
-    if ((await accountIdOfIdentity(tx, { issuer, subject })) === accountId) return false;
+    const own = await identitiesOf(tx, accountId);
+    if (own.some((identity) => identity.issuer === issuer && identity.subject === subject)) return false;
     throw new SallyportError(
       'name_taken',
       'This identity belongs to another account. Unlink it there first, or ask an administrator of your organization.',

@@ -34,7 +34,9 @@ export function identityRoutes(app: FastifyInstance, parts: ConsoleParts): void 
   loginHandlers.set('link-own', {
     async finish(login, request, reply) {
       const { target, ...who } = ownPurpose.parse(login.purpose);
-      if ((await accountIdOfIdentity(database.db, login)) !== who.accountId) {
+      const { organizationSlug: organization, issuer, subject } = login;
+      const proven = await accountIdOfIdentity(database.db, { organization, issuer, subject });
+      if (proven !== who.accountId) {
         throw new SallyportError(
           'login_rejected',
           'You logged in with another account than the one that gets a further identity. Start again from the console.',

@@ -43,6 +43,8 @@ export interface AccountRow {
   created_at: CreatedAt;
 }
 export interface IdentityRow {
+  /** The account's. */
+  organization_id: string;
   issuer: string;
   subject: string;
   account_id: string;
@@ -230,6 +232,8 @@ export interface UpstreamGrantRow {
   lease_until: Timestamp | null;
 }
 export interface LogoutTombstoneRow {
+  /** Its slug. */
+  organization: string;
   issuer: string;
   kind: 'sid' | 'sub';
   value: string;

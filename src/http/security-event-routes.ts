@@ -1,5 +1,6 @@
 /** Security events that identity providers push to us (RFC 8935). */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { accountIdOfIdentity } from '../accounts/link-identity.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
@@ -76,7 +77,7 @@ async function carryOut(
   now: Date,
 ): Promise<boolean> {
   const until = new Date(now.getTime() + 2 * oldestEventSeconds * 1000);
-  const once = { scope: `security event of ${issuer}`, identifier: jti };
+  const once = { scope: `security event of ${provider.slug}`, identifier: jti };
   if (!(await useOnce(tx, once, until))) return false;
   for (const act of acts) await carryOutOne(tx, provider, issuer, act, now);
   const verified = acts.some(({ what }) => what === 'verification');
@@ -86,7 +87,7 @@ async function carryOut(
 
 async function carryOutOne(
   tx: Tx,
-  { slug }: IdentityProvider,
+  { slug, organizationSlug: organization }: IdentityProvider,
   issuer: string,
   act: SecurityAct,
   now: Date,
@@ -94,27 +95,20 @@ async function carryOutOne(
   if (act.what === 'verification') return;
   const { party, what } = act;
   const by = `provider:${slug}`;
-  await leaveTombstone(tx, { issuer, ...party }, now);
-  const accountId = what === 'session-revoked' ? undefined : await accountOf(tx, issuer, party.subject);
+  await leaveTombstone(tx, { organization, issuer, ...party }, now);
+  // A person who is disabled at one provider is disabled here: an admin can enable them again.
+  const accountId =
+    what === 'session-revoked' || party.subject === null
+      ? undefined
+      : await accountIdOfIdentity(tx, { organization, issuer, subject: party.subject });
+  const end = { issuer, ...party, within: { organization }, reason: 'provider_event', by };
   const sessions_ended =
     accountId === undefined
-      ? (await endSessionsOfUpstream(tx, { issuer, ...party, reason: 'provider_event', by }, now)).sessions
+      ? (await endSessionsOfUpstream(tx, end, now)).sessions
       : (await disableWithEverything(tx, { accountId, by }, now)).sessions;
   await recordEvent(tx, {
     event: 'provider.told',
     ...(accountId === undefined ? {} : { accountId }),
     facts: { provider: slug, what, subject: party.subject, sessions_ended },
   });
-}
-
-/** Whose identity it is. A person who is disabled at one provider is disabled here: an admin can enable them again. */
-async function accountOf(tx: Tx, issuer: string, subject: string | null): Promise<string | undefined> {
-  if (subject === null) return undefined;
-  const row = await tx
-    .selectFrom('identities')
-    .select('account_id')
-    .where('issuer', '=', issuer)
-    .where('subject', '=', subject)
-    .executeTakeFirst();
-  return row?.account_id;
 }

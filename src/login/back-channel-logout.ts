@@ -11,7 +11,7 @@ import { endSessionsOfUpstream } from '../sessions/end-sessions.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import { leaveTombstone, type UpstreamParty } from './logout-tombstones.ts';
 
-export interface LogoutToken extends UpstreamParty {
+export interface LogoutToken extends Omit<UpstreamParty, 'organization'> {
   readonly jti: string;
 }
 
@@ -62,17 +62,23 @@ export async function readLogoutToken(
  */
 export async function logOutUpstream(
   tx: Tx,
-  { jti, ...party }: LogoutToken,
-  { slug }: { readonly slug: string },
+  { jti, ...named }: LogoutToken,
+  { slug, organizationSlug }: Pick<IdentityProvider, 'slug' | 'organizationSlug'>,
   now: Date,
 ): Promise<EndedSessions | undefined> {
   const expires = new Date(now.getTime() + rememberedMilliseconds);
-  const once = { scope: `logout token of ${party.issuer}`, identifier: jti };
+  const party = { organization: organizationSlug, ...named };
+  const once = { scope: `logout token of ${slug}`, identifier: jti };
   if (!(await useOnce(tx, once, expires))) throw invalid('it was used before');
   await leaveTombstone(tx, party, now);
   const ended = await endSessionsOfUpstream(
     tx,
-    { ...party, reason: 'provider_logout', by: `provider:${slug}` },
+    {
+      ...named,
+      within: { organization: organizationSlug },
+      reason: 'provider_logout',
+      by: `provider:${slug}`,
+    },
     now,
   );
   const facts = { provider: slug, what: 'logout', subject: party.subject, sessions_ended: ended.sessions };
@@ -80,8 +86,14 @@ export async function logOutUpstream(
   return ended.sessions > 0 || (await wasEverHere(tx, party)) ? ended : undefined;
 }
 
-async function wasEverHere(tx: Tx, { issuer, subject, sid }: UpstreamParty): Promise<boolean> {
-  let query = tx.selectFrom('login_sessions').select('id').where('issuer', '=', issuer);
+async function wasEverHere(tx: Tx, { organization, issuer, subject, sid }: UpstreamParty): Promise<boolean> {
+  let query = tx
+    .selectFrom('login_sessions')
+    .innerJoin('accounts', 'accounts.id', 'login_sessions.account_id')
+    .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
+    .select('login_sessions.id')
+    .where('organizations.slug', '=', organization)
+    .where('issuer', '=', issuer);
   if (subject !== null) query = query.where('subject', '=', subject);
   if (sid !== null) query = query.where('upstream_sid', '=', sid);
   return (await query.limit(1).executeTakeFirst()) !== undefined;

@@ -19,10 +19,11 @@ export interface FrontChannelLogout {
 export async function logOutBrowser(
   tx: Tx,
   { iss, sid }: FrontChannelLogout,
-  provider: { readonly slug: string; readonly issuer: string },
+  provider: { readonly slug: string; readonly issuer: string; readonly organizationSlug: string },
   now: Date,
 ): Promise<EndedSessions> {
   if (iss !== provider.issuer) throw invalid('its issuer is another');
-  const end = { reason: 'provider_logout', by: `provider:${provider.slug}` };
+  const within = { organization: provider.organizationSlug };
+  const end = { within, reason: 'provider_logout', by: `provider:${provider.slug}` };
   return await endSessionsOfUpstream(tx, { issuer: iss, subject: null, sid, kind: 'browser', ...end }, now);
 }

@@ -8,6 +8,8 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 
 /** Whom a logout is about: a session at the provider, a person there, or both. */
 export interface UpstreamParty {
+  /** Slug of the organization whose provider says it: another's may have the same issuer. */
+  readonly organization: string;
   readonly issuer: string;
   readonly subject: string | null;
   readonly sid: string | null;
@@ -17,13 +19,13 @@ export interface UpstreamParty {
 const keptMilliseconds = 3_600_000;
 
 /** For this transaction, in one order everywhere. Call it before anything else is locked. */
-async function lockParty(tx: Tx, { issuer, subject, sid }: UpstreamParty): Promise<void> {
+async function lockParty(tx: Tx, { organization, issuer, subject, sid }: UpstreamParty): Promise<void> {
   for (const [kind, value] of [
     ['sub', subject],
     ['sid', sid],
   ] as const) {
     if (value === null) continue;
-    const key = JSON.stringify(['sallyport logout', issuer, kind, value]);
+    const key = JSON.stringify(['sallyport logout', organization, issuer, kind, value]);
     await sql`select pg_advisory_xact_lock(hashtextextended(${key}, 0))`.execute(tx);
   }
 }
@@ -34,15 +36,15 @@ async function lockParty(tx: Tx, { issuer, subject, sid }: UpstreamParty): Promi
  */
 export async function leaveTombstone(tx: Tx, party: UpstreamParty, now: Date): Promise<void> {
   await lockParty(tx, party);
-  const { issuer, subject, sid } = party;
+  const { organization, issuer, subject, sid } = party;
   const [kind, value] = sid === null ? (['sub', subject] as const) : (['sid', sid] as const);
   if (value === null) throw new TypeError('a logout names a session or a person');
   const expires_at = new Date(now.getTime() + keptMilliseconds);
   await tx
     .insertInto('logout_tombstones')
-    .values({ issuer, kind, value, at: now, expires_at })
+    .values({ organization, issuer, kind, value, at: now, expires_at })
     .onConflict((conflict) =>
-      conflict.columns(['issuer', 'kind', 'value']).doUpdateSet({ at: now, expires_at }),
+      conflict.columns(['organization', 'issuer', 'kind', 'value']).doUpdateSet({ at: now, expires_at }),
     )
     .execute();
 }
@@ -55,17 +57,19 @@ export async function leaveTombstone(tx: Tx, party: UpstreamParty, now: Date): P
 export async function requireNotLoggedOut(
   tx: Tx,
   login: {
+    readonly organizationSlug: string;
     readonly issuer: string;
     readonly subject: string;
     readonly upstreamSid: string | null;
     readonly startedAt: Date;
   },
 ): Promise<void> {
-  const { issuer, subject, upstreamSid: sid, startedAt } = login;
-  await lockParty(tx, { issuer, subject, sid });
+  const { organizationSlug: organization, issuer, subject, upstreamSid: sid, startedAt } = login;
+  await lockParty(tx, { organization, issuer, subject, sid });
   const found = await tx
     .selectFrom('logout_tombstones')
     .select('kind')
+    .where('organization', '=', organization)
     .where('issuer', '=', issuer)
     .where((where) =>
       where.or([

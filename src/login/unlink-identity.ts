@@ -16,7 +16,8 @@ export async function unlinkAndEndSessions(tx: Tx, unlinking: Unlinking, now: Da
   const { accountId, issuer, subject, by } = unlinking;
   // The account first: a login with the identity that is under way waits, and finds it gone.
   await lockAccount(tx, accountId);
-  const ended = await endSessionsOfUpstream(tx, { issuer, subject, sid: null, reason: 'unlinked', by }, now);
+  const end = { within: { accountId }, issuer, subject, sid: null, reason: 'unlinked', by };
+  const ended = await endSessionsOfUpstream(tx, end, now);
   const sessionsEnded = ended.sessions;
   await unlinkIdentity(tx, { ...unlinking, sessionsEnded }, now);
   return sessionsEnded;

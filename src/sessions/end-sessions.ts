@@ -42,6 +42,8 @@ export async function endSessionsBefore(
 }
 
 export interface UpstreamEnd extends SessionsEnd {
+  /** Another organization may have the same issuer; nobody speaks for it. By its slug. */
+  readonly within: { readonly organization: string } | { readonly accountId: string };
   readonly issuer: string;
   /** `sub` there; null: whosever session it is. */
   readonly subject: string | null;
@@ -57,11 +59,17 @@ export interface UpstreamEnd extends SessionsEnd {
  */
 export async function endSessionsOfUpstream(
   tx: Tx,
-  { issuer, subject, sid, kind, ...end }: UpstreamEnd,
+  { within, issuer, subject, sid, kind, ...end }: UpstreamEnd,
   now: Date,
 ): Promise<EndedSessions> {
   if (subject === null && sid === null) throw new TypeError('names neither a session nor a person');
   let query = unended(tx).where('login_sessions.issuer', '=', issuer);
+  query =
+    'accountId' in within
+      ? query.where('login_sessions.account_id', '=', within.accountId)
+      : query.where('accounts.organization_id', '=', (of) =>
+          of.selectFrom('organizations').select('id').where('slug', '=', within.organization),
+        );
   if (kind !== undefined) query = query.where('login_sessions.kind', '=', kind);
   if (subject !== null) query = query.where('login_sessions.subject', '=', subject);
   if (sid !== null) {

@@ -143,7 +143,7 @@ describe('the account of an identity', () => {
       .execute();
     await expect(login('moved@moving.example', { organizationSlug: 'other' })).rejects.toMatchObject({
       code: 'login_rejected',
-      message: expect.stringContaining('another organization'),
+      message: expect.stringContaining('another identity'),
     });
   });
 

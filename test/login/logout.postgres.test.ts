@@ -66,7 +66,7 @@ describe.skipIf(!hasPostgres)('a logout and the login it is about, at once (need
       const ended = await logOutUpstream(
         tx,
         { issuer, ...party, jti: randomUUID() },
-        { slug: 'default' },
+        { slug: 'default', organizationSlug: 'acme' },
         at,
       );
       await work(tx);

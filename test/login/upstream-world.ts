@@ -108,6 +108,7 @@ export async function startUpstreamWorld(
     const purpose = { kind: 'test', session: request.params.kind };
     return await loginFlow.begin(request, reply, {
       purpose,
+      organization: 'acme',
       demand: { mfa: false, maxAgeSeconds: null, methods: null },
     });
   });

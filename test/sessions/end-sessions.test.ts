@@ -137,7 +137,11 @@ test('what a credential gave ends with it', async () => {
 describe('a logout at the identity provider', () => {
   const ended = (party: { subject: string | null; sid: string | null; kind?: 'browser' }) =>
     write((tx) =>
-      endSessionsOfUpstream(tx, { issuer, ...party, by: 'provider:default', reason: 'logout' }, start),
+      endSessionsOfUpstream(
+        tx,
+        { within: { organization: 'acme' }, issuer, ...party, by: 'provider:default', reason: 'logout' },
+        start,
+      ),
     );
 
   test('of a session there ends ours of it, whoever they are, and no other’s', async () => {
@@ -146,6 +150,7 @@ describe('a logout at the identity provider', () => {
     const kept = [
       await begun({ subject: 'alice', upstreamSid: 'two' }),
       await begun({ subject: 'alice', upstreamSid: 'one', issuer: 'https://another.example' }),
+      await begun({ subject: 'alice', upstreamSid: 'one' }, start, other.accountId),
       await begun({ subject: 'alice' }),
     ];
     expect((await ended({ subject: null, sid: 'one' })).sessions).toBe(2);
