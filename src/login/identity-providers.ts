@@ -15,6 +15,7 @@ import {
   type StoredProvider,
   storedProvider,
   storedProviders,
+  type UnreadableProvider,
 } from './provider-store.ts';
 
 export interface ProviderSummary {
@@ -46,6 +47,8 @@ export interface IdentityProvidersParts {
   readonly allowInsecureLoopback?: boolean;
   /** Accept the demo's provider. For `sallyport dev` only. */
   readonly acceptDemo?: boolean;
+  /** Told once for each provider that this version of the server can't read. */
+  readonly onUnreadable?: (provider: UnreadableProvider) => void;
 }
 
 /** @throws login_provider_error if a configured issuer is neither https nor, over http, on this very machine */
@@ -82,8 +85,13 @@ export function createIdentityProviders(parts: IdentityProvidersParts): Identity
     known.set(slug, { version, provider });
     return provider;
   };
+  const told = new Set<string>();
+  const tellOnce = (provider: UnreadableProvider) => {
+    if (!told.has(provider.slug)) parts.onUnreadable?.(provider);
+    told.add(provider.slug);
+  };
   const usable = async (db: Database): Promise<StoredProvider[]> =>
-    (await storedProviders(db)).filter(({ slug, enabled }) => enabled && !configured.has(slug));
+    (await storedProviders(db, tellOnce)).filter(({ slug, enabled }) => enabled && !configured.has(slug));
 
   return {
     async list() {

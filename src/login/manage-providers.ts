@@ -157,8 +157,8 @@ export async function removeProvider(
   now: Date,
 ): Promise<void> {
   await lockOrganization(tx, organizationId);
-  await ownProvider(tx, slug, organizationId);
-  await tx
+  // Without reading its settings: one whose settings can't be read has to go too.
+  const { numUpdatedRows } = await tx
     .updateTable('identity_providers')
     .set((update) => ({
       removed_at: now,
@@ -167,7 +167,10 @@ export async function removeProvider(
       version: update('version', '+', 1),
     }))
     .where('slug', '=', slug)
-    .execute();
+    .where('organization_id', '=', organizationId)
+    .where('removed_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw notOwn();
   await recordEvent(tx, { event: 'identity_provider.removed', organizationId, facts: { slug, by } });
   await endSessionsOfProvider(tx, { providerSlug: slug, reason: 'provider_removed', by }, now);
 }
@@ -176,7 +179,11 @@ export async function removeProvider(
 export async function ownProvider(tx: Tx, slug: string, organizationId: string): Promise<StoredProvider> {
   const found = await storedProvider(tx, slug);
   if (found?.organizationId === organizationId) return found;
-  throw new SallyportError('not_found', 'There is no such identity provider that could be changed here.');
+  throw notOwn();
+}
+
+function notOwn(): SallyportError {
+  return new SallyportError('not_found', 'There is no such identity provider that could be changed here.');
 }
 
 /** Two changes at a time could each be fine and together not. */

@@ -18,16 +18,34 @@ export function clientSecretContext(slug: string): string {
   return `identity_providers.client_secret/${slug}`;
 }
 
-/** Those that were not removed, by slug; disabled ones too. */
-export async function storedProviders(db: Database): Promise<StoredProvider[]> {
-  const rows = await query(db).orderBy('slug').execute();
-  return rows.map(fromRow);
+/** Settings that this version of the server can't read: of another version, or edited by hand. */
+export interface UnreadableProvider {
+  readonly slug: string;
+  readonly detail: string;
 }
 
-/** Undefined if there is none or it was removed; a disabled one is found. */
+/** Those that were not removed, by slug; disabled ones too. One that can't be read is passed over: it is nobody else's. */
+export async function storedProviders(
+  db: Database,
+  onUnreadable: (provider: UnreadableProvider) => void = () => undefined,
+): Promise<StoredProvider[]> {
+  const rows = await query(db).orderBy('slug').execute();
+  return rows.flatMap((row) => {
+    const provider = fromRow(row);
+    if (!('detail' in provider)) return [provider];
+    onUnreadable(provider);
+    return [];
+  });
+}
+
+/** Undefined if there is none or it was removed; a disabled one is found. @throws internal if it can't be read */
 export async function storedProvider(db: Database, slug: string): Promise<StoredProvider | undefined> {
   const row = await query(db).where('slug', '=', slug).executeTakeFirst();
-  return row && fromRow(row);
+  const provider = row && fromRow(row);
+  if (provider === undefined || !('detail' in provider)) return provider;
+  throw new SallyportError('internal', 'Stored settings of an identity provider can not be read.', {
+    detail: `${provider.slug}: ${provider.detail}`,
+  });
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof query>['execute']>>[number];
@@ -39,12 +57,11 @@ function query(db: Database) {
     .where('removed_at', 'is', null);
 }
 
-function fromRow(row: Row): StoredProvider {
+function fromRow(row: Row): StoredProvider | UnreadableProvider {
   const { settings, problems } = parseProviderSettings(row.settings);
   if (settings === null || row.client_secret === null) {
-    throw new SallyportError('internal', 'Stored settings of an identity provider can not be read.', {
-      detail: `${row.slug}: ${problems?.map(({ at, message }) => `${at} ${message}`).join('; ') ?? 'no secret'}`,
-    });
+    const detail = problems?.map(({ at, message }) => `${at} ${message}`).join('; ') ?? 'no secret';
+    return { slug: row.slug, detail };
   }
   return {
     slug: row.slug,

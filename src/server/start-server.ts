@@ -88,6 +88,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     clock,
     acceptDemo: parts.acceptDemoIdentityProvider,
     privateNetworks: parts.privateProviderNetworks ?? [],
+    onUnreadable: (provider) =>
+      logWarning(
+        provider,
+        'the stored settings of an identity provider can not be read: nobody logs in by it',
+      ),
   });
   const loginHandlers: AppParts['loginHandlers'] = new Map();
   const loginFlow = createLoginFlow({

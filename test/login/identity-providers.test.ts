@@ -3,6 +3,7 @@ import { inTransaction } from '../../src/database/transaction.ts';
 import { Browser } from '../../src/dev/tour/browser.ts';
 import { createIdentityProviders, type IdentityProviders } from '../../src/login/identity-providers.ts';
 import { changeProvider, createProvider, removeProvider } from '../../src/login/manage-providers.ts';
+import { listProviders } from '../../src/login/provider-documents.ts';
 import { documentOf } from '../../src/login/provider-settings.ts';
 import { createSealer, newSealingKey } from '../../src/secrets/seal.ts';
 import { type FreshDatabase, freshDatabase } from '../database/fresh-database.ts';
@@ -21,6 +22,21 @@ let providers: IdentityProviders;
 let others: IdentityProviders;
 let version = 0;
 const sealer = createSealer([newSealingKey()]);
+/** What each server process has. */
+function processParts() {
+  const publicUrl = new URL(`http://127.0.0.1:${landing.port}`);
+  const clock = () => new Date();
+  const allowInsecureLoopback = true;
+  const parts = {
+    database,
+    sealer,
+    configured: [configured.configured()],
+    publicUrl,
+    clock,
+    allowInsecureLoopback,
+  };
+  return { publicUrl, parts };
+}
 const browserSecret = 'login_of-this-browser';
 
 beforeAll(async () => {
@@ -33,16 +49,8 @@ beforeAll(async () => {
   ({ organizationId } = await inTransaction(database.db, (tx) =>
     createShop(tx, new Date(), { domain: 'acme.test' }),
   ));
-  const parts = {
-    database,
-    sealer,
-    configured: [configured.configured()],
-    publicUrl,
-    clock: () => new Date(),
-    allowInsecureLoopback: true,
-  };
-  providers = createIdentityProviders(parts);
-  others = createIdentityProviders(parts);
+  providers = createIdentityProviders(processParts().parts);
+  others = createIdentityProviders(processParts().parts);
   const { settings, clientSecret } = stored.configured();
   const created = await inTransaction(database.db, (tx) =>
     createProvider(
@@ -151,6 +159,30 @@ describe('[abuse 78] a provider that is', () => {
     expect(redeemed(stored)).toBe(0);
     await change({ enabled: true });
     expect((await (await providers.get('second')).finishLogin(reply, browserSecret)).subject).toBe('dora');
+  });
+
+  test('no longer readable keeps nobody else from logging in, is told once, and can be removed', async () => {
+    const unreadable: unknown[] = [];
+    const { publicUrl, parts } = processParts();
+    const seeing = createIdentityProviders({
+      ...parts,
+      onUnreadable: (provider) => unreadable.push(provider),
+    });
+    await database.db
+      .insertInto('identity_providers')
+      .values({ slug: 'broken', organization_id: organizationId, settings: '{"name":7}' })
+      .execute();
+    for (const _time of [1, 2]) {
+      expect((await seeing.list()).map(({ slug }) => slug)).toEqual(['default', 'second']);
+    }
+    expect(unreadable).toEqual([{ slug: 'broken', detail: expect.stringContaining('issuer is missing') }]);
+    const whose = { organization: 'acme', organizationId };
+    const listed = await listProviders(database.db, parts.configured, whose, publicUrl);
+    expect(listed.map(({ slug }) => slug)).toEqual(['default', 'second']);
+    await change({ enabled: true });
+    await expect(seeing.get('broken')).rejects.toEqual(withCode('internal'));
+    await inTransaction(database.db, (tx) => removeProvider(tx, manager(), 'broken', new Date()));
+    await expect(seeing.get('broken')).rejects.toEqual(notFound);
   });
 
   test('removed is gone for good', async () => {
