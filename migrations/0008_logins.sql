@@ -122,7 +122,6 @@ create table upstream_grants (
   session_id uuid constraint upstream_grants_pkey primary key
     constraint upstream_grants_session_fkey references login_sessions (id),
   refresh_token bytea,
-  id_token bytea,
   checked_at timestamptz not null,
   outage_since timestamptz,
   lease uuid,

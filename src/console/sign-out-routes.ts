@@ -5,7 +5,6 @@ import { browserOf } from '../http/callers.ts';
 import { sendPage } from '../http/security-headers.ts';
 import { clearSessionCookie } from '../http/session-cookie.ts';
 import type { IdentityProvider } from '../login/identity-provider.ts';
-import { idTokenOf } from '../login/upstream-grant.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { signingOutPage } from '../pages/signing-out-page.ts';
 import { endSession } from '../sessions/end-session.ts';
@@ -16,7 +15,7 @@ import { consoleHome } from './return-path.ts';
 const signedOut = '/console/signed-out';
 
 export function signOutRoutes(app: FastifyInstance, parts: ConsoleParts): void {
-  const { database, publicUrl, sealer, clock } = parts;
+  const { database, publicUrl, clock } = parts;
 
   app.post(
     '/console/sign-out',
@@ -29,16 +28,13 @@ export function signOutRoutes(app: FastifyInstance, parts: ConsoleParts): void {
     async (request, reply) => {
       requireOwnForm(request);
       const { sessionId, account } = browserOf(request);
-      // Ending the session deletes it.
-      const known = await idTokenOf(database.db, sealer, sessionId);
       await inTransaction(database.db, (tx) =>
         endSession(tx, { sessionId, reason: 'logout', by: account }, clock()),
       );
       clearSessionCookie(reply, publicUrl);
-      const provider = known && (await providerOf(parts, known.providerSlug, request));
-      const url = provider && (await endSessionUrl(parts, provider, known.idToken, request));
+      const provider = await providerOf(parts, sessionId, request);
+      const url = provider && (await endSessionUrl(parts, provider, request));
       if (!provider || !url) return reply.redirect(signedOut, 303);
-      // The ID token only names the session there; nothing here takes one from anybody.
       reply.header('refresh', `0;url=${url.href}`);
       return sendPage(reply, signingOutPage({ provider: provider.name, address: url.href }));
     },
@@ -63,10 +59,17 @@ export function signOutRoutes(app: FastifyInstance, parts: ConsoleParts): void {
 
 /** Whoever wants to leave leaves, whether the provider is there or not. */
 async function providerOf(
-  { providers }: ConsoleParts,
-  slug: string,
+  { database, providers }: ConsoleParts,
+  sessionId: string,
   { log }: FastifyRequest,
 ): Promise<IdentityProvider | undefined> {
+  const session = await database.db
+    .selectFrom('login_sessions')
+    .select('provider_slug')
+    .where('id', '=', sessionId)
+    .executeTakeFirst();
+  const slug = session?.provider_slug;
+  if (slug === undefined || slug === null) return undefined;
   return await providers.get(slug).catch((error) => {
     log.warn({ err: error }, 'signed out here only');
     return undefined;
@@ -76,11 +79,10 @@ async function providerOf(
 async function endSessionUrl(
   { publicUrl }: ConsoleParts,
   provider: IdentityProvider,
-  idToken: string | null,
   { log }: FastifyRequest,
 ): Promise<URL | null> {
   const postLogoutRedirectUri = new URL(signedOut, publicUrl);
-  return await provider.endSessionUrl({ idToken, postLogoutRedirectUri }).catch((error) => {
+  return await provider.endSessionUrl({ postLogoutRedirectUri }).catch((error) => {
     log.warn({ err: error }, 'signed out here only');
     return null;
   });

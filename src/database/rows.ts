@@ -225,7 +225,6 @@ export interface UpstreamGrantRow {
   /** Sealed. */
   refresh_token: Buffer | null;
   /** Sealed. */
-  id_token: Buffer | null;
   checked_at: Timestamp;
   outage_since: Timestamp | null;
   lease: string | null;

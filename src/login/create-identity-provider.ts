@@ -168,18 +168,13 @@ class OpenIdProvider implements IdentityProvider {
     return await verifyProviderToken(this.#keys, jwt, { ...expected, issuer, audience, algorithms, now });
   }
 
-  async endSessionUrl({
-    idToken,
-    postLogoutRedirectUri,
-    state,
-  }: Parameters<IdentityProvider['endSessionUrl']>[0]) {
+  async endSessionUrl({ postLogoutRedirectUri, state }: Parameters<IdentityProvider['endSessionUrl']>[0]) {
     const config = await this.#discovery.get();
     const { end_session_endpoint: endpoint } = config.serverMetadata();
     if (endpoint === undefined || !URL.canParse(endpoint)) return null;
     requireAcceptableUrl(new URL(endpoint), this.#parts.allowInsecureLoopback);
     return client.buildEndSessionUrl(config, {
       post_logout_redirect_uri: postLogoutRedirectUri.href,
-      ...(idToken === null ? {} : { id_token_hint: idToken }),
       ...(state === undefined ? {} : { state }),
     });
   }
@@ -199,7 +194,6 @@ class OpenIdProvider implements IdentityProvider {
       ...(await personFrom(claims, this.settings, access)),
       ...evidence,
       refreshToken: refreshTokenOf(this.settings, tokens),
-      idToken: tokens.id_token ?? '',
     };
   }
 

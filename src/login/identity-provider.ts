@@ -67,9 +67,12 @@ export interface IdentityProvider {
    * @throws token_invalid; login_provider_error if its keys can't be had
    */
   verifyToken(jwt: string, expected: ExpectedToken): Promise<JWTPayload>;
-  /** Where to send a browser that signs out there too; null if the provider has no such page. */
+  /**
+   * Where to send a browser that signs out there too; null if the provider has no such page. It says who we are and
+   * nothing of the person: an ID token in an address would stand in histories and logs (OpenID Connect RP-Initiated
+   * Logout 1.0 section 2 only recommends it), so the provider may ask whether they mean it.
+   */
   endSessionUrl(request: {
-    readonly idToken: string | null;
     readonly postLogoutRedirectUri: URL;
     readonly state?: string;
   }): Promise<URL | null>;

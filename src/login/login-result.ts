@@ -22,7 +22,6 @@ export interface LoginResult {
   /** The provider's name of its session with the person (OpenID Connect Back-Channel Logout 1.0 section 2.1). */
   readonly upstreamSid: string | null;
   readonly refreshToken: string | null;
-  readonly idToken: string;
   /** When this login was started here. */
   readonly startedAt: Date;
   /** What startLogin was given; has `kind`. */

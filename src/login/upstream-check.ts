@@ -95,8 +95,8 @@ async function ask(parts: UpstreamCheckParts, asking: Asking): Promise<boolean> 
   if (subject === null) return await end(parts, sessionId, 'upstream_refused', lease.id);
   let profile: UpstreamProfile;
   try {
-    const token = opened(parts.sealer, 'refresh_token', lease.token, sessionId);
-    if (token === null) return false;
+    if (lease.token === null) return false;
+    const token = opened(parts.sealer, lease.token, sessionId);
     const keep = (successor: string) => keepSuccessor(parts, { sessionId, lease }, successor);
     profile = await provider.refresh(token, { subject, keep });
   } catch (error) {
@@ -120,7 +120,7 @@ async function keepSuccessor(
 ): Promise<void> {
   await database.db
     .updateTable('upstream_grants')
-    .set({ refresh_token: sealed(sealer, 'refresh_token', successor, sessionId) })
+    .set({ refresh_token: sealed(sealer, successor, sessionId) })
     .where('session_id', '=', sessionId)
     .where('lease', '=', lease.id)
     .execute();

@@ -17,7 +17,7 @@ export function signingOutPage({ provider, address }: SigningOutView): string {
     width: 'narrow',
     main: html`<section class="card message">
 <h1>You are signed out here</h1>
-<p>${provider} signs you out as well. You are taken there now.</p>
+<p>${provider} can sign you out as well, and may ask you whether it should. You are taken there now.</p>
 <p class="actions"><a class="button" href="${address}">Go on</a></p>
 </section>`,
   });

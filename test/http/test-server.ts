@@ -171,7 +171,6 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         mfaTime: null,
         upstreamSid: null,
         refreshToken: null,
-        idToken: 'an ID token',
         startedAt: clock.now,
         purpose: { kind: 'browser', returnTo: return_to },
       };

@@ -139,7 +139,7 @@ describe('what a provider says of itself', () => {
       'subject-1',
     );
     world.advance(24 * 3600 - 60);
-    const elsewhere = { idToken: null, postLogoutRedirectUri: new URL('https://ssh.example.com/') };
+    const elsewhere = { postLogoutRedirectUri: new URL('https://ssh.example.com/') };
     expect(await world.provider.endSessionUrl(elsewhere)).toBeNull();
     await expect(world.start()).rejects.toEqual(outage);
     world.advance(60);
@@ -149,17 +149,15 @@ describe('what a provider says of itself', () => {
 
 describe('the way to sign out there', () => {
   const request = {
-    idToken: 'eyJ',
     postLogoutRedirectUri: new URL('https://ssh.example.com/console/signed-out'),
     state: 's',
   };
 
-  test('is its own page, with what it needs to come back', async () => {
+  test('is its own page, with what it needs to come back and nothing of the person', async () => {
     world.forging.metadata = { end_session_endpoint: `${world.forging.issuer}/end` };
     const url = await world.provider.endSessionUrl(request);
     expect(url?.pathname).toBe('/end');
     expect(Object.fromEntries(url?.searchParams ?? [])).toEqual({
-      id_token_hint: 'eyJ',
       post_logout_redirect_uri: 'https://ssh.example.com/console/signed-out',
       state: 's',
       client_id: 'sallyport',

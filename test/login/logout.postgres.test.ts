@@ -46,7 +46,6 @@ describe.skipIf(!hasPostgres)('a logout and the login it is about, at once (need
     mfaTime: null,
     upstreamSid: sid,
     refreshToken: 'a refresh token',
-    idToken: 'an ID token',
     startedAt,
   });
   const starting = (db: Database, login: SessionLogin, work: (tx: Tx) => Promise<unknown> = async () => {}) =>
