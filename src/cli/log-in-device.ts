@@ -22,6 +22,8 @@ export async function startDeviceLogin(
       terminal.tell('On any machine with a browser, open this address and type the code:');
       terminal.tell(`\n  ${address}`);
       terminal.tell(`  ${terminal.bold(printable(attempt.userCode))}\n`);
+      terminal.tell('Before it lets this machine in, the page shows its key, which must be this one:');
+      terminal.tell(`\n  ${attempt.keyThumbprint}\n`);
       const end = fromNow(attempt.expiresAtSeconds, context.now());
       terminal.tell(
         `The code is over ${end}. Type it only there, and tell nobody: it lets this machine in as you.`,

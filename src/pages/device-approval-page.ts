@@ -26,9 +26,9 @@ export function deviceApprovalPage(view: DeviceApprovalView): string {
   const facts: readonly (readonly [string, Html])[] = [
     ['You', html`<bdi>${account}</bdi>, by ${view.identityProvider}`],
     ['Machine', nameOf(machine.name)],
+    ['Its key', html`<code>${machine.key}</code><small>as sally shows it on that machine</small>`],
     ['Asks from', html`<span class="address">${machine.address}</span>`],
     ['This browser', html`<span class="address">${browserAddress}</span> ${networkBadge(sameNetwork)}`],
-    ['Its key', html`<code>${machine.key}</code>`],
     ['What for', html`SSH as you. It ends ${moment(view.untilSeconds, view.nowSeconds)} at the latest`],
   ];
   return layout({
@@ -44,7 +44,7 @@ Whoever sent you a code or a link, or calls you about it, wants to log in as you
 <form class="actions" method="post" action="/device/approve">
 <input type="hidden" name="csrf_token" value="${view.csrfToken}">
 <button class="danger" type="submit" name="decision" value="deny">No</button>
-<button class="quiet" type="submit" name="decision" value="approve">Yes, this is my machine</button>
+<button class="button plain" type="submit" name="decision" value="approve">Yes, this is my machine</button>
 </form>
 </section>`,
   });

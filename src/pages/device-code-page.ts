@@ -13,7 +13,7 @@ export function deviceCodePage({ csrfToken, problem }: DeviceCodeView): string {
     width: 'narrow',
     main: html`<section class="card">
 <h1>Log a machine in</h1>
-<p>Type the code that <code>sally login</code> shows on the machine that you want to log in on.</p>
+<p>Type the code that <code>sally login --device</code> shows on the machine that you want to log in on.</p>
 <p><strong>Did somebody send you here, or tell you a code?</strong> Then close this window: they want to log in as you.
 Nobody from support will ever ask for this.</p>
 ${problem !== null && html`<p class="problem" role="alert" id="problem">${problem}</p>`}

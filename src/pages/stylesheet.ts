@@ -145,6 +145,8 @@ button.quiet { min-height: 2.25rem; padding: .25rem .75rem; font-size: .9375rem;
 .facts dt { flex: 0 0 8rem; color: var(--soft); }
 .facts dd { margin: 0; min-width: 0; }
 .facts dd small { display: block; }
+.facts code { word-break: break-all; }
+.facts + p { margin-top: 1.25rem; }
 .machines { list-style: none; margin: 1rem 0 0; padding: 0; border: 1px solid var(--edge); border-radius: 10px; }
 .machines li { display: flex; align-items: center; gap: .75rem; padding: .625rem .875rem; }
 .machines li + li { border-top: 1px solid var(--edge); }

@@ -149,7 +149,7 @@ describe('sally login', () => {
     const session = { ...server.session(), mfa_by, provider: 'okta' };
     server.session = () => session;
     const { stdout } = await alice.login(server.url);
-    expect(stdout).toContain(`Logged in as ${account} by okta until`);
+    expect(stdout).toContain(`Logged in as ${account} (provider okta) until`);
     expect(stdout).toContain(told);
     expect((await alice.sally(['status'])).stdout).toContain(told);
     expect((await alice.sally(['whoami'])).stdout).toContain(told);

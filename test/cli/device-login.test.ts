@@ -34,6 +34,8 @@ describe('sally login --device (RFC 8628)', () => {
     expect(code).toBe(0);
     expect(stderr).toContain(`${server.url}/device\n`);
     expect(stderr).toContain('BCDF-GHJK');
+    // What the page shows is the thumbprint by which the server binds the code (RFC 7638).
+    expect(stderr).toContain(`\n  ${server.deviceKey}\n`);
     expect(stdout).toContain(`Logged in as ${account}`);
     expect(waits).toEqual([5000, 5000, 5000]);
     expect(alice.identity()).toContain('id_ed25519');

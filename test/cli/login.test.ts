@@ -24,7 +24,7 @@ afterEach(async () => {
 describe('sally login', () => {
   test('ends with tokens, a certificate and the ssh config, and says what it did and what is next', async () => {
     const { stdout, stderr } = await alice.login(server.url);
-    expect(stdout).toContain(`Logged in as ${account} by default until`);
+    expect(stdout).toContain(`Logged in as ${account} (provider default) until`);
     expect(stdout).toContain('with a second factor (pwd, otp; your identity provider vouches, ');
     expect(stdout).toContain(`Include "${alice.paths.config}"`);
     expect(stdout).toContain('To undo it: sally ssh-config uninstall');

@@ -65,6 +65,8 @@ export class ServerDouble {
   readonly asked: Record<string, string>[] = [];
   /** What polls of a device code get, in their order; then tokens. */
   devicePolls: string[] = [];
+  /** Thumbprint of the key that asked for a device code. */
+  deviceKey: string | undefined;
   /** What token exchanges showed. */
   readonly exchanged: Record<string, string>[] = [];
   /** A server that wants a nonce in every proof (RFC 9449 section 8). */
@@ -201,7 +203,7 @@ export class ServerDouble {
       case 'GET /oauth/auth':
         return this.#authorize(url.searchParams);
       case 'POST /oauth/device/auth':
-        await this.#proof(request, 'POST', `${this.url}/oauth/device/auth`);
+        this.deviceKey = await this.#proof(request, 'POST', `${this.url}/oauth/device/auth`);
         return this.#startDevice(new URLSearchParams(body));
       case 'POST /oauth/token':
         if (refused) return problem(refused);

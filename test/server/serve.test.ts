@@ -48,7 +48,7 @@ describe.skipIf(!hasPostgres)("sallyport serve with a stranger's identity provid
   test('a login, its requests shared between two replicas, ends with a certificate that carries the security key', async () => {
     const login = await globex.login(hank);
     expect(login).toMatchObject({ status: 0 });
-    expect(login.output).toContain('Logged in as hank@globex.example by default until');
+    expect(login.output).toContain('Logged in as hank@globex.example (provider default) until');
     expect(login.output).toContain('with a second factor (pwd, hwk; your identity provider vouches');
     const listing = await certificateListing(globex, hank);
     expect(listing).toMatch(/Type: ssh-ed25519-cert-v01@openssh\.com user certificate/);

@@ -62,10 +62,10 @@ async function report(context: SallyContext, outcome: LoginOutcome): Promise<voi
   const { session, pair, refusal, renewed } = outcome;
   const now = context.now();
   const life = spanText(session.expires_at - nowSeconds(context));
-  const by = session.provider === null ? '' : ` by ${printable(session.provider)}`;
+  const provider = session.provider === null ? '' : ` (provider ${printable(session.provider)})`;
 
   terminal.print(
-    `${terminal.good('Logged in')} as ${terminal.bold(session.account)}${by} until ${momentText(session.expires_at, now)} (${life}), ${secondFactorText(session, now)}.`,
+    `${terminal.good('Logged in')} as ${terminal.bold(session.account)}${provider} until ${momentText(session.expires_at, now)} (${life}), ${secondFactorText(session, now)}.`,
   );
   if (renewed) terminal.print('It is the session of before; its connections stay.');
   if (pair) {

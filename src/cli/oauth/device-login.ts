@@ -24,6 +24,8 @@ export interface DeviceAttempt {
   readonly address: URL;
   readonly intervalSeconds: number;
   readonly expiresAtSeconds: number;
+  /** Of sally's own key (RFC 7638), as the page shows it: whoever compares the two approves this machine and no other. */
+  readonly keyThumbprint: string;
 }
 
 export type Wait = (milliseconds: number) => Promise<void>;
@@ -65,6 +67,7 @@ export async function startDeviceAttempt(
     address: new URL(reply.verification_uri),
     intervalSeconds: Math.min(Math.max(reply.interval ?? 5, 1), 60),
     expiresAtSeconds: parts.nowSeconds + reply.expires_in,
+    keyThumbprint: await DPoP.calculateThumbprint(),
   };
 }
 
