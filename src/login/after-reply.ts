@@ -5,8 +5,15 @@ import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { sendToProvider } from './begin-login.ts';
 import { readBrowserSecret } from './browser-secret.ts';
-import { decideSecondFactor, isFreshLogin, type SecondFactorDecision } from './decide-second-factor.ts';
+import {
+  decideSecondFactor,
+  isFreshLogin,
+  leavesOut,
+  type SecondFactorDecision,
+  type SecondFactorFacts,
+} from './decide-second-factor.ts';
 import type { IdentityProvider } from './identity-provider.ts';
+import { isKnownAtProvider } from './known-at-provider.ts';
 import { type LoginAttempt, type PendingLogin, proven, stored } from './login-attempt.ts';
 import { loginPolicyOf, type OrganizationLogins } from './login-policy.ts';
 import { type LoginFlowParts, managingPasskeys } from './login-purpose.ts';
@@ -40,9 +47,8 @@ export async function afterReply(
   const logins = await loginPolicyOf(parts.database.db, result.organizationSlug);
   if (attempt.kind === managingPasskeys) return await toManaging(parts, replied, logins, request, reply);
 
-  const decide = (passkeys: { usable: number; enrolled: number }) =>
-    decision(parts, replied, logins, passkeys);
-  const first = decide({ usable: 0, enrolled: 0 });
+  const decide = (account: AccountFactors) => decision(parts, replied, logins, account);
+  const first = decide({ passkeys: { usable: 0, enrolled: 0 }, knownAtProvider: false });
   if (first.next === 'done') {
     const mfa = first.by === 'provider' ? byProvider : null;
     return await handler.finish(proven(result, attempt, mfa), request, reply);
@@ -52,7 +58,7 @@ export async function afterReply(
     return await again(parts, replied, 'step-up', request, reply);
 
   const account = await accountAndPasskeys(parts, replied, logins);
-  const second = decide({ usable: account.usable, enrolled: account.enrolled });
+  const second = decide(account);
   switch (second.next) {
     case 'assert':
       return await toPasskey(
@@ -67,16 +73,20 @@ export async function afterReply(
       return await toPasskey(parts, replied, account, { step: 'enrol', proven: false }, request, reply);
     case 'provider':
       return await again(parts, replied, 'new-login', request, reply);
-    default:
-      throw tooOld();
+    case 'refused':
+      throw refusal(second.reason);
+    case 'done':
+      throw new TypeError('unreachable: it was not done before the account was known');
   }
 }
+
+type AccountFactors = Pick<SecondFactorFacts, 'passkeys' | 'knownAtProvider'>;
 
 function decision(
   { clock }: LoginFlowParts,
   { provider, result, attempt }: Replied,
   { policy }: OrganizationLogins,
-  passkeys: { readonly usable: number; readonly enrolled: number },
+  { passkeys, knownAtProvider }: AccountFactors,
 ): SecondFactorDecision {
   return decideSecondFactor({
     policy,
@@ -89,6 +99,7 @@ function decision(
       wasAskedAgain: attempt.askedAgain,
     },
     passkeys,
+    knownAtProvider,
     nowSeconds: seconds(clock()),
   });
 }
@@ -106,8 +117,8 @@ async function accountAndPasskeys(
   return {
     accountId,
     name,
-    enrolled: passkeys.length,
-    usable: usable(passkeys, passkeyModels).length,
+    passkeys: { enrolled: passkeys.length, usable: usable(passkeys, passkeyModels).length },
+    knownAtProvider: await isKnownAtProvider(database.db, accountId),
   };
 }
 
@@ -121,7 +132,7 @@ async function toManaging(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const { result, attempt } = replied;
+  const { provider, result, attempt } = replied;
   const account = await accountAndPasskeys(parts, replied, logins);
   if (account.accountId !== attempt.purpose['accountId']) {
     throw new SallyportError(
@@ -134,8 +145,17 @@ async function toManaging(
     if (attempt.askedAgain) throw tooOld();
     return await again(parts, replied, 'new-login', request, reply);
   }
+  const { canStepUp } = provider;
+  const { knownAtProvider } = account;
+  if (
+    account.passkeys.enrolled === 0 &&
+    leavesOut({ policy: logins.policy, provider: { mfa: result.mfa, canStepUp }, knownAtProvider })
+  ) {
+    if (attempt.askedAgain) throw refusal('left_out');
+    return await again(parts, replied, 'step-up', request, reply);
+  }
   const next =
-    account.enrolled > 0
+    account.passkeys.enrolled > 0
       ? ({ step: 'assert', after: 'enrol' } as const)
       : ({ step: 'enrol', proven: false } as const);
   return await toPasskey(parts, replied, account, next, request, reply);
@@ -174,12 +194,15 @@ async function toPasskey(
   return reply.redirect(`/login/passkey/${handle}`, 303);
 }
 
-function refusal(reason: 'no_source' | 'no_method'): SallyportError {
+function refusal(reason: Extract<SecondFactorDecision, { next: 'refused' }>['reason']): SallyportError {
+  if (reason === 'too_old') return tooOld();
   const message = {
     no_source:
       'Your organization wants a second factor from your identity provider, which gave none. Set one up there, then log in again.',
     no_method:
       'Your organization wants a kind of second factor that this login had not. Ask an admin which kinds it takes.',
+    left_out:
+      'You have a second factor at your identity provider, and this login came without it. Log in again and give it; a passkey is added after that.',
   };
   return new SallyportError('login_rejected', message[reason], { detail: reason });
 }

@@ -68,7 +68,8 @@ export async function sendToProvider(
   const { policy } = await loginPolicyOf(database.db, provider.organizationSlug);
   const { assurance } = provider.settings;
   const wantsMfa =
-    (policy.mfaRequired || demand.mfa) && handlers.get(start.purpose.kind)?.withoutSecondFactor !== true;
+    (policy.mfaRequired || demand.mfa || again === 'step-up') &&
+    handlers.get(start.purpose.kind)?.withoutSecondFactor !== true;
   const fromProvider = wantsMfa && policy.mfaSources.includes('provider');
   const asserts = assurance.multiFactorAmr.length > 0 || assurance.multiFactorAcr.length > 0;
   const maxAgeSeconds = fromProvider && asserts ? mfaMaxAge({ policy, demand }) : demand.maxAgeSeconds;

@@ -24,6 +24,8 @@ export interface SecondFactorFacts {
   };
   /** Passkeys of the account: those that count, and all, also of models that the organization does not take any more. */
   readonly passkeys: { readonly usable: number; readonly enrolled: number };
+  /** Whether a provider has vouched for a second factor of the account before. */
+  readonly knownAtProvider: boolean;
   readonly nowSeconds: number;
 }
 
@@ -34,7 +36,7 @@ export type SecondFactorDecision =
   /** enrol: those that there are don't count, but whoever has them shows one before another is added. */
   | { readonly next: 'assert'; readonly after: 'finish' | 'enrol' }
   | { readonly next: 'enrol' }
-  | { readonly next: 'refused'; readonly reason: 'no_source' | 'no_method' | 'too_old' };
+  | { readonly next: 'refused'; readonly reason: 'no_source' | 'no_method' | 'left_out' | 'too_old' };
 
 /** A passkey is enrolled only by who has just logged in. */
 export const enrolWithinSeconds = 300;
@@ -53,12 +55,28 @@ export function decideSecondFactor(facts: SecondFactorFacts): SecondFactorDecisi
   if (!policy.mfaSources.includes('passkey')) return { next: 'refused', reason: 'no_source' };
   if (!passkeyCanProve(facts)) return { next: 'refused', reason: 'no_method' };
   if (passkeys.usable > 0) return { next: 'assert', after: 'finish' };
+  if (passkeys.enrolled === 0 && leavesOut(facts)) return { next: 'refused', reason: 'left_out' };
   if (!isFreshLogin(provider.authTimeSeconds, facts.nowSeconds)) {
     return provider.wasAskedAgain
       ? { next: 'refused', reason: 'too_old' }
       : { next: 'provider', stepUp: false };
   }
   return passkeys.enrolled > 0 ? { next: 'assert', after: 'enrol' } : { next: 'enrol' };
+}
+
+/**
+ * Whether somebody who has a second factor at the provider came without it, although the provider can be asked for one.
+ * The request for it goes through the browser, so whoever knows nothing but the password leaves it out: a first passkey
+ * would be in place of the factor that is missing.
+ */
+export function leavesOut({
+  policy,
+  provider,
+  knownAtProvider,
+}: Pick<SecondFactorFacts, 'policy' | 'knownAtProvider'> & {
+  readonly provider: Pick<SecondFactorFacts['provider'], 'mfa' | 'canStepUp'>;
+}): boolean {
+  return knownAtProvider && policy.mfaSources.includes('provider') && provider.canStepUp && !provider.mfa;
 }
 
 /** Whether the login is young enough to enrol a passkey. */

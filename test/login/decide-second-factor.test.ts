@@ -25,6 +25,7 @@ const facts: SecondFactorFacts = {
     wasAskedAgain: false,
   },
   passkeys: { usable: 0, enrolled: 0 },
+  knownAtProvider: false,
   nowSeconds,
 };
 
@@ -33,11 +34,13 @@ interface Change {
   readonly demand?: Partial<SecondFactorFacts['demand']>;
   readonly provider?: Partial<SecondFactorFacts['provider']>;
   readonly passkeys?: SecondFactorFacts['passkeys'];
+  readonly knownAtProvider?: boolean;
 }
 
-function decide({ policy, demand, provider, passkeys = facts.passkeys }: Change) {
+function decide({ policy, demand, provider, passkeys = facts.passkeys, knownAtProvider = false }: Change) {
   return decideSecondFactor({
     ...facts,
+    knownAtProvider,
     policy: { ...facts.policy, ...policy },
     demand: { ...facts.demand, ...demand },
     provider: { ...facts.provider, ...provider },
@@ -75,6 +78,30 @@ describe('what a login still needs', () => {
     ],
     ['there is a passkey', { passkeys: some }, { next: 'assert', after: 'finish' }],
     ['there is none, after a new login', {}, { next: 'enrol' }],
+    [
+      'there is none, and the second factor at the provider was left out',
+      { knownAtProvider: true, provider: { canStepUp: true, wasAskedAgain: true } },
+      { next: 'refused', reason: 'left_out' },
+    ],
+    [
+      'the second factor at the provider was left out, and a passkey is shown instead',
+      { knownAtProvider: true, provider: { canStepUp: true, wasAskedAgain: true }, passkeys: some },
+      { next: 'assert', after: 'finish' },
+    ],
+    [
+      'the provider is not believed any more',
+      {
+        knownAtProvider: true,
+        provider: { canStepUp: true, wasAskedAgain: true },
+        policy: { mfaSources: ['passkey'] },
+      },
+      { next: 'enrol' },
+    ],
+    [
+      'the provider can’t be asked any more',
+      { knownAtProvider: true, provider: { wasAskedAgain: true } },
+      { next: 'enrol' },
+    ],
     [
       'there is none, after an old login',
       { provider: { authTimeSeconds: nowSeconds - enrolWithinSeconds - 1 } },

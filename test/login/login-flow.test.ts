@@ -78,7 +78,11 @@ const linkTo = (page: VisitedPage, slug: string) => {
 
 /** As far as one form of the provider's leads; further forms are filled in while there are any. */
 async function signIn(slug: string, browser = new Browser(), username = 'bob'): Promise<VisitedPage> {
-  let page = await browser.open(linkTo(await browser.open(url('/console/sessions')), slug));
+  const start = await browser.open(linkTo(await browser.open(url('/console/sessions')), slug));
+  return await fillIn(slug, browser, start, username);
+}
+async function fillIn(slug: string, browser: Browser, start: VisitedPage, username: string) {
+  let page = start;
   for (
     let forms = 0;
     forms < 4 && page.text.includes('name="login"') && page.url.origin === at(slug).issuer;
@@ -130,6 +134,31 @@ describe('a login where a second factor is required', () => {
   test('goes straight to a passkey where the provider can’t be asked', async () => {
     expect((await signIn('default')).text).toContain('Add a passkey');
     expect(asked('default')).toBe(1);
+  });
+
+  test('enrols no passkey in place of a second factor that was left out of the request to the provider', async () => {
+    const { behaviour } = at('by-acr');
+    behaviour.requireStepUpAcr = stepUpAcr;
+    const browser = new Browser();
+    await signIn('by-acr', browser, 'dora');
+    // As for a thief who knows the password and takes acr_values out of the address.
+    behaviour.requireStepUpAcr = null;
+    at('by-acr').requests.length = 0;
+    const page = await signIn('by-acr', new Browser(), 'dora');
+    expect([page.status, page.text]).toEqual([403, expect.stringContaining('this login came without it')]);
+    expect(asked('by-acr')).toBe(2);
+
+    // Nor where the organization asks for none: environments may.
+    await policy({ mfa_required: false });
+    const add = async () =>
+      await fillIn('by-acr', browser, await browser.open(url('/console/security/passkeys/add')), 'dora');
+    const refused = await add();
+    expect([refused.status, refused.text]).toEqual([
+      403,
+      expect.stringContaining('this login came without it'),
+    ]);
+    behaviour.requireStepUpAcr = stepUpAcr;
+    expect((await add()).text).toContain('Add a passkey');
   });
 
   test('is refused where passkeys are not taken, and recorded', async () => {
