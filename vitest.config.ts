@@ -18,8 +18,13 @@ export default defineConfig({
         test: {
           name: 'embedded',
           include: [twice],
-          // Races between connections, of which the embedded database has only one; and what uses no database.
-          exclude: ['**/*.postgres.test.ts', 'test/ca/signers/**'],
+          // Races between connections, of which the embedded database has only one; and what uses no database, or asks it
+          // nothing that others do not ask.
+          exclude: [
+            '**/*.postgres.test.ts',
+            'test/ca/signers/**',
+            'test/oauth/{matrix,device-in-browser,ci-exchange}.test.ts',
+          ],
           env: { TEST_DATABASE: 'embedded' },
         },
       },
