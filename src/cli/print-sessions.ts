@@ -5,8 +5,11 @@ import { printTable } from './print-table.ts';
 import { printable } from './printable.ts';
 import { fromNow } from './times.ts';
 
-export function isLive({ ended_at, expires_at }: SessionDocument, context: SallyContext): boolean {
-  return ended_at === null && expires_at > nowSeconds(context);
+/** Neither ended, nor past its end, nor idle for too long. */
+export function isLive(session: SessionDocument, context: SallyContext): boolean {
+  const { ended_at, expires_at, idle_ends_at } = session;
+  const end = Math.min(expires_at, idle_ends_at ?? Number.POSITIVE_INFINITY);
+  return ended_at === null && end > nowSeconds(context);
 }
 
 export function printSessions(

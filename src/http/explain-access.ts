@@ -10,7 +10,7 @@ import { decideAccess, unknownTarget } from '../policy/decide-access.ts';
 import type { SessionFacts } from '../policy/facts.ts';
 import { helpfulCommand } from '../policy/reasons.ts';
 import { refusalText } from '../policy/refusal.ts';
-import { lockLiveSession } from '../sessions/lock-live-session.ts';
+import { newestHelperSession } from '../sessions/find-session.ts';
 
 export interface Asked {
   readonly accountId: string;
@@ -54,19 +54,9 @@ export async function somebodyElse(
     .executeTakeFirst();
   if (row === undefined)
     throw new SallyportError('not_found', `There is no account ${name} in your organization.`);
-  const newest = await tx
-    .selectFrom('login_sessions')
-    .select('id')
-    .where('account_id', '=', row.id)
-    .where('kind', '=', 'helper')
-    .where('ended_at', 'is', null)
-    .where('expires_at', '>', now)
-    .orderBy('created_at', 'desc')
-    .limit(1)
-    .executeTakeFirst();
   const account = await loadAccount(tx, row.id);
-  if (newest === undefined) return { account, session: noSession(now) };
-  return { account, session: (await lockLiveSession(tx, newest.id, 'share', now)).facts };
+  const session = await newestHelperSession(tx, row.id, now);
+  return { account, session: session?.facts ?? noSession(now) };
 }
 
 /** Not logged in: that is the only thing wrong with it, since nobody knows how the next login will be. */

@@ -24,3 +24,21 @@ export async function sessionByCookie(db: Database, cookie: string, now: Date): 
     .executeTakeFirst();
   return row && sessionOf(row);
 }
+
+/** The newest live session of `sally` that an account has. Looking at it is no use of it. */
+export async function newestHelperSession(
+  db: Database,
+  accountId: string,
+  now: Date,
+): Promise<Session | undefined> {
+  const row = await db
+    .selectFrom('login_sessions')
+    .select(sessionColumns)
+    .where('account_id', '=', accountId)
+    .where('kind', '=', 'helper')
+    .where(liveAt(now))
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && sessionOf(row);
+}
