@@ -5,6 +5,7 @@ import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { leadBrowser } from '../login/lead-browser.ts';
 import { decideStepUp } from '../policy/decide-step-up.ts';
+import { mfaLogin } from '../policy/reasons.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import type { AppParts } from './app-parts.ts';
 import type { Caller } from './callers.ts';
@@ -39,12 +40,13 @@ export function insufficientAuthentication(
   maxAgeSeconds: number | null,
 ): SallyportError {
   const login = wanting === 'mfa' ? 'a login with a second factor' : 'a newer second factor';
-  return new SallyportError('insufficient_user_authentication', `This needs ${login}. Run: sally login`, {
+  const command = mfaLogin(maxAgeSeconds ?? undefined);
+  return new SallyportError('insufficient_user_authentication', `This needs ${login}. Run: ${command}`, {
     members: {
       acr_values: 'mfa',
       ...(maxAgeSeconds === null ? {} : { max_age: maxAgeSeconds }),
       reasons: [wanting === 'mfa' ? 'mfa_missing' : 'mfa_too_old'],
-      command: 'sally login',
+      command,
     },
   });
 }

@@ -106,12 +106,12 @@ export const reasonTable = {
   mfa_missing: {
     message: (level: MfaLevel, name: string) =>
       `The ${level} ${name} wants a login with a second factor; this login had none.`,
-    command: logInAgain,
+    command: mfaLogin(),
   },
   mfa_too_old: {
     message: (level: MfaLevel, name: string, maxAgeSeconds: number) =>
       `The ${level} ${name} wants a second factor of the last ${duration(maxAgeSeconds)}; yours is older.`,
-    command: logInAgain,
+    command: mfaLogin(),
   },
 } as const satisfies Record<string, ReasonRow<never>>;
 
@@ -129,7 +129,13 @@ export function reason<Code extends ReasonCode>(code: Code, ...about: About[Code
 
 /** The one command that helps against all the reasons together, or null if at least one is for others to act on. */
 export function helpfulCommand(reasons: Reasons): string | null {
-  return reasons.every(({ command }) => command !== null) ? reasons[0].command : null;
+  if (!reasons.every(({ command }) => command !== null)) return null;
+  return reasons.some(isAboutMfa) ? mfaLogin(smallestMaxAge(reasons)) : reasons[0].command;
+}
+
+/** A login brings a second factor, and a fresh one, only if it is asked to. */
+export function mfaLogin(maxAgeSeconds?: number): string {
+  return `sally login --mfa${maxAgeSeconds === undefined ? '' : ` --max-age ${maxAgeSeconds}`}`;
 }
 
 /**
@@ -137,9 +143,18 @@ export function helpfulCommand(reasons: Reasons): string | null {
  * anything else stands in the way.
  */
 export function stepUpFor(reasons: Reasons): { acr_values: string; max_age?: number } | undefined {
-  if (!reasons.every(({ code }) => code === 'mfa_missing' || code === 'mfa_too_old')) return undefined;
+  if (!reasons.every(isAboutMfa)) return undefined;
+  const maxAge = smallestMaxAge(reasons);
+  return { acr_values: 'mfa', ...(maxAge === undefined ? {} : { max_age: maxAge }) };
+}
+
+function isAboutMfa({ code }: Reason): boolean {
+  return code === 'mfa_missing' || code === 'mfa_too_old';
+}
+
+function smallestMaxAge(reasons: Reasons): number | undefined {
   const ages = reasons.flatMap(({ parameters }) => parameters?.max_age ?? []);
-  return { acr_values: 'mfa', ...(ages.length > 0 ? { max_age: Math.min(...ages) } : {}) };
+  return ages.length > 0 ? Math.min(...ages) : undefined;
 }
 
 /** "15 minutes": the largest unit that says it in whole numbers. */

@@ -439,7 +439,7 @@ describe('a gateway gets nothing', () => {
     const source_certificate = await sourceCertificate(sample, weak.sessionId);
     expect(await refusal(ask({ source_certificate }))).toMatchObject({
       code: 'access_denied',
-      members: { reasons: ['mfa_missing'], command: 'sally login' },
+      members: { reasons: ['mfa_missing'], command: 'sally login --mfa' },
     });
     sample.clock.now = new Date((startSeconds + 900) * 1_000);
     expect(await refusal(ask())).toMatchObject({ members: { reasons: ['mfa_too_old'] } });

@@ -78,7 +78,7 @@ describe('where the organization requires a second factor', () => {
     await policy({ mfa_required: true });
     await expect(ask(without)).rejects.toMatchObject({
       code: 'insufficient_user_authentication',
-      members: { acr_values: 'mfa', reasons: ['mfa_missing'], command: 'sally login' },
+      members: { acr_values: 'mfa', reasons: ['mfa_missing'], command: 'sally login --mfa' },
     });
   });
 

@@ -47,7 +47,7 @@ const claims = {
   sid: sessionId,
   mode: 'interactive',
 };
-const mfa = { v: 1, methods: ['pwd', 'otp'], by: 'https://login.example.org' };
+const mfa = { v: 1, methods: ['pwd', 'otp'], by: 'https://login.example.org', time: Number(now) - 60 };
 const person: CertificateFields = {
   ...userFields,
   keyId: `${account}/${sessionId}`,
@@ -141,6 +141,7 @@ MFA facts of ca.example.org, for information
   methods     pwd (password), otp (one-time code)
   by          https://login.example.org (who vouches: the identity provider, or
               the server for a passkey)
+  time        2027-01-15 07:59:00 UTC, 1 min ago
 `);
   });
 

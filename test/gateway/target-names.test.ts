@@ -60,7 +60,7 @@ describe.skipIf(!hasNames)('logging in by target name (needs root, sshd, curl, l
     expect(ran.stderr).toContain('Error: Access denied\n');
     expect(ran.stderr).toContain(`Service: ${web.targetName}\nUser: ${carol}\n`);
     expect(ran.stderr).toContain('Parameters: {"amr":["mfa"]}\n');
-    expect(ran.stderr).toMatch(/^Run: sally login$/m);
+    expect(ran.stderr).toMatch(/^Run: sally login --mfa$/m);
   });
 
   test('whoever is refused can not jump either', async () => {

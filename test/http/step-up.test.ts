@@ -69,7 +69,7 @@ describe('a program that wants what needs a second factor of the last minutes', 
         acr_values: 'mfa',
         max_age: 900,
         reasons: ['mfa_missing'],
-        command: 'sally login',
+        command: 'sally login --mfa --max-age 900',
       }),
     ]);
     const challenge = String(reply.headers['www-authenticate']);

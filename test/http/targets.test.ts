@@ -82,7 +82,11 @@ test('who does not is told why, what helps, and what ssh says', async () => {
     .set({ mfa: true, amr: ['pwd', 'otp'], mfa_by: 'provider' })
     .where('id', '=', bob.sessionId)
     .execute();
-  expect(reply).toMatchObject({ allowed: false, command: 'sally login', reasons: [{ code: 'mfa_missing' }] });
+  expect(reply).toMatchObject({
+    allowed: false,
+    command: 'sally login --mfa',
+    reasons: [{ code: 'mfa_missing' }],
+  });
   expect(reply.text).toContain('Parameters: {"amr":["mfa"]}');
 });
 

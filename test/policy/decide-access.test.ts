@@ -81,7 +81,7 @@ describe('decideAccess', () => {
 
   it('refuses a login without MFA and says what login is needed', () => {
     expect(decide({ session: loggedIn({ mfa: false, amr: ['pwd'] }) })).toMatchObject({
-      reasons: [{ code: 'mfa_missing', parameters: { amr: ['mfa'] }, command: 'sally login' }],
+      reasons: [{ code: 'mfa_missing', parameters: { amr: ['mfa'] }, command: 'sally login --mfa' }],
     });
   });
 
@@ -97,7 +97,7 @@ describe('decideAccess', () => {
           code: 'mfa_too_old',
           message: expect.stringContaining('of the last 15 minutes'),
           parameters: { amr: ['mfa'], max_age: 900 },
-          command: 'sally login',
+          command: 'sally login --mfa',
         },
       ],
     });

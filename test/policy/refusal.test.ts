@@ -18,7 +18,7 @@ describe('refusalText', () => {
         'User: carol@example.com',
         'Parameters: {"amr":["mfa"],"max_age":900}',
         'Detail: The environment production wants a second factor of the last 15 minutes; yours is older.',
-        'Run: sally login',
+        'Run: sally login --mfa --max-age 900',
         '',
       ].join('\n'),
     );
@@ -41,7 +41,7 @@ describe('refusalText', () => {
   it('joins what several reasons ask of a login', () => {
     const text = refusalText({ service, user, reasons: [reason('session_expired'), tooOld] });
     expect(text).toContain('Parameters: {"amr":["mfa"],"max_age":900}\n');
-    expect(text).toContain('Run: sally login\n');
+    expect(text).toContain('Run: sally login --mfa --max-age 900\n');
   });
 
   it('prints nothing but printable ASCII, and no line that a name brought in', () => {
@@ -58,7 +58,7 @@ describe('refusalText', () => {
 
 describe('helpfulCommand', () => {
   it('is the command only if it helps against every reason', () => {
-    expect(helpfulCommand([reason('session_ended'), tooOld])).toBe('sally login');
+    expect(helpfulCommand([reason('session_ended'), tooOld])).toBe('sally login --mfa --max-age 900');
     expect(helpfulCommand([reason('session_ended'), reason('instance_stopped')])).toBeNull();
   });
 });

@@ -120,7 +120,7 @@ function optionRows(
 }
 
 /** Names whose values explain themselves. */
-const selfExplaining = new Set(['amr', 'methods', 'auth_time', 'mode']);
+const selfExplaining = new Set(['amr', 'methods', 'auth_time', 'time', 'mode']);
 
 function claimRows({ fields }: ClaimsDocument, meanings: ReadonlyMap<string, string>, page: Page): Row[] {
   return Object.entries(fields).map(([name, value]) => {
@@ -131,7 +131,7 @@ function claimRows({ fields }: ClaimsDocument, meanings: ReadonlyMap<string, str
 }
 
 function claimText(name: string, value: unknown, { now }: Page): string {
-  if (name === 'auth_time' && isCalendarSeconds(value))
+  if ((name === 'auth_time' || name === 'time') && isCalendarSeconds(value))
     return `${exactMoment(value)}, ${fromNow(value, now)}`;
   if ((name === 'amr' || name === 'methods') && Array.isArray(value)) {
     return value.map((method) => explained(method, methodMeanings)).join(', ') || 'none';
