@@ -2,9 +2,10 @@
  * Access tokens at our own API: JWTs (RFC 9068) bound to a DPoP key (RFC 9449). The token only names a session; whether
  * that lives is read from the database for every request, so an ended session is out at once.
  */
+import { createHash } from 'node:crypto';
 import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { endedAmong } from '../sessions/ended-sessions.ts';
+import { liveGrantOf } from '../sessions/find-session.ts';
 import { sessionEnded } from '../sessions/session.ts';
 import { clientId } from './client.ts';
 import { signingAlgorithm } from './keys.ts';
@@ -36,11 +37,15 @@ export function createAuthenticate(parts: AccessTokenParts): Authenticate {
   return async (presented) => {
     const now = parts.clock();
     const token = tokenOf(presented.authorization);
-    const { sid, sub, cnf } = await verifyToken(token, keys, parts, now);
+    const { sid, sub, cnf, grant } = await verifyToken(token, keys, parts, now);
     const proof = await verifyProof(parts, presented, now, token);
     if (proof.jkt !== cnf.jkt) throw proofInvalid('it is made with another key than the token is bound to');
     await useProof(parts.db, proof, now);
-    if ((await endedAmong(parts.db, [sid], now)).length > 0) throw sessionEnded();
+    const grantId = await liveGrantOf(parts.db, sid, now);
+    if (grantId === undefined) throw sessionEnded();
+    if (grant !== undefined && (grantId === null || grant !== grantClaim(grantId))) {
+      throw tokenInvalid('it is of a login before the last one of its session');
+    }
     return { sessionId: sid, accountId: sub };
   };
 }
@@ -58,6 +63,16 @@ interface TokenClaims {
   readonly sid: string;
   readonly sub: string;
   readonly cnf: { readonly jkt: string };
+  /** Of the grant that it was issued under; a machine's session has none. */
+  readonly grant: string | undefined;
+}
+
+/**
+ * Names a grant in its tokens. A step-up gives the session another grant, and whoever holds a token from before must not
+ * come by the new second factor with it.
+ */
+export function grantClaim(grantId: string): string {
+  return createHash('sha256').update(grantId).digest('base64url');
 }
 
 async function verifyToken(
@@ -78,17 +93,18 @@ async function verifyToken(
       ? tokenInvalid('it has expired', error)
       : tokenInvalid('it is not one of ours', error);
   });
-  const { sid, sub, cnf, client_id } = payload;
+  const { sid, sub, cnf, client_id, grant } = payload;
   const jkt = (cnf as { jkt?: unknown } | null)?.jkt;
   if (
     typeof sid !== 'string' ||
     typeof sub !== 'string' ||
     typeof jkt !== 'string' ||
-    client_id !== clientId
+    client_id !== clientId ||
+    (grant !== undefined && typeof grant !== 'string')
   ) {
     throw tokenInvalid('it is not a token of a login');
   }
-  return { sid, sub, cnf: { jkt } };
+  return { sid, sub, cnf: { jkt }, grant };
 }
 
 /** jose's messages name claims and headers, never their values. */

@@ -12,7 +12,7 @@ import type { AuthorizationServerKeys } from './keys.ts';
 import { apiResource, interactionPath, mountPath, pushedRequestPath } from './paths.ts';
 import type { ProofNonces } from './proof-nonces.ts';
 import { accessTokenSeconds, apiResourceServer } from './resource-server.ts';
-import { type AccountParts, findAccount, sessionOf } from './token-account.ts';
+import { type AccountParts, findAccount, sessionClaims } from './token-account.ts';
 import { userCodeCharset, userCodeMask } from './user-code.ts';
 import { isRecentProof, proofAlgorithms } from './verify-proof.ts';
 
@@ -89,7 +89,7 @@ export function providerConfiguration(parts: ProviderParts): Configuration {
     },
     interactions: { url: (_ctx, interaction) => `${mountPath}${interactionPath}/${interaction.uid}` },
     findAccount: (_ctx, accountId, token) => findAccount(parts, accountId, token),
-    extraTokenClaims: async (_ctx, token) => ({ sid: await sessionOf(parts, token) }),
+    extraTokenClaims: (_ctx, token) => sessionClaims(parts, token),
     // Every login of `sally` is renewed until its session ends; the person agreed to that by running it.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,

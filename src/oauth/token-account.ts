@@ -7,6 +7,7 @@ import { isSallyportError } from '../errors/sallyport-error.ts';
 import { requireLiveUpstream, type UpstreamCheckParts } from '../login/upstream-check.ts';
 import { endedAmong } from '../sessions/ended-sessions.ts';
 import { sessionByGrant } from '../sessions/find-session.ts';
+import { grantClaim } from './access-token.ts';
 import { tokenExchangeGrant } from './client.ts';
 import { describable } from './oauth-error.ts';
 
@@ -60,13 +61,17 @@ async function isUsable({ database }: AccountParts, accountId: string): Promise<
   return found !== undefined && !found.facts.disabled;
 }
 
-/** The session that a token is issued in the name of. No token is issued for one that has ended. */
-export async function sessionOf({ database, clock }: AccountParts, token: object): Promise<string> {
+/** The session that a token is issued in the name of, and its grant. No token is issued for one that has ended. */
+export async function sessionClaims(
+  { database, clock }: AccountParts,
+  token: object,
+): Promise<{ readonly sid: string; readonly grant?: string }> {
   const { db } = database;
   const { gty, grantId = '' } = token as { gty?: string; grantId?: string };
-  const sessionId = gty === tokenExchangeGrant ? grantId : (await sessionByGrant(db, grantId))?.sessionId;
-  if (sessionId === undefined || (await endedAmong(db, [sessionId], clock())).length > 0) {
+  const isExchanged = gty === tokenExchangeGrant;
+  const sid = isExchanged ? grantId : (await sessionByGrant(db, grantId))?.sessionId;
+  if (sid === undefined || (await endedAmong(db, [sid], clock())).length > 0) {
     throw new errors.InvalidGrant('the login session has ended');
   }
-  return sessionId;
+  return isExchanged ? { sid } : { sid, grant: grantClaim(grantId) };
 }

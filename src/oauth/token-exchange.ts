@@ -89,7 +89,7 @@ async function exchange(
   const token = new provider.AccessToken({
     accountId,
     client,
-    // There is no grant, since there is nothing to renew; sessionOf() knows.
+    // There is no grant, since there is nothing to renew; sessionClaims() knows.
     grantId: sessionId,
     gty: tokenExchangeGrant,
     expiresIn,

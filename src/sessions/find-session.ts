@@ -1,5 +1,6 @@
 /** Finding a session by what a client presents. */
 import type { Database } from '../database/database.ts';
+import { isUuid } from '../database/uuid.ts';
 import { tokenHash } from '../secrets/token.ts';
 import { liveAt } from './liveness.ts';
 import { type Session, sessionColumns, sessionOf } from './session.ts';
@@ -23,6 +24,22 @@ export async function sessionByCookie(db: Database, cookie: string, now: Date): 
     .where(liveAt(now))
     .executeTakeFirst();
   return row && sessionOf(row);
+}
+
+/** The authorization server's grant of a live session, null for one without; undefined: the session is not live. */
+export async function liveGrantOf(
+  db: Database,
+  sessionId: string,
+  now: Date,
+): Promise<string | null | undefined> {
+  if (!isUuid(sessionId)) return undefined;
+  const row = await db
+    .selectFrom('login_sessions')
+    .select('grant_id')
+    .where('id', '=', sessionId)
+    .where(liveAt(now))
+    .executeTakeFirst();
+  return row?.grant_id;
 }
 
 /** The newest live session of `sally` that an account has. Looking at it is no use of it. */

@@ -36,6 +36,9 @@ const row = (id: string) =>
 test('[abuse 84] a step-up renews the session: other tokens, and those from before are dead', async () => {
   const first = await loggedIn();
   const before = await row(first.sessionId);
+  const authenticated = async ({ client, tokens }: typeof first) =>
+    await running.server.authenticate(await client.presented(tokens.access_token));
+  await expect(authenticated(first)).resolves.toMatchObject({ sessionId: first.sessionId });
   const again = await loggedIn(
     'dora',
     { session_id: first.sessionId, acr_values: 'mfa', max_age: '900' },
@@ -46,6 +49,8 @@ test('[abuse 84] a step-up renews the session: other tokens, and those from befo
   expect(after.grant_id).not.toBe(before.grant_id);
   expect(after.mfa_time?.getTime()).toBeGreaterThanOrEqual(before.mfa_time?.getTime() ?? Number.NaN);
   expect(await first.client.refresh(first.tokens.refresh_token)).toMatchObject({ status: 400 });
+  await expect(authenticated(first)).rejects.toMatchObject({ code: 'token_invalid' });
+  await expect(authenticated(again)).resolves.toMatchObject({ sessionId: first.sessionId });
   expect((await again.client.refresh(again.tokens.refresh_token)).status).toBe(200);
   expect((await row(first.sessionId)).ended_at).toBeNull();
 });
