@@ -16,6 +16,7 @@ import { type Authenticate, createAuthenticate } from './access-token.ts';
 import { withOwnDevicePage } from './device-authorization.ts';
 import { deviceLogin } from './device-login.ts';
 import { registerDeviceRoutes } from './device-routes.ts';
+import { withExactPaths } from './exact-paths.ts';
 import { helperLogin } from './helper-login.ts';
 import { registerInteractionRoutes } from './interaction-routes.ts';
 import type { AuthorizationServerKeys } from './keys.ts';
@@ -81,6 +82,7 @@ export async function createAuthorizationServer(
   const provider = new Provider(issuer, configuration);
   // Its addresses come from forwarded headers, and those from us: see asIfAt().
   provider.proxy = true;
+  provider.use(withExactPaths());
   provider.use(withoutCookie(cookieNames(publicUrl).session));
   provider.use(withLimitedRequests(db, clock));
   provider.use(withOwnDevicePage(publicUrl));
