@@ -10,6 +10,7 @@ import { endSessionsOfProvider } from '../sessions/end-sessions.ts';
 import { isSlug } from '../ssh/names.ts';
 import { collidingPrefixes } from './colliding-prefixes.ts';
 import { type ConfiguredProvider, defaultProviderSlug } from './configured-providers.ts';
+import { lockForRemoval } from './provider-in-use.ts';
 import { documentOf, type ProviderSettings, parseProviderSettings } from './provider-settings.ts';
 import {
   clientSecretContext,
@@ -156,6 +157,7 @@ export async function removeProvider(
   slug: string,
   now: Date,
 ): Promise<void> {
+  await lockForRemoval(tx, slug);
   await lockOrganization(tx, organizationId);
   // Without reading its settings: one whose settings can't be read has to go too.
   const { numUpdatedRows } = await tx

@@ -10,6 +10,7 @@ import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import { type Authentication, authenticationColumns, startSession } from '../sessions/start-session.ts';
 import type { LoginResult } from './login-result.ts';
 import { requireNotLoggedOut } from './logout-tombstones.ts';
+import { requireInUse } from './provider-in-use.ts';
 import { saveUpstreamGrant } from './upstream-grant.ts';
 
 /** A login that brought what was asked of it, and who vouched for its second factor. */
@@ -53,7 +54,7 @@ const browserSecondsAtMost = 8 * 3600;
 /**
  * Starts the session of a login: its person's account, the organization's lifetimes, and what the identity provider
  * gave for renewing it, sealed.
- * @throws login_rejected, also if the provider has logged the person out meanwhile; name_refused
+ * @throws login_rejected, also if the provider has logged the person out meanwhile, or was removed; name_refused
  */
 export async function startLoginSession(
   tx: Tx,
@@ -62,6 +63,7 @@ export async function startLoginSession(
   now: Date,
 ): Promise<LoginSession> {
   await requireNotLoggedOut(tx, login);
+  await requireInUse(tx, login.provider.slug);
   const account = await accountForIdentity(tx, login, now);
   const { expiresAt, idleSeconds } = await lifetimeOf(tx, account.organizationId, kind, now);
   const sessionId = await startSession(
@@ -97,6 +99,7 @@ export async function renewLoginSession(
   now: Date,
 ): Promise<LoginSession> {
   await requireNotLoggedOut(tx, login);
+  await requireInUse(tx, login.provider.slug);
   await lockAccountOf(tx, sessionId);
   const session = await lockLiveSession(tx, sessionId, 'update', now);
   // Each by a login of its own kind: `sally` can't give a browser's session, whose cookie stays the same, a newer second
