@@ -4,6 +4,7 @@ import type { Database, Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { SallyportError } from '../errors/sallyport-error.ts';
 import { countAttempt } from '../limits/count-attempt.ts';
+import { guesserOf } from '../limits/guesser-of.ts';
 import type { ApiToken } from './api-token-store.ts';
 
 /** Anybody can send rubbish: of one address so much is written down in five minutes, and no more. */
@@ -57,7 +58,7 @@ export async function recordRefusedCiToken(
 }
 
 async function isWorthRecording(tx: Tx, address: string, now: Date): Promise<boolean> {
-  return (await countAttempt(tx, recorded, address, now)).count <= recorded.allowed;
+  return (await countAttempt(tx, recorded, guesserOf(address), now)).count <= recorded.allowed;
 }
 
 /** Postgres' JSON holds no NUL; a log line holds no line ends. */

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { chooseProviderPage } from '../pages/choose-provider-page.ts';
 import { providersFor, sendToProvider } from './begin-login.ts';
 import { readBrowserSecret } from './browser-secret.ts';
+import { allowBeginning } from './limit-logins.ts';
 import { atStep } from './login-attempt.ts';
 import type { LoginBeginning, LoginFlowParts } from './login-purpose.ts';
 import { stateInvalid } from './login-state.ts';
@@ -48,6 +49,7 @@ async function toChosen(parts: LoginFlowParts, request: Chosen, reply: FastifyRe
   const start = await beginningOf(parts, handle, request);
   const offered = await providersFor(parts, start);
   if (!offered.some((one) => one.slug === slug)) throw stateInvalid();
+  await allowBeginning(parts, request);
   return await sendToProvider(parts, request, reply, { provider: await parts.providers.get(slug), start });
 }
 

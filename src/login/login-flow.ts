@@ -2,9 +2,9 @@
  * What happens around a provider's reply. Whoever needs a login calls begin(); the handler of its purpose gets the login
  * once everything is proven.
  */
-
 import { beginLogin } from './begin-login.ts';
 import { registerChoiceRoutes } from './choose-provider-routes.ts';
+import { allowBeginning } from './limit-logins.ts';
 import type { LoginFlow, LoginFlowParts } from './login-purpose.ts';
 import { registerLoginRoutes } from './login-routes.ts';
 import { registerPasskeyRoutes } from './passkey-routes.ts';
@@ -19,7 +19,10 @@ export type {
 
 export function createLoginFlow(parts: LoginFlowParts): LoginFlow {
   return {
-    begin: (request, reply, start) => beginLogin(parts, request, reply, start),
+    async begin(request, reply, start) {
+      await allowBeginning(parts, request);
+      return await beginLogin(parts, request, reply, start);
+    },
     registerRoutes(app) {
       registerLoginRoutes(app, parts);
       registerChoiceRoutes(app, parts);

@@ -5,6 +5,7 @@ import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
 import { purposeOfFailure } from './identity-provider.ts';
 import { leadBrowser } from './lead-browser.ts';
+import { isWorthRecording } from './limit-logins.ts';
 import { type LoginAttempt, type PendingFailure, readAttempt } from './login-attempt.ts';
 import { loginRefusedPage } from './login-pages.ts';
 import type { LoginFlowParts, LoginPurpose } from './login-purpose.ts';
@@ -12,7 +13,7 @@ import { type LoginStep, placeOf } from './login-step.ts';
 import { savePending } from './pending-login.ts';
 import { sendLoginPage } from './send-login-page.ts';
 
-type Parts = Pick<LoginFlowParts, 'database' | 'handlers'>;
+type Parts = Pick<LoginFlowParts, 'database' | 'handlers' | 'clock'>;
 
 /** @param issuer of the provider whose reply it was */
 export async function refuseLogin(
@@ -24,9 +25,9 @@ export async function refuseLogin(
 ): Promise<unknown> {
   const purpose = attemptOfFailure(error)?.purpose;
   if (!isSallyportError(error)) request.log.error({ err: error }, 'login failed');
-  // Without a login that was under way anybody could fill the table.
-  else if (purpose) await record(parts, error, request, issuer);
   else request.log.info({ code: error.code, status: error.status, detail: error.detail }, 'refused');
+  // A login that was under way; anybody else only makes lines in the server's own log.
+  if (isSallyportError(error) && purpose) await record(parts, error, request, issuer);
   if (isSallyportError(error) && purpose) {
     const told = await tell(parts, error, purpose, request, reply);
     if (told !== undefined) return told;
@@ -74,13 +75,16 @@ async function tell(
 }
 
 async function record(
-  { database }: Parts,
+  parts: Parts,
   error: SallyportError,
   request: FastifyRequest,
   issuer?: string,
 ): Promise<void> {
   const facts = { code: error.code, message: error.message, ...(issuer === undefined ? {} : { issuer }) };
-  await inTransaction(database.db, (tx) => recordEvent(tx, { event: 'login.refused', facts })).catch(
-    (problem) => request.log.error({ err: problem }, 'a refused login could not be recorded'),
-  );
+  try {
+    if (!(await isWorthRecording(parts, request))) return;
+    await inTransaction(parts.database.db, (tx) => recordEvent(tx, { event: 'login.refused', facts }));
+  } catch (problem) {
+    request.log.error({ err: problem }, 'a refused login could not be recorded');
+  }
 }

@@ -7,7 +7,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { allowAttempt, forgiveAttempt, type Limit } from '../limits/count-attempt.ts';
-import { guesserOf } from './device-network.ts';
+import { guesserOf } from '../limits/guesser-of.ts';
 
 const windowSeconds = 600;
 const perAddress: Limit = { bucket: 'user-code address', allowed: 5, windowSeconds };

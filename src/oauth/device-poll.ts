@@ -6,8 +6,8 @@ import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 import type { Database } from '../database/database.ts';
 import { countAttempt, type Limit } from '../limits/count-attempt.ts';
+import { guesserOf } from '../limits/guesser-of.ts';
 import { notePoll } from './device-codes.ts';
-import { guesserOf } from './device-network.ts';
 import { useProofOnce } from './proof-store.ts';
 import type { StoredRecord } from './record-store.ts';
 

@@ -6,7 +6,7 @@ import type Provider from 'oidc-provider';
 import type { Database } from '../database/database.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { allowAttempt, type Limit } from '../limits/count-attempt.ts';
-import { guesserOf } from './device-network.ts';
+import { guesserOf } from '../limits/guesser-of.ts';
 import { pushedRequestPath } from './paths.ts';
 
 const pushed: Limit = { bucket: 'pushed-request', allowed: 1200, windowSeconds: 60 };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { guesserOf, isSameNetwork } from '../../src/oauth/device-network.ts';
+import { guesserOf } from '../../src/limits/guesser-of.ts';
+import { isSameNetwork } from '../../src/oauth/device-network.ts';
 
 describe('two addresses', () => {
   test.each([
