@@ -8,16 +8,23 @@ import type { Tx } from '../database/database.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { companionById } from '../inventory/companion.ts';
 import { targetsOfCompanion } from '../inventory/target.ts';
-import { allowAttempt, countAttempt } from '../limits/count-attempt.ts';
+import { allowAttempt, countAttempt, type Limit } from '../limits/count-attempt.ts';
 import { forgiveAttempt } from '../limits/forgive-attempt.ts';
+import { guesserOf } from '../limits/guesser-of.ts';
 import { decideSshCode } from '../policy/decide-ssh-code.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { type KnownSshCodeFacts, sshCodeFacts } from './ssh-code-facts.ts';
 import { readSshCode, sshCodeHash, sshCodeKeyPurpose } from './ssh-code-text.ts';
 
-/** Wrong tries, that is: of somebody at one machine, and of everybody there. */
-const ofAccount = { bucket: 'ssh-code-account', allowed: 5, windowSeconds: 300 };
-const ofCompanion = { bucket: 'ssh-code-companion', allowed: 200, windowSeconds: 300 };
+/**
+ * Wrong tries, that is, at one machine: of one account from one place, from one place, of one account, and all. In this
+ * order, and none is counted by the next once one is used up: whoever tries out codes from one place stops nobody
+ * elsewhere. Even the last is next to nothing of the 2^49 codes that there can be.
+ */
+const perPlace: Limit = { bucket: 'ssh-code-place', allowed: 5, windowSeconds: 300 };
+const perSource: Limit = { bucket: 'ssh-code-source', allowed: 50, windowSeconds: 300 };
+const perAccount: Limit = { bucket: 'ssh-code-account', allowed: 200, windowSeconds: 300 };
+const perCompanion: Limit = { bucket: 'ssh-code-companion', allowed: 2_000, windowSeconds: 300 };
 
 export interface SshCodeAttempt {
   readonly companionId: string;
@@ -33,21 +40,32 @@ export async function verifySshCode(
 ): Promise<SshCodeVerdict> {
   const { account, target, source_address } = check;
   const { name: companion, organizationId } = await companionById(tx, companionId);
-  const key = `${companionId}/${account}`;
+  const source = source_address === null ? 'unknown' : guesserOf(source_address);
+  const here = [
+    [perPlace, `${companionId}/${account}/${source}`],
+    [perSource, `${companionId}/${source}`],
+  ] as const;
+  // What can't be a code, as the passwords that bots try, is nobody's guess.
+  const guesses =
+    readSshCode(check.code) === undefined
+      ? here
+      : [...here, [perAccount, `${companionId}/${account}`] as const];
   // Counted before the look: tries at the same moment come one after the other, each with its own number.
-  await allowAttempt(tx, ofCompanion, companionId, now);
-  const { count } = await countAttempt(tx, ofAccount, key, now);
+  const beyond = await countUntil(tx, guesses, now);
+  // Told once: a flood of tries is none of the audit log.
+  if (beyond !== undefined && beyond > 1) return { accepted: false };
+  if (guesses !== here && beyond === undefined) await allowAttempt(tx, perCompanion, companionId, now);
   const found =
-    count > ofAccount.allowed
-      ? 'too_many_attempts'
-      : await useCode(tx, sealer, { companionId, organizationId, check }, now);
+    beyond === undefined
+      ? await useCode(tx, sealer, { companionId, organizationId, check }, now)
+      : 'too_many_attempts';
   const facts = { companion, account, target, source_address };
   if (typeof found === 'string') {
     await recordEvent(tx, { event: 'ssh_code.refused', organizationId, facts: { code: found, ...facts } });
     return { accepted: false };
   }
-  await forgiveAttempt(tx, ofAccount, key, now);
-  await forgiveAttempt(tx, ofCompanion, companionId, now);
+  for (const [limit, key] of guesses) await forgiveAttempt(tx, limit, key, now);
+  await forgiveAttempt(tx, perCompanion, companionId, now);
   await recordEvent(tx, {
     event: 'ssh_code.used',
     organizationId,
@@ -56,6 +74,19 @@ export async function verifySshCode(
     facts: { ...facts, uses_left: found.usesLeft },
   });
   return { accepted: true, session: statementOf(found) };
+}
+
+/** How far the first limit that is used up is exceeded; undefined: none is. */
+async function countUntil(
+  tx: Tx,
+  limits: readonly (readonly [Limit, string])[],
+  now: Date,
+): Promise<number | undefined> {
+  for (const [limit, key] of limits) {
+    const { count } = await countAttempt(tx, limit, key, now);
+    if (count > limit.allowed) return count - limit.allowed;
+  }
+  return undefined;
 }
 
 interface Used {

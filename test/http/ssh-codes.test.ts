@@ -18,11 +18,9 @@ let gateway: string;
 let otherGateway: string;
 /** For the same targets as the first. */
 let secondGateway: string;
-let started: Date;
 const target = 'shop-production--web';
 beforeAll(async () => {
   server = await startTestServer();
-  started = server.clock.now;
   gateway = await server.enrol();
   const other = { organization: 'other', domain: 'other.example', project: 'blog', gateway: 'other-gate' };
   const foreign = await inTransaction(server.database.db, (tx) => createShop(tx, server.clock.now, other));
@@ -304,20 +302,61 @@ describe('guessing', () => {
     for (let time = 0; time < 12; time += 1) expect(await accepted(await code())).toBe(true);
   });
 
-  test('all over the machine is stopped, with the time to wait', async () => {
-    const { shop, clock } = server;
-    for (let person = 0; person < 40; person += 1) {
+  test('from one place stops that place, and nobody who comes from another', async () => {
+    for (let time = 0; time < 12; time += 1) await verify(wrong());
+    const made = await code();
+    expect(await accepted(made)).toBe(false);
+    expect(await accepted(made, { source_address: '203.0.113.6' })).toBe(true);
+
+    for (let person = 0; person < 11; person += 1) {
       const account = `guess${person}@example.com`;
-      for (let time = 0; time < 5; time += 1) await verify({ account, code: '22222-22222' });
+      for (let time = 0; time < 6; time += 1) await verify({ account, code: '22222-22222' });
     }
-    const reply = await verify(await code());
-    expect([reply.statusCode, reply.json().code, shop.gatewayId]).toEqual([
-      429,
-      'too_many_attempts',
-      shop.gatewayId,
-    ]);
-    expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
-    expect(clock.now >= started).toBe(true);
+    const fresh = await code(await server.person(`dave${people}`, 'contributor'));
+    expect(await accepted(fresh)).toBe(false);
+    expect(await accepted(fresh, { source_address: '203.0.113.6' })).toBe(true);
+  });
+
+  test('from many addresses of one IPv6 network is from one place', async () => {
+    for (let time = 1; time <= 6; time += 1) await verify(wrong(), { source_address: `2001:db8::${time}` });
+    expect(await accepted(await code(), { source_address: '2001:db8::77' })).toBe(false);
+  });
+
+  test('is not what bots do that try passwords, and a flood makes no flood of events', async () => {
+    const { db } = server.database;
+    const events = async () =>
+      (await db.selectFrom('audit_events').select('id').where('event', '=', 'ssh_code.refused').execute())
+        .length;
+    const before = await events();
+    for (let time = 0; time < 20; time += 1) await verify({ account: alice.account, code: 'hunter2' });
+    expect((await events()) - before).toBe(6);
+    const counted = await db
+      .selectFrom('attempts')
+      .select('bucket')
+      .where('bucket', 'like', 'ssh-code-%')
+      .where('expires_at', '>', server.clock.now)
+      .execute();
+    expect(counted.map(({ bucket }) => bucket).sort()).toEqual(['ssh-code-place', 'ssh-code-source']);
+    expect(await accepted(await code(), { source_address: '203.0.113.6' })).toBe(true);
+  });
+
+  test.each([
+    ['of one account from everywhere is over in the end', 'ssh-code-account', 200, 200],
+    ['all over the machine is stopped, with the time to wait', 'ssh-code-companion', 2_000, 429],
+  ])('%s', async (_what, bucket, count, status) => {
+    await verify(wrong());
+    const { db } = server.database;
+    await db
+      .updateTable('attempts')
+      .set({ count })
+      .where('bucket', '=', bucket)
+      .where('expires_at', '>', server.clock.now)
+      .execute();
+    const reply = await verify(await code(), { source_address: '203.0.113.6' });
+    expect([reply.statusCode, reply.json().accepted ?? reply.json().code]).toEqual(
+      status === 429 ? [429, 'too_many_attempts'] : [200, false],
+    );
+    if (status === 429) expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
   });
 });
 
