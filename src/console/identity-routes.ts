@@ -7,11 +7,14 @@ import { z } from 'zod';
 import { requireDomain } from '../accounts/domains.ts';
 import { canonicalAccountName } from '../accounts/identity.ts';
 import { accountIdOfIdentity, identitiesOf, linkIdentity } from '../accounts/link-identity.ts';
+import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { browserOf } from '../http/callers.ts';
 import { sendPage } from '../http/security-headers.ts';
+import { isKnownAtProvider } from '../login/known-at-provider.ts';
 import type { LoginDemand, ProvenLogin } from '../login/login-flow.ts';
+import { passkeysOf } from '../login/passkey-store.ts';
 import { unlinkAndEndSessions } from '../login/unlink-identity.ts';
 import { identitiesPage } from '../pages/identities-page.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
@@ -19,7 +22,7 @@ import type { ConsoleParts } from './console-parts.ts';
 import { readOwnForm } from './form.ts';
 
 const path = '/console/identities';
-/** Whatever the organization asks of its logins; it is asked of the account's own one. */
+/** No more than the organization asks of its logins. */
 const noDemand: LoginDemand = { mfa: false, maxAgeSeconds: null, methods: null };
 
 const linkForm = z.strictObject({ provider: z.string().max(40) });
@@ -97,9 +100,11 @@ export function identityRoutes(app: FastifyInstance, parts: ConsoleParts): void 
         throw new SallyportError('not_found', 'There is no such identity provider here.');
       }
       const own = await providerOfSession(parts, sessionId);
+      // Another identity brings its own second factor to this account, so whoever has one here shows it before.
+      const mfa = await hasSecondFactor(database.db, accountId);
       return await loginFlow.begin(request, reply, {
         purpose: { kind: 'link-own', accountId, sessionId, target },
-        demand: noDemand,
+        demand: { ...noDemand, mfa },
         fresh: true,
         organization,
         ...(own === undefined ? {} : { provider: own }),
@@ -147,6 +152,11 @@ async function link({ database, clock }: ConsoleParts, login: ProvenLogin): Prom
     await requireDomain(tx, canonicalAccountName(login.accountName), account.id);
     await linkIdentity(tx, { accountId, issuer, subject, by: account.name }, now);
   });
+}
+
+/** Whether the account has ever had one: a passkey, or one that a provider vouched for. */
+async function hasSecondFactor(db: Database, accountId: string): Promise<boolean> {
+  return (await passkeysOf(db, accountId)).length > 0 || (await isKnownAtProvider(db, accountId));
 }
 
 /** The provider that the session came from, if people may still log in there. */

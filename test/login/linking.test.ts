@@ -237,6 +237,40 @@ test('an identity of another account is not taken from it', async () => {
   expect(await accounts()).toContain('second/bob is bob@acme.test');
 });
 
+test('whoever has a second factor shows it before another identity, with one of its own, is linked', async () => {
+  const browser = new Browser();
+  await signIn(browser, first, 'carol');
+  const [account_id = ''] = await accountIdsOf('carol', first);
+  const passkey = {
+    account_id,
+    credential_id: Buffer.from('id'),
+    public_key: Buffer.from('key'),
+    counter: '0',
+  };
+  const model = '01020304-0506-0708-0102-030405060708';
+  const { db } = site.database;
+  await db
+    .insertInto('passkeys')
+    .values({ ...passkey, model, transports: [], backed_up: false, name: 'Key' })
+    .execute();
+  const before = await accounts();
+  expect((await link(browser, 'carol', second, 'carol')).text).toContain('Use your passkey');
+  await db.deleteFrom('passkeys').execute();
+  first.behaviour.amr = ['mfa'];
+  await signIn(browser, first, 'carol');
+  first.behaviour.amr = ['pwd'];
+  expect((await link(browser, 'carol', second, 'carol')).text).toContain('Add a passkey');
+  expect(await accounts()).toEqual(before);
+  first.behaviour.amr = ['mfa'];
+  expect((await link(browser, 'carol', second, 'carol')).url.pathname).toBe('/console/identities');
+  expect(await accounts()).not.toEqual(before);
+  await db
+    .deleteFrom('identities')
+    .where('account_id', '=', account_id)
+    .where('issuer', '=', second.issuer)
+    .execute();
+});
+
 test('[abuse 67] a weak provider’s amr and acr prove nothing, and nothing is taken over from a strong one', async () => {
   const browser = new Browser();
   await signIn(browser, first, 'bob');
