@@ -12,6 +12,8 @@ export interface NewEnvironment {
   readonly mfaRequired?: boolean;
   /** Oldest login that still counts as MFA here; null: the organization's rule. */
   readonly mfaMaxAgeSeconds?: number | null;
+  /** Whether API tokens and CI jobs are refused. */
+  readonly peopleOnly?: boolean;
   readonly accessMode?: AccessMode;
 }
 
@@ -28,6 +30,7 @@ export async function createEnvironment(tx: Tx, environment: NewEnvironment): Pr
         kind,
         mfa_required: mfaRequired,
         mfa_max_age_seconds: mfaMaxAgeSeconds,
+        people_only: environment.peopleOnly ?? false,
         access_mode: environment.accessMode ?? 'both',
       })
       .returning('id')

@@ -15,12 +15,12 @@ export async function applyEnvironment(
   project: string,
   environment: EnvironmentSetup,
 ): Promise<string> {
-  const { slug, kind, mfa_required, access } = environment;
+  const { slug, kind, mfa_required, people_only, access } = environment;
   const { mfa_max_age_seconds = mfa_required && kind === 'production' ? productionMaxAgeSeconds : null } =
     environment;
   const found = await tx
     .selectFrom('environments')
-    .select(['id', 'kind', 'mfa_required', 'mfa_max_age_seconds', 'access_mode'])
+    .select(['id', 'kind', 'mfa_required', 'mfa_max_age_seconds', 'people_only', 'access_mode'])
     .where('project_id', '=', projectId)
     .where('slug', '=', slug)
     .forNoKeyUpdate()
@@ -32,6 +32,7 @@ export async function applyEnvironment(
       kind,
       mfaRequired: mfa_required,
       mfaMaxAgeSeconds: mfa_max_age_seconds,
+      peopleOnly: people_only,
       accessMode: access,
     });
   }
@@ -39,11 +40,12 @@ export async function applyEnvironment(
     found.kind === kind &&
     found.mfa_required === mfa_required &&
     found.mfa_max_age_seconds === mfa_max_age_seconds &&
+    found.people_only === people_only &&
     found.access_mode === access;
   if (isSame) return found.id;
   await tx
     .updateTable('environments')
-    .set({ kind, mfa_required, mfa_max_age_seconds, access_mode: access })
+    .set({ kind, mfa_required, mfa_max_age_seconds, people_only, access_mode: access })
     .where('id', '=', found.id)
     .execute();
   await inventoryChanged(tx, { organizationId, change: 'environment changed', name: `${project}-${slug}` });

@@ -40,6 +40,8 @@ const environment = z.strictObject({
   mfa_required: z.boolean().default(false),
   /** Absent: 15 minutes where a production environment requires a second factor; null, and elsewhere: any age. */
   mfa_max_age_seconds: z.int().positive().nullable().optional(),
+  /** Refuses API tokens and CI jobs, whatever their accounts may. */
+  people_only: z.boolean().default(false),
   access: z.enum(['relay', 'jump', 'both']).default('both'),
   gateways: z.array(slug).default([]),
   apps: named(

@@ -153,6 +153,28 @@ describe('a document that says something else', () => {
     expect(await age()).toBeNull();
   });
 
+  test('keeps API tokens and CI jobs out of an environment, and lets them in again', async () => {
+    const isForPeople = async () => (await target('shop-production--web'))?.peopleOnly;
+    await apply(production({}));
+    expect(await isForPeople()).toBe(false);
+    await apply(production({ people_only: true }));
+    expect(await isForPeople()).toBe(true);
+    await apply(production({}));
+    expect(await isForPeople()).toBe(false);
+    // Of a new one too.
+    const web = { slug: 'web', instances: [{ address: '10.0.0.9', login: 'web' }] };
+    const staging = {
+      slug: 'staging',
+      kind: 'staging' as const,
+      people_only: true,
+      gateways: ['east'],
+      apps: [web],
+    };
+    const { projects, ...rest } = document;
+    await apply({ ...rest, projects: projects.map((project) => ({ ...project, environments: [staging] })) });
+    expect(await target('shop-staging--web')).toMatchObject({ peopleOnly: true });
+  });
+
   test('gives an environment to another gateway', async () => {
     await apply(production({ gateways: ['west'] }));
     expect(await servedBy(ids.get('east'))).toEqual([]);

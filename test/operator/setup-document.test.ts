@@ -27,6 +27,7 @@ test('what is left out has defaults that open nothing', () => {
     slug: 'production',
     kind: 'production',
     mfa_required: false,
+    people_only: false,
     access: 'both',
     gateways: [],
     apps: [
