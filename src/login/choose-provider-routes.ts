@@ -23,7 +23,10 @@ export function registerChoiceRoutes(app: FastifyInstance, parts: LoginFlowParts
       try {
         const { handle } = request.params;
         const found = await providersFor(parts, await beginningOf(parts, handle, request));
-        const providers = found.map(({ slug, name }) => ({ name, href: `/login/choose/${handle}/${slug}` }));
+        const providers = found.map(({ slug, name, organizationSlug: organization, issuer }) => {
+          const { host } = new URL(issuer);
+          return { name, organization, host, href: `/login/choose/${handle}/${slug}` };
+        });
         return sendLoginPage(reply, chooseProviderPage({ providers }));
       } catch (error) {
         return await refuseLogin(parts, error, request, reply);

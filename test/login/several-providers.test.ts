@@ -59,6 +59,14 @@ const withQuery = (path: string, query: Record<string, string>) => {
   return url;
 };
 
+test('the page that asks which provider says whose each is and where it leads: its name is what an admin chose', async () => {
+  const { location } = await browser.open(at('/console/sign-in'));
+  const { text } = await browser.open(location ?? at('/'));
+  for (const { slug, issuer } of site.providers) {
+    expect(text).toContain(`<bdi>Provider ${slug}</bdi> <small>acme, at ${new URL(issuer).host}</small>`);
+  }
+});
+
 test('each provider sends back to a callback of its own, and its reply logs in there', async () => {
   for (const [provider, path] of [
     [first, '/login/callback'],
