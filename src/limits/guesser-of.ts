@@ -5,9 +5,15 @@ import { isIPv4, isIPv6 } from 'node:net';
 export function guesserOf(address: string): string {
   const it = plainAddress(address);
   if (it === undefined) return 'unknown';
-  if (isIPv4(it)) return it;
-  const groups = new URL(`http://[${it}]`).hostname.slice(1, -1);
-  return `${fullGroups(groups).slice(0, 4).join(':')}::/64`;
+  return isIPv4(it) ? it : `${groupsOf(it).slice(0, 4).join(':')}::/64`;
+}
+
+/** What one customer may have of addresses: an IPv4 /24, an IPv6 /48. */
+export function guessersNetworkOf(address: string): string {
+  const it = plainAddress(address);
+  if (it === undefined) return 'unknown';
+  if (isIPv4(it)) return `${it.split('.').slice(0, 3).join('.')}.0/24`;
+  return `${groupsOf(it).slice(0, 3).join(':')}::/48`;
 }
 
 /** Without a zone, and IPv4 as IPv4 wherever it came in on an IPv6 socket. Undefined: no address. */
@@ -16,7 +22,8 @@ export function plainAddress(address: string): string | undefined {
   return isIPv4(it) || isIPv6(it) ? it : undefined;
 }
 
-function fullGroups(compressed: string): string[] {
+function groupsOf(address: string): string[] {
+  const compressed = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = '', tail] = compressed.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { guesserOf } from '../../src/limits/guesser-of.ts';
+import { guesserOf, guessersNetworkOf } from '../../src/limits/guesser-of.ts';
 import { isSameNetwork } from '../../src/oauth/device-network.ts';
 
 describe('two addresses', () => {
@@ -43,5 +43,15 @@ describe('guesses', () => {
     ['somewhere', 'unknown'],
   ])('from %s count for %s', (address, guesser) => {
     expect(guesserOf(address)).toBe(guesser);
+  });
+
+  test.each([
+    ['203.0.113.9', '203.0.113.0/24'],
+    ['::ffff:203.0.113.9', '203.0.113.0/24'],
+    ['2001:db8:1:2::1', '2001:db8:1::/48'],
+    ['::1', '0:0:0::/48'],
+    ['somewhere', 'unknown'],
+  ])('from %s count for the network %s too', (address, network) => {
+    expect(guessersNetworkOf(address)).toBe(network);
   });
 });

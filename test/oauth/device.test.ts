@@ -265,6 +265,26 @@ describe('[abuse 81] guessing user codes', () => {
     expect((await (await form())(wrong, '2001:db8:1:3::1')).status).toBe(400);
   });
 
+  test('[abuse 81] many from one network end it for that network, and leave the common ceiling to others', async () => {
+    for (let guess = 0; guess < 20; guess += 1) {
+      expect((await (await form())(wrong, `2001:db8:7:${guess}::1`)).status).toBe(400);
+    }
+    for (let guess = 20; guess < 30; guess += 1) {
+      expect((await (await form())(wrong, `2001:db8:7:${guess}::1`)).status).toBe(429);
+    }
+    const { count } = await running.database.db
+      .selectFrom('attempts')
+      .select('count')
+      .where('bucket', '=', 'user-code')
+      .where('window_start', '<=', running.now())
+      .orderBy('window_start', 'desc')
+      .limit(1)
+      .executeTakeFirstOrThrow();
+    expect(count).toBe(20);
+    const { userCode } = await asked();
+    expect((await (await form())(userCode, '2001:db8:8::1')).status).toBe(200);
+  });
+
   test('[abuse 81] many from everywhere end it for everybody', async () => {
     await (await form())(wrong);
     await running.database.db
