@@ -15,7 +15,7 @@ import { sendPage } from '../http/security-headers.ts';
 import { isKnownAtProvider } from '../login/known-at-provider.ts';
 import type { LoginDemand, ProvenLogin } from '../login/login-flow.ts';
 import { passkeysOf } from '../login/passkey-store.ts';
-import { unlinkAndEndSessions } from '../login/unlink-identity.ts';
+import { unlinkOwnIdentity } from '../login/unlink-identity.ts';
 import { identitiesPage } from '../pages/identities-page.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import type { ConsoleParts } from './console-parts.ts';
@@ -118,15 +118,9 @@ export function identityRoutes(app: FastifyInstance, parts: ConsoleParts): void 
     async (request, reply) => {
       const { issuer, subject } = readOwnForm(request, unlinkForm);
       const { accountId, account: by } = browserOf(request);
-      await inTransaction(database.db, async (tx) => {
-        if ((await identitiesOf(tx, accountId)).length < 2) {
-          throw new SallyportError(
-            'forbidden',
-            'This is the only identity of your account: without it you could not log in again. Link another one first.',
-          );
-        }
-        await unlinkAndEndSessions(tx, { accountId, issuer, subject, by }, clock());
-      });
+      await inTransaction(database.db, (tx) =>
+        unlinkOwnIdentity(tx, { accountId, issuer, subject, by }, clock()),
+      );
       return reply.redirect(path, 303);
     },
   );

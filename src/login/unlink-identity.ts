@@ -1,6 +1,7 @@
 /** Takes an identity from an account, and with it every session that began by it. */
-import { lockAccount, unlinkIdentity } from '../accounts/link-identity.ts';
+import { identitiesOf, lockAccount, unlinkIdentity } from '../accounts/link-identity.ts';
 import type { Tx } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
 import { endSessionsOfUpstream } from '../sessions/end-sessions.ts';
 
 export interface Unlinking {
@@ -9,6 +10,21 @@ export interface Unlinking {
   readonly subject: string;
   /** The account name of who does it. */
   readonly by: string;
+}
+
+/**
+ * The same for one of one's own: the last stays, or the person could not log in again. Counted under the lock, so that
+ * two at once do not take each other's last. @throws forbidden, not_found
+ */
+export async function unlinkOwnIdentity(tx: Tx, unlinking: Unlinking, now: Date): Promise<void> {
+  await lockAccount(tx, unlinking.accountId);
+  if ((await identitiesOf(tx, unlinking.accountId)).length < 2) {
+    throw new SallyportError(
+      'forbidden',
+      'This is the only identity of your account: without it you could not log in again. Link another one first.',
+    );
+  }
+  await unlinkAndEndSessions(tx, unlinking, now);
 }
 
 /** Returns how many sessions ended. @throws not_found */

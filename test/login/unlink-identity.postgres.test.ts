@@ -3,7 +3,7 @@ import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { identitiesOf, linkIdentity } from '../../src/accounts/link-identity.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createOrganization } from '../../src/inventory/organization.ts';
-import { unlinkAndEndSessions } from '../../src/login/unlink-identity.ts';
+import { unlinkAndEndSessions, unlinkOwnIdentity } from '../../src/login/unlink-identity.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
 import { lockAwaited } from '../database/lock-awaited.ts';
 
@@ -46,6 +46,25 @@ describe.skipIf(!hasPostgres)('identities at once (needs postgresql)', () => {
     });
     expect(await waiting).toMatchObject({ code: 'login_rejected' });
     expect(await identitiesOf(database.db, accountId)).toEqual([]);
+  });
+
+  test('of two of one’s own that are taken away at once, one stays', async () => {
+    const { accountId, name: by } = await logIn('erin');
+    await inTransaction(database.db, (tx) =>
+      linkIdentity(tx, { accountId, issuer, subject: 'erin-two', by }, now),
+    );
+    const unlinking = (subject: string, work: () => Promise<unknown> = async () => {}) =>
+      inTransaction(database.db, async (tx) => {
+        await unlinkOwnIdentity(tx, { accountId, issuer, subject, by }, now);
+        await work();
+      });
+    let waiting: Promise<unknown> | undefined;
+    await unlinking('erin', async () => {
+      waiting = unlinking('erin-two').catch((error: unknown) => error);
+      await lockAwaited(database.db);
+    });
+    expect(await waiting).toMatchObject({ code: 'forbidden' });
+    expect(await identitiesOf(database.db, accountId)).toMatchObject([{ subject: 'erin-two' }]);
   });
 
   test('one identity that two accounts want at once becomes one’s, and the other is told', async () => {
