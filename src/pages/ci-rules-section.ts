@@ -88,7 +88,7 @@ ${textArea({
   name: 'claims',
   label: 'Claims',
   value: fields.claims,
-  note: 'One a line, such as repository = acme/web. All claims must hold; of several lines for one claim, any. * stands for anything without a slash, ** for anything.',
+  note: 'One a line, such as repository = acme/web. All claims must hold; of several lines for one claim, any. * stands for anything without / and :, ** for anything.',
 })}
 ${field({ name: 'account', label: 'Machine account', value: fields.account, note: 'Such as deploy@example.com.' })}
 ${select({ name: 'role_limit', label: 'Role at most', value: fields.role_limit, options: roleOptions })}
