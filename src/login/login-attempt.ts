@@ -75,6 +75,8 @@ export interface PendingFinish {
   readonly step: 'finish';
   readonly login: StoredLogin;
   readonly attempt: LoginAttempt;
+  /** Whose passkey it was. */
+  readonly accountId: string;
   readonly mfa: { readonly by: MfaSource; readonly methods: readonly string[]; readonly time: number };
 }
 

@@ -2,6 +2,7 @@
 import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
 import { z } from 'zod';
+import { accountIdOfIdentity } from '../accounts/link-identity.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { passkeyScriptAsset } from '../pages/assets.ts';
 import { passkeyPage, recoveryPage } from '../pages/passkey-page.ts';
@@ -11,6 +12,7 @@ import { notePurpose } from './identity-provider.ts';
 import { atStep, type PendingAssertion, type PendingEnrolment, proven } from './login-attempt.ts';
 import { loginPolicyOf } from './login-policy.ts';
 import type { LoginFlowParts } from './login-purpose.ts';
+import { stateInvalid } from './login-state.ts';
 import { handlerOf, type LoginStep, placeOf } from './login-step.ts';
 import { assertionOptions, enrolmentOptions } from './passkey-ceremonies.ts';
 import { answerAssertion, answerEnrolment } from './passkey-steps.ts';
@@ -165,8 +167,11 @@ async function finishLogin(step: LoginStep): Promise<unknown> {
   if (pending.step === 'failed') {
     throw notePurpose(new SallyportError(pending.code, pending.message), { ...attempt });
   }
-  const { login, mfa } = pending;
+  const { login, mfa, accountId } = pending;
+  const identity = { ...login, organization: login.organizationSlug };
   try {
+    // The identity may have become another account's since the passkey was shown.
+    if ((await accountIdOfIdentity(step.parts.database.db, identity)) !== accountId) throw stateInvalid();
     return await handlerOf(step, attempt).finish(proven(login, attempt, mfa), step.request, step.reply);
   } catch (error) {
     throw notePurpose(error, { ...attempt });

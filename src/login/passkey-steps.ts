@@ -117,9 +117,9 @@ async function toEnd(
   methods: readonly string[],
   codes: readonly string[] = [],
 ): Promise<unknown> {
-  const { login, attempt } = payload;
+  const { login, attempt, accountId } = payload;
   const mfa = { by: 'passkey', methods, time: step.now.getTime() } as const;
-  const finish: PendingFinish = { step: 'finish', login, attempt, mfa };
+  const finish: PendingFinish = { step: 'finish', login, attempt, accountId, mfa };
   const next = `/login/continue/${await nextStep(step, finish, expiresAt)}`;
   if (codes.length > 0) return sendLoginPage(step.reply, recoveryCodesPage({ codes, next }));
   return leadBrowser(step.request, step.reply, next);

@@ -99,6 +99,32 @@ describe.skipIf(!hasChromium)(`passkeys in a browser (needs ${program})`, () => 
     expect(complaints).toEqual([]);
   });
 
+  test('is no second factor of an account that the identity has become one of meanwhile', async () => {
+    await logIn('bob', 'Add a passkey');
+    await page.getByRole('button', { name: 'Add passkey' }).click();
+    await page.getByRole('heading', { name: 'Keep your recovery codes' }).waitFor();
+    const { db } = site.database;
+    const { account_id } = await db
+      .selectFrom('identities')
+      .select('account_id')
+      .where('subject', '=', 'bob')
+      .executeTakeFirstOrThrow();
+    const { accountId: other } = await site.guest('victor');
+    const belongsTo = (id: string) =>
+      db.updateTable('identities').set({ account_id: id }).where('subject', '=', 'bob').execute();
+    await belongsTo(other);
+    await page.getByRole('link', { name: 'I have kept them' }).click();
+    await page.getByRole('heading', { name: 'This login can’t go on' }).waitFor();
+    await belongsTo(account_id);
+    const sessions = await db
+      .selectFrom('login_sessions')
+      .select('id')
+      .where('account_id', '=', other)
+      .where('mfa_by', '=', 'passkey')
+      .execute();
+    expect(sessions).toEqual([]);
+  });
+
   test('without its person verified nobody gets in, and the page says what to do', async () => {
     await enrol('bob');
     await arrived();
