@@ -52,7 +52,7 @@ function words({ step, account, thenEnrol }: PasskeyView): Html {
   }
   return thenEnrol
     ? html`You are logged in as ${who}. Show one of your passkeys before you add another.`
-    : html`You are logged in as ${who}. Your organization wants a second factor.`;
+    : html`You are logged in as ${who}. This login needs a second factor.`;
 }
 
 export interface RecoveryView {
