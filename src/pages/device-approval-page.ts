@@ -26,7 +26,7 @@ export function deviceApprovalPage(view: DeviceApprovalView): string {
   const facts: readonly (readonly [string, Html])[] = [
     ['You', html`<bdi>${account}</bdi>, by ${view.identityProvider}`],
     ['Machine', nameOf(machine.name)],
-    ['Its key', html`<code>${machine.key}</code><small>as sally shows it on that machine</small>`],
+    ['Its key', html`<code>${machine.key}</code><small>must be the one that sally shows there</small>`],
     ['Asks from', html`<span class="address">${machine.address}</span>`],
     ['This browser', html`<span class="address">${browserAddress}</span> ${networkBadge(sameNetwork)}`],
     ['What for', html`SSH as you. It ends ${moment(view.untilSeconds, view.nowSeconds)} at the latest`],
