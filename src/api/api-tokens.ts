@@ -24,8 +24,8 @@ export const apiTokenRequest = z.strictObject({
   role_limit: role,
   expires_in_seconds: z
     .int()
-    .min(shortestTokenLifeSeconds)
-    .max(longestTokenLifeSeconds)
+    .min(shortestTokenLifeSeconds, 'is under 5 minutes')
+    .max(longestTokenLifeSeconds, 'is over a year')
     .default(usualTokenLifeSeconds),
   /** Addresses and networks that it may be used from, such as 192.0.2.0/24; empty: from everywhere. */
   source_ranges: z.array(z.string().max(64)).max(32).default([]),

@@ -10,6 +10,7 @@ export interface LoginPage {
 const titles: Readonly<Record<string, string>> = {
   login_state_invalid: 'This login can’t go on',
   login_provider_error: 'Your identity provider has a problem',
+  too_many_attempts: 'Too many attempts',
   database_unavailable: 'Not available right now',
 };
 

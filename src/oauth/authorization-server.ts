@@ -88,7 +88,8 @@ export async function createAuthorizationServer(
   provider.use(withOwnDevicePage(publicUrl));
   registerTokenExchange(provider, { ...shared, tokenIssuers });
   provider.on('server_error', (_ctx, error) => options.onServerError(error));
-  options.loginHandlers.set('helper', helperLogin({ ...shared, provider }));
+  const helper = helperLogin({ ...shared, provider });
+  options.loginHandlers.set('helper', helper);
   options.loginHandlers.set('device', deviceLogin(shared));
   const callback = provider.callback();
   return {
@@ -97,7 +98,7 @@ export async function createAuthorizationServer(
       void callback(request, response);
     },
     registerRoutes(app) {
-      registerInteractionRoutes(app, { provider, flow });
+      registerInteractionRoutes(app, { provider, flow, helper });
       registerDeviceRoutes(app, { ...shared, provider, flow, userCodeKey });
     },
     authenticate: createAuthenticate({

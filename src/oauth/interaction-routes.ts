@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type Provider from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import { isSallyportError } from '../errors/sallyport-error.ts';
-import type { LoginFlow } from '../login/login-flow.ts';
+import type { LoginFlow, LoginPurposeHandler } from '../login/login-flow.ts';
 import { loginRefusedPage } from '../login/login-pages.ts';
 import { stateInvalid } from '../login/login-state.ts';
 import { sendLoginPage } from '../login/send-login-page.ts';
@@ -13,6 +13,8 @@ import { interactionPath, mountPath } from './paths.ts';
 export interface InteractionRouteParts {
   readonly provider: Provider;
   readonly flow: Pick<LoginFlow, 'begin'>;
+  /** Of the purpose `helper`. */
+  readonly helper: LoginPurposeHandler;
 }
 
 /** Needs @fastify/cookie. */
@@ -34,7 +36,7 @@ export function registerInteractionRoutes(app: FastifyInstance, parts: Interacti
 }
 
 async function toLogin(
-  { provider, flow }: InteractionRouteParts,
+  { provider, flow, helper }: InteractionRouteParts,
   request: FastifyRequest<{ Params: { uid: string } }>,
   reply: FastifyReply,
 ): Promise<unknown> {
@@ -45,12 +47,21 @@ async function toLogin(
   });
   if (interaction?.uid !== uid) throw stateInvalid();
   const wanted = interaction.params[providerParameter];
-  return await flow.begin(request, reply, {
-    purpose: { kind: 'helper', interaction: uid },
-    demand: demandOf(interaction.params),
-    // Whoever led the browser here may be waiting at that loopback port himself for the code, so what the identity
-    // provider remembers must not do: the person sees a login, and can wonder at it (RFC 8252 section 8.6).
-    fresh: true,
-    ...(typeof wanted === 'string' ? { provider: wanted } : {}),
-  });
+  const purpose = { kind: 'helper', interaction: uid } as const;
+  try {
+    return await flow.begin(request, reply, {
+      purpose,
+      demand: demandOf(interaction.params),
+      // Whoever led the browser here may be waiting at that loopback port himself for the code, so what the identity
+      // provider remembers must not do: the person sees a login, and can wonder at it (RFC 8252 section 8.6).
+      fresh: true,
+      ...(typeof wanted === 'string' ? { provider: wanted } : {}),
+    });
+  } catch (error) {
+    // No provider of this name: `sally` has asked for it, and waits.
+    const isUnknown = isSallyportError(error) && error.code === 'not_found';
+    const told = isUnknown ? await helper.fail?.(error, purpose, request, reply) : undefined;
+    if (told === undefined) throw error;
+    return told;
+  }
 }

@@ -378,7 +378,7 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
       '--expires',
       '2d',
     );
-    expect(await ok('token', 'list')).toMatch(/robot +deploy@acme.test +viewer +in/);
+    expect(await ok('token', 'list')).toMatch(/robot +deploy@acme.test +contributor +in/);
     await ok('token', 'revoke', 'robot');
     expect(await ok('admin', 'providers', 'list')).toMatch(/^default /m);
     await ok('admin', 'accounts', 'disable', 'deploy@acme.test', '--yes');

@@ -244,6 +244,13 @@ describe('an authorization request', () => {
 });
 
 describe('a refused login', () => {
+  test('for want of the provider that was asked for is told to sally, which waits', async () => {
+    const { url } = await new Browser().open(await sally().authorizationUrl({ provider: 'nobody' }));
+    expect(url.port).toBe(String(landing.port));
+    expect(url.searchParams.get('error')).toBe('access_denied');
+    expect(url.searchParams.get('error_description')).toContain('no such identity provider');
+  });
+
   test('is told to sally, and recorded', async () => {
     await running.database.db.updateTable('accounts').set({ disabled_at: new Date() }).execute();
     const { url } = await sally()

@@ -39,7 +39,7 @@ export function addCredentialCommands(program: Command, go: Go): void {
 export function roleOption(description: string): Option {
   return new Option('--role <role>', description)
     .choices(['viewer', 'contributor', 'admin'])
-    .default('viewer');
+    .default('contributor');
 }
 
 const sshCodeHelp = `

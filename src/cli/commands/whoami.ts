@@ -34,7 +34,7 @@ export async function whoami(context: SallyContext, options: { readonly json?: b
       'Login',
       `${momentText(session.auth_time, now)} (${fromNow(session.auth_time, now)}), methods: ${methods}`,
     ],
-    ['Second factor', secondFactorText(session, now)],
+    ['MFA', secondFactorText(session, now)],
     ...(session.provider === null ? [] : [['Provider', printable(session.provider)] as const]),
     ['Kind', kinds[session.kind]],
     ['Ends', `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`],
