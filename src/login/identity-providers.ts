@@ -30,8 +30,6 @@ export interface IdentityProviders {
   list(): Promise<readonly ProviderSummary[]>;
   /** @throws not_found, also for one that is disabled or removed */
   get(slug: string): Promise<IdentityProvider>;
-  /** Those of an issuer; several clients may be registered at one. */
-  byIssuer(issuer: string): Promise<readonly IdentityProvider[]>;
 }
 
 export interface IdentityProvidersParts {
@@ -120,13 +118,6 @@ export function createIdentityProviders(parts: IdentityProvidersParts): Identity
         'not_found',
         'There is no such identity provider here, or it is switched off. Go back to where you came from and choose another.',
       );
-    },
-    async byIssuer(issuer) {
-      const stored = (await usable(database.db)).filter(({ settings }) => settings.issuer === issuer);
-      return [
-        ...[...configured.values()].filter((provider) => provider.issuer === issuer),
-        ...stored.map(fromStored),
-      ];
     },
   };
 }

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type Provider from 'oidc-provider';
 import { accountForIdentity } from '../accounts/account-for-identity.ts';
-import type { Database } from '../database/database.ts';
+import type { Database, Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import type { LoginPurposeHandler, ProvenLogin } from '../login/login-flow.ts';
@@ -76,10 +76,11 @@ async function signIn(
       grantId,
       ...proof,
     } as const;
-    await inTransaction(parts.db, async (tx) => {
+    const start = async (tx: Tx) => {
       const { expiresAt } = await startLoginSession(tx, parts, session, now);
       await keepGrantUntil(tx, grantId, expiresAt);
-    });
+    };
+    await inTransaction(parts.db, start, { retries: 2 });
   }
   const { amr, acr, authTime } = login;
   const ts = Math.floor(authTime.getTime() / 1000);
@@ -94,10 +95,12 @@ async function renew(
   now: Date,
 ): Promise<boolean> {
   try {
-    await inTransaction(db, async (tx) => {
+    const renewed = async (tx: Tx) => {
       const { expiresAt } = await renewLoginSession(tx, { sealer }, renewal, now);
       await keepGrantUntil(tx, renewal.grantId, expiresAt);
-    });
+    };
+    // Whoever is named in a request may be locked by another that names this one.
+    await inTransaction(db, renewed, { retries: 2 });
     return true;
   } catch (error) {
     if (isSallyportError(error) && ['forbidden', 'session_ended', 'not_found'].includes(error.code))

@@ -267,7 +267,6 @@ const oneProvider: IdentityProviders = {
     if (slug === 'theirs') return { ...provider, slug, organizationSlug: 'acme', discover: nobodyComes };
     throw new SallyportError('not_found', 'There is no such identity provider here, or it is switched off.');
   },
-  byIssuer: async (wanted) => (wanted === issuer ? [provider] : []),
 };
 
 function nobodyComes(): never {
