@@ -7,6 +7,8 @@ const twice =
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Each core: much of a test is waiting for other programs.
+    maxWorkers: '100%',
     globalSetup: 'test/database/global-setup.ts',
     // Real programs on a busy machine: a limit against hanging, not a measure of anything.
     testTimeout: 60_000,
