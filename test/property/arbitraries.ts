@@ -76,9 +76,16 @@ export const sourceAddresses: fc.Arbitrary<string> = fc
   .uniqueArray(fc.oneof(ipv4, ipv6), {
     minLength: 1,
     maxLength: 5,
-    selector: (entry) => entry.replace(/\/(32|128)$/, ''),
+    selector: oneSpelling,
   })
   .map((entries) => entries.join(','));
+
+/** The same network of IPv6 can be written in many ways. */
+function oneSpelling(entry: string): string {
+  const [address = '', length] = entry.replace(/\/(32|128)$/, '').split('/');
+  const host = address.includes(':') ? new URL(`http://[${address}]/`).hostname : address;
+  return `${host}/${length}`;
+}
 
 const flags = [
   'permit-X11-forwarding',
