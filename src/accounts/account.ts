@@ -13,6 +13,11 @@ export interface Account {
   readonly organization: OrganizationFacts;
 }
 
+/** With the login name of its menu on gateways. */
+export interface NumberedAccount extends AccountFacts {
+  readonly number: number;
+}
+
 /** @throws not_found */
 export async function loadAccount(db: Database, accountId: string): Promise<Account> {
   const account = (await loadAccounts(db, [accountId])).get(accountId);
@@ -54,14 +59,17 @@ export async function loadAccounts(
 }
 
 /** Everybody of one organization, by name: what its gateways decide with. */
-export async function accountsOfOrganization(db: Database, organizationId: string): Promise<AccountFacts[]> {
+export async function accountsOfOrganization(
+  db: Database,
+  organizationId: string,
+): Promise<NumberedAccount[]> {
   const rows = await accountQuery(db)
     .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
     .select('organizations.slug')
     .where('accounts.organization_id', '=', organizationId)
     .orderBy('accounts.name')
     .execute();
-  return rows.map((row) => accountFacts(row, row.slug));
+  return rows.map((row) => ({ ...accountFacts(row, row.slug), number: row.gateway_uid }));
 }
 
 /**
@@ -94,6 +102,7 @@ function accountQuery(db: Database) {
     'accounts.name',
     'accounts.organization_id',
     'accounts.disabled_at',
+    'accounts.gateway_uid',
     sql<string[]>`array(
       select group_name from account_groups where account_id = accounts.id order by group_name
     )`.as('groups'),

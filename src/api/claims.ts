@@ -15,7 +15,7 @@ export const certificateClaims = z
     acr: z.string().nullable(),
     auth_time: unixSeconds,
     sid: z.uuid(),
-    mode: z.enum(['interactive', 'token', 'ci', 'hop']),
+    mode: z.enum(['interactive', 'token', 'ci', 'key', 'hop']),
     /** The highest role it may use; absent: whatever the account has. */
     max_role: z.enum(['viewer', 'contributor', 'admin']).optional(),
     /** Who acts for the account: the name of the gateway, in hop certificates and in no others. */

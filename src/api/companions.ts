@@ -41,8 +41,14 @@ export const enrolmentReply = z.strictObject({
 
 const role = z.enum(['viewer', 'contributor', 'admin']);
 
-/** policy/facts.ts TargetFacts, and the target's uid on a gateway. */
-export const targetFacts = z.strictObject({
+/** Where a session starts on an instance, and what it has in its environment: names that are safe in any shell. */
+const plainPath = z.string().regex(/^\/[A-Za-z0-9._/@+-]*$/);
+
+/**
+ * policy/facts.ts TargetFacts, and what a companion needs beside them. Members with a default came later: older servers
+ * do not send them.
+ */
+export const targetFacts = z.object({
   targetName,
   organization: slug,
   project: slug,
@@ -51,6 +57,9 @@ export const targetFacts = z.strictObject({
   environmentKind: z.enum(['production', 'staging', 'development']),
   mfaRequired: z.boolean(),
   mfaMaxAgeSeconds: z.int().positive().nullable(),
+  mfaEnforcement: z.enum(['start', 'continuous']).default('start'),
+  maxConnectionSeconds: z.int().positive().nullable().default(null),
+  idleTimeoutSeconds: z.int().positive().nullable().default(null),
   /** Older servers know no such environments. */
   peopleOnly: z.boolean().default(false),
   accessMode: z.enum(['relay', 'jump', 'both']),
@@ -61,11 +70,43 @@ export const targetFacts = z.strictObject({
     environment: z.boolean(),
     app: z.boolean(),
   }),
-  state: z.enum(['running', 'stopped']),
+  forwarding: z
+    .strictObject({ local: z.boolean(), remote: z.boolean(), agent: z.boolean() })
+    .default({ local: false, remote: false, agent: false }),
+  state: z.enum(['running', 'starting', 'stopped', 'paused', 'inactive']),
   address,
   port,
   login,
   gatewayUid: z.int().min(1000),
+  /** With gatewayUid the numeric alias of the target name, `<nodeNumber>-<gatewayUid>`. */
+  nodeNumber: z.int().positive().nullable().default(null),
+  /** Its name in its app; null: the only one. */
+  instance: slug.nullable().default(null),
+  instanceKind: z.enum(['instance', 'worker', 'task']).default('instance'),
+  /** What it is for, such as web or db. */
+  instanceRole: z.string().nullable().default(null),
+  /** The enrolled host that it runs on; a gateway takes nobody on to a target without. */
+  host: slug.nullable().default(null),
+  /** Where a shell starts there, a file of NAME=value lines for its environment, and the unit whose journal is the log. */
+  folder: plainPath.nullable().default(null),
+  envFile: plainPath.nullable().default(null),
+  journalUnit: z
+    .string()
+    .regex(/^[A-Za-z0-9:_.@-]+$/)
+    .nullable()
+    .default(null),
+});
+
+/** policy/facts.ts ServiceFacts */
+export const serviceFacts = z.object({
+  organization: slug,
+  project: slug,
+  environment: slug,
+  name: slug,
+  kind: z.string(),
+  address,
+  port,
+  role,
 });
 
 export const accessRuleFacts = z.strictObject({
@@ -111,14 +152,43 @@ export const companionState = z.object({
   host_certificate: keyLine,
   targets: z.array(targetFacts),
   accounts: z.array(
-    z.strictObject({
+    z.object({
       name: accountName,
       organization: slug,
       disabled: z.boolean(),
       groups: z.array(z.string()),
+      /** The login name of its menu on gateways, and that name's uid. */
+      number: z.int().min(1000).optional(),
     }),
   ),
   access_rules: z.array(accessRuleFacts),
+  /** What people tunnel to through a gateway. */
+  services: z.array(serviceFacts).default([]),
+  /** Public keys of the host CA: whom a gateway believes that a host is the one it says. */
+  host_authorities: z.array(keyLine).default([]),
+  /** Keys that people log in with instead of certificates, each with its login session. */
+  registered_keys: z
+    .array(
+      z.object({
+        account: accountName,
+        session_id: z.uuid(),
+        public_key: keyLine,
+        expires_at: unixSeconds,
+      }),
+    )
+    .default([]),
+  /** Holes in this machine's firewall. */
+  leases: z
+    .array(
+      z.object({
+        id: z.uuid(),
+        /** An address or a network. */
+        network: z.string(),
+        port,
+        expires_at: unixSeconds,
+      }),
+    )
+    .default([]),
   /** Sessions ended lately; their connections must go. Older ones come in the reply to a connection report. */
   ended_sessions: z.array(z.uuid()),
   public_url: z.url(),
@@ -140,6 +210,9 @@ export const connectionReport = z.strictObject({
       serial: uint64,
       target: targetName.nullable(),
       started_at: unixSeconds,
+      way: z.enum(['relay', 'jump', 'host', 'menu', 'refusal']).optional(),
+      /** Where the person comes from, as the machine sees it. */
+      client_address: z.union([z.ipv4(), z.ipv6()]).optional(),
     }),
   ),
 });

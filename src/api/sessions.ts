@@ -9,7 +9,7 @@ import { accountName, slug, uint64, unixSeconds } from './common.ts';
 export const sessionDocument = z.strictObject({
   id: z.uuid(),
   account: accountName,
-  kind: z.enum(['helper', 'browser', 'token', 'ci']),
+  kind: z.enum(['helper', 'browser', 'token', 'ci', 'key']),
   /** The identity provider; null where none vouched. */
   provider: z.string().nullable(),
   mfa: z.boolean(),

@@ -45,7 +45,7 @@ export interface EventFacts {
     readonly account?: string;
   };
   'session.started': {
-    readonly kind: 'helper' | 'browser' | 'token' | 'ci';
+    readonly kind: 'helper' | 'browser' | 'token' | 'ci' | 'key';
     readonly issuer: string;
     readonly mfa: boolean;
     /** Who vouched for the second factor. */

@@ -24,9 +24,15 @@ export interface OrganizationRow {
   device_login: ColumnType<DeviceLogin, DeviceLogin | undefined, DeviceLogin>;
   ssh_codes: Generated<boolean>;
   machine_access: Generated<boolean>;
+  max_connection_seconds: ColumnType<number | null, number | null | undefined, number | null>;
+  idle_timeout_seconds: ColumnType<number | null, number | null | undefined, number | null>;
+  /** Whether certificates are good only from where they were asked for. */
+  source_pinning: ColumnType<SourcePinning, SourcePinning | undefined, SourcePinning>;
+  registered_keys: Generated<boolean>;
   created_at: CreatedAt;
 }
 type MfaSource = 'provider' | 'passkey';
+type SourcePinning = 'off' | 'address' | 'network';
 type DeviceLogin = 'off' | 'same-network' | 'on';
 type RoleColumn = 'viewer' | 'contributor' | 'admin';
 export interface OrganizationDomainRow {
@@ -40,6 +46,8 @@ export interface AccountRow {
   display_name: string;
   disabled_at: Timestamp | null;
   kind: ColumnType<'person' | 'machine', 'person' | 'machine' | undefined, never>;
+  /** Its number: the login name of its menu on gateways. */
+  gateway_uid: Generated<number>;
   created_at: CreatedAt;
 }
 export interface IdentityRow {
@@ -74,6 +82,13 @@ export interface EnvironmentRow {
     'relay' | 'jump' | 'both'
   >;
   people_only: Generated<boolean>;
+  mfa_enforcement: ColumnType<
+    'start' | 'continuous',
+    'start' | 'continuous' | undefined,
+    'start' | 'continuous'
+  >;
+  max_connection_seconds: ColumnType<number | null, number | null | undefined, number | null>;
+  idle_timeout_seconds: ColumnType<number | null, number | null | undefined, number | null>;
 }
 export interface AppRow {
   id: Generated<string>;
@@ -85,17 +100,54 @@ export interface AppRow {
     'viewer' | 'contributor' | 'admin' | undefined,
     'viewer' | 'contributor' | 'admin'
   >;
+  folder: ColumnType<string | null, string | null | undefined, string | null>;
+  env_file: ColumnType<string | null, string | null | undefined, string | null>;
+  journal_unit: ColumnType<string | null, string | null | undefined, string | null>;
+  local_forwarding: Generated<boolean>;
+  remote_forwarding: Generated<boolean>;
+  agent_forwarding: Generated<boolean>;
 }
+type InstanceState = 'running' | 'starting' | 'stopped' | 'paused' | 'inactive';
+type InstanceKind = 'instance' | 'worker' | 'task';
+type Reporter = 'admin' | 'companion' | 'orchestrator';
 export interface InstanceRow {
   id: Generated<string>;
   app_id: string;
   target_name: string;
   gateway_uid: Generated<number>;
-  state: ColumnType<'running' | 'stopped', 'running' | 'stopped' | undefined, 'running' | 'stopped'>;
+  state: ColumnType<InstanceState, InstanceState | undefined, InstanceState>;
   address: string;
   port: number;
   login: string;
   host_id: string | null;
+  /** null: the only one of its app. */
+  slug: string | null;
+  node_number: Generated<number>;
+  kind: ColumnType<InstanceKind, InstanceKind | undefined, InstanceKind>;
+  role: ColumnType<string | null, string | null | undefined, string | null>;
+  labels: JSONColumnType<Record<string, string>, string | undefined, string>;
+  reported_by: ColumnType<Reporter, Reporter | undefined, Reporter>;
+  reported_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+}
+export interface ServiceRow {
+  id: Generated<string>;
+  environment_id: string;
+  slug: string;
+  /** What listens there, such as postgresql. */
+  kind: string;
+  address: string;
+  port: number;
+  /** The role that a tunnel to it asks for. */
+  role: ColumnType<RoleColumn, RoleColumn | undefined, RoleColumn>;
+  enabled: Generated<boolean>;
+  login: string | null;
+  database: string | null;
+}
+export interface RetiredNameRow {
+  /** `<kind>:<id of what held it>` */
+  scope: string;
+  name: string;
+  retired_at: CreatedAt;
 }
 export interface AccessRuleRow {
   id: Generated<string>;
@@ -130,6 +182,18 @@ export interface CompanionRow {
   problem: string | null;
   /** A version that the machine has and this database never gave. */
   ahead_version: BigIntColumn | null;
+  /** Where its sshd listens besides `port`. */
+  ports: ColumnType<number[], number[] | undefined, number[]>;
+  /** More names of its host certificate. */
+  host_names: ColumnType<string[], string[] | undefined, string[]>;
+  /** `SHA256:...` of the host key that may enrol it without a token. */
+  host_fingerprint: string | null;
+  /** The longest lease of its firewall; null: it gives none. */
+  lease_max_seconds: number | null;
+}
+export interface CompanionAppRow {
+  companion_id: string;
+  app_id: string;
 }
 export interface CompanionEnvironmentRow {
   companion_id: string;
@@ -144,8 +208,8 @@ export interface EnrolmentTokenRow {
 export interface LoginSessionRow {
   id: Generated<string>;
   account_id: string;
-  /** helper: `sally`; browser: the console; token, ci: a machine's, without a person. */
-  kind: 'helper' | 'browser' | 'token' | 'ci';
+  /** helper: `sally`; browser: the console; token, ci: a machine's, without a person; key: a registered key's. */
+  kind: 'helper' | 'browser' | 'token' | 'ci' | 'key';
   issuer: string;
   amr: string[];
   acr: string | null;
@@ -304,6 +368,38 @@ export interface SshCodeRow {
   created_at: CreatedAt;
   expires_at: Timestamp;
 }
+export interface SshCodeUseRow {
+  id: Generated<string>;
+  session_id: string;
+  companion_id: string;
+  target_name: string;
+  used_at: Timestamp;
+  expires_at: Timestamp;
+}
+export interface RegisteredKeyRow {
+  id: Generated<string>;
+  account_id: string;
+  session_id: string;
+  name: string;
+  /** SSH public key blob. */
+  public_key: Buffer;
+  fingerprint: string;
+  created_at: CreatedAt;
+  expires_at: Timestamp;
+  last_used_at: Timestamp | null;
+}
+export interface LeaseRow {
+  id: Generated<string>;
+  companion_id: string;
+  account_id: string;
+  session_id: string;
+  /** An address or a network, in the grammar of `source-address`. */
+  network: string;
+  port: number;
+  created_at: ColumnType<Date, Date | undefined, never>;
+  expires_at: Timestamp;
+  ended_at: Timestamp | null;
+}
 export interface LoginStateRow {
   state_hash: Buffer;
   /** SHA-256 of the cookie that ties the login to the browser that began it. */
@@ -441,7 +537,10 @@ export interface ConnectionRow {
   started_at: Timestamp;
   ended_at: Timestamp | null;
   end_reason: string | null;
+  way: ColumnType<ConnectionWay | null, ConnectionWay | null | undefined, ConnectionWay | null>;
+  client_address: ColumnType<string | null, string | null | undefined, string | null>;
 }
+type ConnectionWay = 'relay' | 'jump' | 'host' | 'menu' | 'refusal';
 export interface AuditEventRow {
   id: Generated<string>;
   at: CreatedAt;
@@ -462,9 +561,12 @@ export interface Tables {
   environments: EnvironmentRow;
   apps: AppRow;
   instances: InstanceRow;
+  services: ServiceRow;
+  retired_names: RetiredNameRow;
   access_rules: AccessRuleRow;
   companions: CompanionRow;
   companion_environments: CompanionEnvironmentRow;
+  companion_apps: CompanionAppRow;
   enrolment_tokens: EnrolmentTokenRow;
   login_sessions: LoginSessionRow;
   login_states: LoginStateRow;
@@ -482,6 +584,9 @@ export interface Tables {
   api_tokens: ApiTokenRow;
   ci_rules: CiRuleRow;
   ssh_codes: SshCodeRow;
+  ssh_code_uses: SshCodeUseRow;
+  registered_keys: RegisteredKeyRow;
+  leases: LeaseRow;
   oauth_records: OauthRecordRow;
   device_polls: DevicePollRow;
   device_approvals: DeviceApprovalRow;

@@ -8,12 +8,16 @@ import type { Authority } from '../ca/authorities.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { CurrentKrl } from '../ca/current-krl.ts';
 import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
+import { type LeaseForFeed, leasesOfCompanion } from '../connections/leases.ts';
+import { type RegisteredKeyForFeed, registeredKeysOfOrganization } from '../credentials/registered-keys.ts';
 import type { DatabaseHandle, Tx } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesOfOrganization } from '../inventory/access-rules.ts';
 import { type Companion, companionById, notEnrolled } from '../inventory/companion.ts';
+import { servicesOfCompanion } from '../inventory/service.ts';
 import { type Target, targetsOfCompanion } from '../inventory/target.ts';
+import type { ServiceFacts } from '../policy/facts.ts';
 import { readStateVersion } from '../revocation/state-version.ts';
 import { endedSessionsOfOrganization } from './ended-sessions.ts';
 import { type RelevantFacts, relevantFacts } from './relevant-facts.ts';
@@ -34,6 +38,9 @@ interface Snapshot extends RelevantFacts {
   readonly enrolledAt: Date;
   readonly targets: readonly Target[];
   readonly endedSessions: readonly string[];
+  readonly services: readonly ServiceFacts[];
+  readonly registeredKeys: readonly RegisteredKeyForFeed[];
+  readonly leases: readonly LeaseForFeed[];
 }
 
 export interface StateOfEnrolment {
@@ -75,6 +82,20 @@ export async function companionState(parts: StateParts, companionId: string): Pr
     targets: snapshot.targets.map(({ organizationId: _, ...target }) => target),
     accounts: snapshot.accounts.map((account) => ({ ...account, groups: [...account.groups] })),
     access_rules: [...snapshot.rules],
+    services: [...snapshot.services],
+    host_authorities: await authority.hostAuthorityLines(),
+    registered_keys: snapshot.registeredKeys.map(({ account, sessionId, publicKey, expiresAt }) => ({
+      account,
+      session_id: sessionId,
+      public_key: publicKey,
+      expires_at: Math.floor(expiresAt.getTime() / 1000),
+    })),
+    leases: snapshot.leases.map(({ id, network, port, expiresAt }) => ({
+      id,
+      network,
+      port,
+      expires_at: Math.floor(expiresAt.getTime() / 1000),
+    })),
     ended_sessions: [...snapshot.endedSessions],
     public_url: publicUrl.href,
   };
@@ -130,6 +151,9 @@ async function readSnapshot(
     enrolledAt,
     targets,
     endedSessions: await endedSessionsOfOrganization(tx, organizationId, now),
+    services: await servicesOfCompanion(tx, companionId),
+    registeredKeys: await registeredKeysOfOrganization(tx, organizationId, now),
+    leases: await leasesOfCompanion(tx, companionId, now),
     ...relevantFacts(targets, everything, Math.floor(now.getTime() / 1000)),
   };
 }

@@ -1,8 +1,8 @@
 /** What a companion needs to know to decide about its targets, and nothing beyond. Pure. */
 import type { AccessRuleFacts, AccountFacts, TargetFacts } from '../policy/facts.ts';
 
-export interface RelevantFacts {
-  readonly accounts: readonly AccountFacts[];
+export interface RelevantFacts<Account extends AccountFacts = AccountFacts> {
+  readonly accounts: readonly Account[];
   readonly rules: readonly AccessRuleFacts[];
 }
 
@@ -10,11 +10,11 @@ export interface RelevantFacts {
  * Rules that reach at least one of the targets and have not expired; accounts that one of them names, directly or by a
  * group; of their groups only those that a rule names. Everybody else is a stranger to the companion and refused.
  */
-export function relevantFacts(
+export function relevantFacts<Account extends AccountFacts>(
   targets: readonly Pick<TargetFacts, 'organization' | 'project' | 'environment'>[],
-  { accounts, rules }: RelevantFacts,
+  { accounts, rules }: RelevantFacts<Account>,
   nowSeconds: number,
-): RelevantFacts {
+): RelevantFacts<Account> {
   const reaching = rules.filter(
     (rule) =>
       (rule.expiresAtSeconds === null || rule.expiresAtSeconds > nowSeconds) &&

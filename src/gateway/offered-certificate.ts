@@ -26,7 +26,7 @@ export const offerSchema = z.strictObject({
   /** Base64 of the CA's key blob: a serial means nothing without it. */
   authority: z.base64(),
   /** hop: a gateway brings the person, by a certificate that the hop CA signed for this host. */
-  mode: z.enum(['interactive', 'token', 'ci', 'hop']),
+  mode: z.enum(['interactive', 'token', 'ci', 'key', 'hop']),
   amr: z.array(z.string()),
   acr: z.string().nullable(),
   authTimeSeconds: unixSeconds,

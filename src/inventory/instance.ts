@@ -34,7 +34,15 @@ export async function createInstance(tx: Tx, instance: NewInstance): Promise<str
 
   const { id } = await tx
     .insertInto('instances')
-    .values({ app_id: appId, target_name: targetName, address, port, login, host_id: hostId })
+    .values({
+      app_id: appId,
+      slug: instanceSlug,
+      target_name: targetName,
+      address,
+      port,
+      login,
+      host_id: hostId,
+    })
     .returning('id')
     .executeTakeFirstOrThrow()
     .catch((error) => {

@@ -6,6 +6,16 @@ import type { TargetFacts } from '../policy/facts.ts';
 export type Target = TargetFacts & {
   /** The target name's uid on gateways. */
   readonly gatewayUid: number;
+  readonly nodeNumber: number;
+  /** Its name in its app; null: the only one. */
+  readonly instance: string | null;
+  readonly instanceKind: 'instance' | 'worker' | 'task';
+  readonly instanceRole: string | null;
+  /** The enrolled host that it runs on. */
+  readonly host: string | null;
+  readonly folder: string | null;
+  readonly envFile: string | null;
+  readonly journalUnit: string | null;
   readonly organizationId: string;
 };
 
@@ -94,6 +104,17 @@ function targetQuery(db: Database) {
       'instances.address',
       'instances.port',
       'instances.login',
+      'instances.slug as instance',
+      'instances.node_number',
+      'instances.kind as instance_kind',
+      'instances.role as instance_role',
+      'apps.folder',
+      'apps.env_file',
+      'apps.journal_unit',
+      'apps.local_forwarding',
+      'apps.remote_forwarding',
+      'apps.agent_forwarding',
+      'environments.mfa_enforcement',
       'apps.slug as app',
       'apps.ssh_role',
       'apps.ssh_enabled as app_enabled',
@@ -114,7 +135,26 @@ function targetQuery(db: Database) {
       sql<number | null>`least(environments.mfa_max_age_seconds, organizations.mfa_max_age_seconds)`.as(
         'mfa_max_age_seconds',
       ),
+    )
+    .select([
+      stricter('max_connection_seconds').as('max_connection_seconds'),
+      stricter('idle_timeout_seconds').as('idle_timeout_seconds'),
+    ])
+    .select((select) =>
+      select
+        .selectFrom('companions as its_host')
+        .select('its_host.name')
+        .whereRef('its_host.id', '=', 'instances.host_id')
+        .where('its_host.enrolled_at', 'is not', null)
+        .where('its_host.revoked_at', 'is', null)
+        .as('host'),
     );
+}
+
+/** The environment's limit or the organization's, whichever is shorter; least() passes over nulls. */
+function stricter(limit: 'max_connection_seconds' | 'idle_timeout_seconds') {
+  const [inner, outer] = [`environments.${limit}`, `organizations.${limit}`];
+  return sql<number | null>`least(${sql.ref(inner)}, ${sql.ref(outer)})`;
 }
 
 function target(row: TargetRow): Target {
@@ -127,6 +167,9 @@ function target(row: TargetRow): Target {
     environmentKind: row.environment_kind,
     mfaRequired: row.mfa_required,
     mfaMaxAgeSeconds: row.mfa_max_age_seconds,
+    mfaEnforcement: row.mfa_enforcement,
+    maxConnectionSeconds: row.max_connection_seconds,
+    idleTimeoutSeconds: row.idle_timeout_seconds,
     peopleOnly: row.people_only,
     accessMode: row.access_mode,
     sshRole: row.ssh_role,
@@ -136,11 +179,20 @@ function target(row: TargetRow): Target {
       environment: row.environment_enabled,
       app: row.app_enabled,
     },
+    forwarding: { local: row.local_forwarding, remote: row.remote_forwarding, agent: row.agent_forwarding },
     state: row.state,
     address: row.address,
     port: row.port,
     login: row.login,
     gatewayUid: row.gateway_uid,
+    nodeNumber: row.node_number,
+    instance: row.instance,
+    instanceKind: row.instance_kind,
+    instanceRole: row.instance_role,
+    host: row.host,
+    folder: row.folder,
+    envFile: row.env_file,
+    journalUnit: row.journal_unit,
     organizationId: row.organization_id,
   };
 }

@@ -4,7 +4,13 @@ import { type Html, html } from './html.ts';
 import { shortClientName } from './short-client-name.ts';
 import { moment } from './times.ts';
 
-const kinds = { helper: 'sally', browser: 'Console', token: 'API token', ci: 'CI' } as const;
+const kinds = {
+  helper: 'sally',
+  browser: 'Console',
+  token: 'API token',
+  ci: 'CI',
+  key: 'SSH key',
+} as const;
 
 export function kindName(session: SessionDocument): string {
   return kinds[session.kind];

@@ -80,7 +80,7 @@ function checkPerson({ session, target }: AccessFacts): Reason | undefined {
 }
 
 function isMachine({ mode }: SessionFacts): boolean {
-  return mode === 'token' || mode === 'ci';
+  return mode === 'token' || mode === 'ci' || mode === 'key';
 }
 
 function checkRole({ target }: AccessFacts, role: Role): Reason | undefined {

@@ -75,7 +75,7 @@ function obstacles({ account, organization, session }: CertificateFacts, nowSeco
   else if (!(secondsLeft > 0)) found.push(reason('session_expired'));
   else if (secondsLeft < shortestLifeSeconds) found.push(reason('session_ending', secondsLeft));
 
-  const isMachine = session.mode === 'token' || session.mode === 'ci';
+  const isMachine = session.mode === 'token' || session.mode === 'ci' || session.mode === 'key';
   if (isMachine && !organization.machineAccess) found.push(reason('machines_refused', organization.slug));
   if (!organization.sshEnabled) found.push(reason('ssh_disabled', 'organization', organization.slug));
   const mfa = checkMfa({ organization, session }, nowSeconds);

@@ -1,10 +1,13 @@
 /** What a decision is made from: plain facts, loaded by the CA in its transaction or sent to a companion by the feed. */
 
 export type Role = 'viewer' | 'contributor' | 'admin';
-export type SessionMode = 'interactive' | 'token' | 'ci' | 'hop';
+/** key: a key of the person's own that is registered with us, instead of a certificate. */
+export type SessionMode = 'interactive' | 'token' | 'ci' | 'key' | 'hop';
 export type EnvironmentKind = 'production' | 'staging' | 'development';
 export type AccessMode = 'relay' | 'jump' | 'both';
-export type InstanceState = 'running' | 'stopped';
+export type InstanceState = 'running' | 'starting' | 'stopped' | 'paused' | 'inactive';
+/** When the age of a second factor is judged: as a connection starts, or as long as it lives. */
+export type MfaEnforcement = 'start' | 'continuous';
 /** Who vouches for a second factor: the identity provider, or we ourselves for a passkey enrolled here. */
 export type MfaSource = 'provider' | 'passkey';
 
@@ -66,6 +69,10 @@ export interface TargetFacts {
   readonly environmentKind: EnvironmentKind;
   readonly mfaRequired: boolean;
   readonly mfaMaxAgeSeconds: number | null;
+  readonly mfaEnforcement: MfaEnforcement;
+  /** The longest that a connection may last, and how long it may be silent; null: no limit. */
+  readonly maxConnectionSeconds: number | null;
+  readonly idleTimeoutSeconds: number | null;
   /** Refuses API tokens and CI identities. */
   readonly peopleOnly: boolean;
   readonly accessMode: AccessMode;
@@ -78,6 +85,8 @@ export interface TargetFacts {
     readonly environment: boolean;
     readonly app: boolean;
   };
+  /** What a connection may forward: `local` (-L) to the environment's services, `remote` (-R), the agent (-A). */
+  readonly forwarding: { readonly local: boolean; readonly remote: boolean; readonly agent: boolean };
   readonly state: InstanceState;
   readonly address: string;
   readonly port: number;
@@ -94,4 +103,18 @@ export interface AccessRuleFacts {
   /** null: every environment. */
   readonly environment: string | null;
   readonly expiresAtSeconds: number | null;
+}
+
+/** What people of an environment tunnel to through a gateway, such as a database. */
+export interface ServiceFacts {
+  readonly organization: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly name: string;
+  /** What listens there, such as postgresql. */
+  readonly kind: string;
+  readonly address: string;
+  readonly port: number;
+  /** The role that a tunnel to it asks for. */
+  readonly role: Role;
 }

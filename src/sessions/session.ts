@@ -6,7 +6,7 @@ import type { SessionFacts, SessionMode } from '../policy/facts.ts';
 import { endOf } from './liveness.ts';
 
 /** helper: `sally`; browser: the console; token, ci: a machine's, without a person. */
-export type SessionKind = 'helper' | 'browser' | 'token' | 'ci';
+export type SessionKind = 'helper' | 'browser' | 'token' | 'ci' | 'key';
 
 export interface Session {
   readonly sessionId: string;
@@ -55,6 +55,7 @@ const modes: Readonly<Record<SessionKind, SessionMode>> = {
   browser: 'interactive',
   token: 'token',
   ci: 'ci',
+  key: 'key',
 };
 
 export function sessionOf(row: SessionRow): Session {

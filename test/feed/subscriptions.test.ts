@@ -17,6 +17,10 @@ function stateOf(version: bigint, krlVersion: bigint, serial = 1n): CompanionSta
     targets: [],
     accounts: [],
     access_rules: [],
+    services: [],
+    host_authorities: [],
+    registered_keys: [],
+    leases: [],
     ended_sessions: [],
     public_url: 'https://ssh.example.com/',
   };

@@ -79,6 +79,10 @@ async function offer({ kind = 'gateway', user, hop: hops, pinned, ...more }: Off
     targets: [],
     accounts: [],
     access_rules: [],
+    services: [],
+    host_authorities: [],
+    registered_keys: [],
+    leases: [],
     ended_sessions: [],
     public_url: 'https://ssh.example.com',
   };

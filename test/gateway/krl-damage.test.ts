@@ -156,6 +156,10 @@ class Lane {
       targets: [],
       accounts: [],
       access_rules: [],
+      services: [],
+      host_authorities: [],
+      registered_keys: [],
+      leases: [],
       ended_sessions: [],
       public_url: 'http://localhost:1',
     };

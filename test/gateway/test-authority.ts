@@ -85,6 +85,9 @@ export class TestAuthority {
   accounts: CompanionState['accounts'] = [];
   targets: TargetDocument[] = [];
   rules: CompanionState['access_rules'] = [];
+  services: CompanionState['services'] = [];
+  registeredKeys: CompanionState['registered_keys'] = [];
+  leases: CompanionState['leases'] = [];
   endedSessions: string[] = [];
   /** What the reply to a report names. */
   endedAmongReported: string[] = [];
@@ -352,6 +355,10 @@ export class TestAuthority {
       targets: this.targets,
       accounts: this.accounts,
       access_rules: this.rules,
+      services: this.services,
+      host_authorities: [publicKeyLine({ blob: this.hostCa.publicKeyBlob })],
+      registered_keys: this.registeredKeys,
+      leases: this.leases,
       ended_sessions: this.endedSessions,
       public_url: this.url,
     };

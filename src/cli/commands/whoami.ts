@@ -12,6 +12,7 @@ const kinds = {
   browser: 'a person, by browser',
   token: 'a machine, by an API token',
   ci: 'a machine, by a token of its CI system',
+  key: 'a registered SSH key',
 } as const;
 
 /** Who the server thinks that one is. */
