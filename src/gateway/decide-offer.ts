@@ -7,6 +7,7 @@ import { type AccessDecision, decideAccess, unknownTarget } from '../policy/deci
 import { decideHopArrival } from '../policy/decide-hop.ts';
 import type { AccountFacts, TargetFacts } from '../policy/facts.ts';
 import type { Reasons } from '../policy/reasons.ts';
+import { type KnownTarget, type Meaning, meaningOf } from './login-names.ts';
 import { type Offer, sessionOf } from './offered-certificate.ts';
 
 /** What decisions are made from: the installed state, and the sessions that are known to have ended. */
@@ -23,18 +24,22 @@ export interface Refused {
 
 export interface OfferDecision {
   /** Targets that this connection may go to. */
-  readonly allowed: readonly TargetFacts[];
+  readonly allowed: readonly KnownTarget[];
   /** Targets that the person may see but not enter, and why. */
   readonly refused: readonly Refused[];
+  /** The name is that of the person's menu: answered also where both lists are empty, and no way is opened by itself. */
+  readonly menu: boolean;
 }
 
-const nothing: OfferDecision = { allowed: [], refused: [] };
+const nothing: OfferDecision = { allowed: [], refused: [], menu: false };
 
-/** Both lists empty: no answer at all, as for a name that does not exist. */
+/** Both lists empty and no menu: no answer at all, as for a name that does not exist. */
 export function decideOffer(offer: Offer, user: string, facts: Facts): OfferDecision {
   const account = accountOf(offer, facts.state);
   if (account === undefined || facts.endedSessions.has(offer.sessionId)) return nothing;
-  const decided = targetsBehind(user, facts.state).map((target) => ({
+  const meaning = meaningOf(user, facts.state);
+  if (meaning === undefined || isOthersMenu(meaning, account)) return nothing;
+  const decided = targetsOf(meaning, facts.state).map((target) => ({
     target,
     decision: judge(offer, account, target, facts, 'start'),
   }));
@@ -42,7 +47,7 @@ export function decideOffer(offer: Offer, user: string, facts: Facts): OfferDeci
   const refused = decided.flatMap(({ target, decision }) =>
     !decision.allowed && decision.visible ? [{ target: target.targetName, reasons: decision.reasons }] : [],
   );
-  return { allowed, refused };
+  return { allowed, refused, menu: meaning.kind === 'menu' };
 }
 
 /** Whether a connection that was allowed to a target may go on to it. */
@@ -61,14 +66,17 @@ export interface PermittedTarget {
   readonly port: number;
 }
 
-export function accountOf(offer: Offer, state: CompanionState): AccountFacts | undefined {
+/** An account as a companion knows it. */
+type KnownAccount = CompanionState['accounts'][number];
+
+export function accountOf(offer: Offer, state: CompanionState): KnownAccount | undefined {
   const account = indexOf(state).accounts.get(offer.account);
   return account?.organization === offer.organization ? account : undefined;
 }
 
 interface StateIndex {
-  readonly accounts: ReadonlyMap<string, AccountFacts>;
-  readonly targets: ReadonlyMap<string, TargetFacts>;
+  readonly accounts: ReadonlyMap<string, KnownAccount>;
+  readonly targets: ReadonlyMap<string, KnownTarget>;
 }
 
 /** Made once per state: every connection is judged again every second. */
@@ -83,13 +91,14 @@ function indexOf(state: CompanionState): StateIndex {
   return made;
 }
 
-/** Which targets a login name stands for here. */
-function targetsBehind(user: string, state: CompanionState): readonly TargetFacts[] {
-  const { companion, targets } = state;
-  if (companion.kind === 'host') return targets.filter(({ login }) => login === user);
-  if (companion.gateway_login !== null) return user === companion.gateway_login ? targets : [];
-  const target = indexOf(state).targets.get(user);
-  return target ? [target] : [];
+/** An account's number is the way to its own menu alone. */
+function isOthersMenu(meaning: Meaning, { number }: KnownAccount): boolean {
+  return meaning.kind === 'menu' && meaning.accountNumber !== null && meaning.accountNumber !== number;
+}
+
+function targetsOf(meaning: Meaning, { targets }: CompanionState): readonly KnownTarget[] {
+  if (meaning.kind === 'menu') return targets;
+  return meaning.kind === 'target' ? [meaning.target] : meaning.targets;
 }
 
 function judge(

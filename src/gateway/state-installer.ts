@@ -15,7 +15,7 @@ import {
   writeInstalledFiles,
 } from './install-state.ts';
 import type { Log } from './log.ts';
-import { type GeneratedUser, nameFiles, targetUsers } from './names.ts';
+import { type GeneratedUser, gatewayUsers, nameFiles } from './names.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 import type { CompanionPaths } from './paths.ts';
 import { readSavedState, writeSavedState } from './saved-state.ts';
@@ -154,7 +154,7 @@ export class StateInstaller {
     // First what ends somebody's access. Told at once: another try would find the certificate in its place already.
     if (await this.#writeForSshd(checked)) onHostCertificate();
     if (names) {
-      const users = [...names.others, ...targetUsers(state.targets, names.home)];
+      const users = [...names.others, ...gatewayUsers(state, names.home)];
       await writeNames(names.folder, nameFiles(users));
     }
     await writeSavedState(paths.state, {
