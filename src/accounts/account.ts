@@ -34,7 +34,7 @@ export async function loadAccounts(
     .innerJoin('organizations', 'organizations.id', 'accounts.organization_id')
     .select(['accounts.id', 'organizations.slug', 'organizations.ssh_enabled'])
     .select(['organizations.mfa_max_age_seconds', 'organizations.mfa_required', 'organizations.mfa_sources'])
-    .select(['organizations.mfa_methods', 'organizations.machine_access'])
+    .select(['organizations.mfa_methods', 'organizations.machine_access', 'organizations.source_pinning'])
     .where('accounts.id', '=', sql<string>`any(${accountIds}::uuid[])`)
     .execute();
   return new Map(
@@ -52,6 +52,7 @@ export async function loadAccounts(
           mfaSources: row.mfa_sources,
           mfaMethods: row.mfa_methods,
           machineAccess: row.machine_access,
+          sourcePinning: row.source_pinning,
         },
       },
     ]),

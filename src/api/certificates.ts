@@ -1,6 +1,6 @@
 /** POST /v1/certificates/challenge and POST /v1/certificates: what `sally` asks for and gets. */
 import { z } from 'zod';
-import { accountName, keyLine, sshsig, uint64, unixSeconds } from './common.ts';
+import { accountName, keyLine, slug, sshsig, uint64, unixSeconds } from './common.ts';
 
 /** A nonce to sign with the new SSH key, so that nobody certifies a key that they do not hold. */
 export const possessionChallenge = z.strictObject({
@@ -20,6 +20,8 @@ export const certificateRequest = z.strictObject({
     /** Armored SSHSIG over possessionMessage(session id, challenge). */
     signature: sshsig,
   }),
+  /** Narrows the certificate to one environment: it then names the roles there, for hosts without a companion. */
+  environment: z.strictObject({ project: slug, environment: slug }).optional(),
 });
 
 export const certificateReply = z.strictObject({

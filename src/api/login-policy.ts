@@ -28,6 +28,8 @@ export const methodNames = [
 const days30 = 2_592_000;
 const sessionSeconds = z.int().min(300, 'is less than five minutes').max(days30, 'is more than 30 days');
 
+const connectionSeconds = z.int().min(60, 'is less than a minute').max(days30, 'is more than 30 days');
+
 function distinct<Item extends z.ZodType<string>>(item: Item) {
   return z
     .array(item)
@@ -49,6 +51,12 @@ export const loginPolicy = z.strictObject({
   device_login: z.enum(['off', 'same-network', 'on']),
   ssh_codes: z.boolean(),
   machine_access: z.boolean(),
+  /** Whether a certificate is good only from the address that it was asked for from, or from its network. */
+  source_pinning: z.enum(['off', 'address', 'network']),
+  registered_keys: z.boolean(),
+  /** How long a connection may last and how long it may be silent; null: no limit of the organization's. */
+  max_connection_seconds: connectionSeconds.nullable(),
+  idle_timeout_seconds: connectionSeconds.nullable(),
 });
 
 /** What it names is changed, the rest stays. */

@@ -31,6 +31,10 @@ const policyForm = z.strictObject({
   device_login: line,
   ssh_codes: on,
   machine_access: on,
+  source_pinning: line,
+  registered_keys: on,
+  max_connection_seconds: line,
+  idle_timeout_seconds: line,
 });
 
 export function signInSettingsRoutes(app: FastifyInstance, parts: ConsoleParts): void {
@@ -101,6 +105,10 @@ function policyOfForm(form: z.infer<typeof policyForm>): Record<keyof LoginPolic
     device_login: form.device_login,
     ssh_codes: form.ssh_codes !== undefined,
     machine_access: form.machine_access !== undefined,
+    source_pinning: form.source_pinning,
+    registered_keys: form.registered_keys !== undefined,
+    max_connection_seconds: numberOf(form.max_connection_seconds),
+    idle_timeout_seconds: numberOf(form.idle_timeout_seconds),
   };
 }
 

@@ -2,7 +2,7 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import type { MfaSource } from '../policy/facts.ts';
+import type { MfaSource, SourcePinning } from '../policy/facts.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 
 /** As API, setup file and audit events write it. */
@@ -20,6 +20,10 @@ export interface LoginPolicyDocument {
   readonly device_login: 'off' | 'same-network' | 'on';
   readonly ssh_codes: boolean;
   readonly machine_access: boolean;
+  readonly source_pinning: SourcePinning;
+  readonly registered_keys: boolean;
+  readonly max_connection_seconds: number | null;
+  readonly idle_timeout_seconds: number | null;
 }
 
 const columns = [
@@ -34,6 +38,10 @@ const columns = [
   'device_login',
   'ssh_codes',
   'machine_access',
+  'source_pinning',
+  'registered_keys',
+  'max_connection_seconds',
+  'idle_timeout_seconds',
 ] as const satisfies readonly (keyof LoginPolicyDocument)[];
 
 /** @throws not_found */

@@ -53,6 +53,19 @@ ${select({
 })}
 ${checkbox('ssh_codes', 'One-time SSH codes', policy.ssh_codes)}
 ${checkbox('machine_access', 'API tokens and CI systems get certificates', policy.machine_access)}
+${select({
+  name: 'source_pinning',
+  label: 'Certificates are good',
+  value: policy.source_pinning,
+  options: [
+    ['off', 'From everywhere'],
+    ['network', 'From the network that asked (IPv4 /24, IPv6 /64)'],
+    ['address', 'From the address that asked'],
+  ],
+})}
+${checkbox('registered_keys', 'Registered SSH keys may stand in for certificates', policy.registered_keys)}
+${field({ name: 'max_connection_seconds', label: 'A connection ends after, in seconds (empty: no limit)', value: number(policy.max_connection_seconds) })}
+${field({ name: 'idle_timeout_seconds', label: 'A silent connection ends after, in seconds (empty: no limit)', value: number(policy.idle_timeout_seconds) })}
 <button type="submit">Save</button>
 </form>`;
 }

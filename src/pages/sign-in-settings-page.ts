@@ -59,6 +59,16 @@ function row({ slug, source, enabled, settings }: IdentityProviderDocument): Htm
 
 const deviceLogins = { off: 'off', 'same-network': 'from the same network', on: 'on' } as const;
 
+const pinnings = {
+  off: 'are good from everywhere',
+  network: 'are good from the network that asked for them',
+  address: 'are good from the address that asked for them',
+} as const;
+
+function limit(seconds: number | null): string {
+  return seconds === null ? 'no limit' : `ends after ${duration(seconds)}`;
+}
+
 function summary(policy: LoginPolicyReply): Html {
   const sources = policy.mfa_sources.map((source) =>
     source === 'provider' ? 'the identity provider' : 'a passkey here',
@@ -79,5 +89,9 @@ function summary(policy: LoginPolicyReply): Html {
     ['Device logins', deviceLogins[policy.device_login]],
     ['SSH codes', policy.ssh_codes ? 'on' : 'off'],
     ['Machines', policy.machine_access ? 'get certificates' : 'get none'],
+    ['Certificates', pinnings[policy.source_pinning]],
+    ['Registered keys', policy.registered_keys ? 'on' : 'off'],
+    ['A connection', limit(policy.max_connection_seconds)],
+    ['Without a sign of life', limit(policy.idle_timeout_seconds)],
   ]);
 }

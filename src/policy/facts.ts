@@ -8,6 +8,8 @@ export type AccessMode = 'relay' | 'jump' | 'both';
 export type InstanceState = 'running' | 'starting' | 'stopped' | 'paused' | 'inactive';
 /** When the age of a second factor is judged: as a connection starts, or as long as it lives. */
 export type MfaEnforcement = 'start' | 'continuous';
+/** From where a certificate is good: anywhere, the address that asked for it, or that address's network. */
+export type SourcePinning = 'off' | 'address' | 'network';
 /** Who vouches for a second factor: the identity provider, or we ourselves for a passkey enrolled here. */
 export type MfaSource = 'provider' | 'passkey';
 
@@ -57,6 +59,24 @@ export interface OrganizationFacts {
   readonly mfaMethods: readonly string[] | null;
   /** Whether API tokens and CI identities get certificates. */
   readonly machineAccess: boolean;
+  readonly sourcePinning: SourcePinning;
+}
+
+/** One environment with what is above it: what a certificate that is narrowed to it is decided from. */
+export interface EnvironmentFacts {
+  readonly organization: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly mfaRequired: boolean;
+  /** The environment's or the organization's, whichever is shorter; null: any age. */
+  readonly mfaMaxAgeSeconds: number | null;
+  /** Refuses API tokens and CI identities. */
+  readonly peopleOnly: boolean;
+  readonly sshEnabled: {
+    readonly organization: boolean;
+    readonly project: boolean;
+    readonly environment: boolean;
+  };
 }
 
 /** One instance with everything above it that a decision asks about. */

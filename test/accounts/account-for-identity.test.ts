@@ -51,6 +51,7 @@ describe('the account of an identity', () => {
         slug: 'acme',
         sshEnabled: true,
         machineAccess: true,
+        sourcePinning: 'off',
         mfaRequired: false,
         mfaMaxAgeSeconds: null,
         mfaSources: ['provider', 'passkey'],

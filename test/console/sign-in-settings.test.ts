@@ -143,6 +143,8 @@ describe('the login policy', () => {
       mfa_methods: 'hwk swk',
       session_idle_seconds: '3600',
       device_login: 'same-network',
+      source_pinning: 'network',
+      idle_timeout_seconds: '900',
     });
     expect(reply.headers.location).toBe(settingsPath);
     const row = await server.database.db
@@ -154,6 +156,9 @@ describe('the login policy', () => {
         'session_idle_seconds',
         'device_login',
         'machine_access',
+        'source_pinning',
+        'idle_timeout_seconds',
+        'max_connection_seconds',
       ])
       .where('slug', '=', 'acme')
       .executeTakeFirstOrThrow();
@@ -164,6 +169,9 @@ describe('the login policy', () => {
       session_idle_seconds: 3600,
       device_login: 'same-network',
       machine_access: true,
+      source_pinning: 'network',
+      idle_timeout_seconds: 900,
+      max_connection_seconds: null,
     });
   });
 
@@ -173,6 +181,8 @@ describe('the login policy', () => {
     { session_idle_seconds: '-1' },
     { device_login: 'maybe' },
     { mfa_methods: 'HWK' },
+    { source_pinning: 'city' },
+    { max_connection_seconds: '5' },
     { mfa_source_passkey: undefined },
   ])('refuses %j and says so', async (change) => {
     const reply = await submit(path, path, change);

@@ -25,6 +25,10 @@ const before = {
   device_login: 'off',
   ssh_codes: false,
   machine_access: true,
+  source_pinning: 'off',
+  registered_keys: false,
+  max_connection_seconds: null,
+  idle_timeout_seconds: null,
 };
 
 test('a new organization’s policy can be read', async () => {
@@ -44,6 +48,10 @@ test('what is named is changed, the rest stays, and both values are recorded', a
     device_login: 'same-network',
     ssh_codes: true,
     machine_access: false,
+    source_pinning: 'network',
+    registered_keys: true,
+    max_connection_seconds: 28_800,
+    idle_timeout_seconds: 900,
   };
   const reply = await set(change);
   const after = { ...before, ...change, passkey_models: ['ee882879-721c-4913-9775-3dfcce97072a'] };
@@ -95,6 +103,10 @@ test.each([
   { outage_grace_seconds: -1 },
   { device_login: true },
   { ssh_codes: null },
+  { source_pinning: 'country' },
+  { max_connection_seconds: 59 },
+  { idle_timeout_seconds: 0 },
+  { registered_keys: 'yes' },
   { unknown: 1 },
 ])('refuses %j', async (change) => {
   const reply = await set(change);

@@ -24,6 +24,7 @@ export const example: OrganizationFacts = {
   mfaSources: ['provider', 'passkey'],
   mfaMethods: null,
   machineAccess: true,
+  sourcePinning: 'off',
 };
 
 export const session: SessionFacts = {
