@@ -150,3 +150,14 @@ create table ssh_code_uses (
   expires_at timestamptz not null
 );
 comment on table ssh_code_uses is 'One-time codes that a gateway took: until then it may bring their people on to the target.';
+
+alter table revoked_serials add column account_number integer;
+update revoked_serials set account_number = accounts.gateway_uid
+  from certificates join accounts on accounts.id = certificates.account_id
+  where certificates.serial = revoked_serials.serial;
+comment on column revoked_serials.account_number is 'Whose certificate it is, by the account''s number: lists that are too long name it only where the account can matter. null: every list names it.';
+create index login_sessions_ended_version_index on login_sessions (ended_version) where ended_version is not null;
+
+alter table companions add column krl_excess_bytes integer
+  constraint companions_krl_excess_check check (krl_excess_bytes > 0);
+comment on column companions.krl_excess_bytes is 'How far the machine''s own revocation list is over the budget; null: it is within.';

@@ -190,6 +190,8 @@ export interface CompanionRow {
   host_fingerprint: string | null;
   /** The longest lease of its firewall; null: it gives none. */
   lease_max_seconds: number | null;
+  /** How far its revocation list is over the budget; null: it is within. */
+  krl_excess_bytes: number | null;
 }
 export interface CompanionAppRow {
   companion_id: string;
@@ -493,6 +495,8 @@ export interface RevokedSerialRow {
   version: BigIntColumn;
   valid_before: Timestamp;
   reason: string;
+  /** Whose certificate it is; null: every list names it. */
+  account_number: number | null;
 }
 export interface StateVersionRow {
   id: ColumnType<true, true | undefined, never>;
