@@ -3,8 +3,15 @@
  * `sally explain`. Facts in, decision out; it never throws and never believes a request where it has facts.
  */
 import { hasMfa, isFreshAt } from './assurance.ts';
-import type { AccessRuleFacts, AccountFacts, Role, SessionFacts, TargetFacts } from './facts.ts';
-import { type Reason, type Reasons, reason } from './reasons.ts';
+import type {
+  AccessRuleFacts,
+  AccountFacts,
+  InstanceState,
+  Role,
+  SessionFacts,
+  TargetFacts,
+} from './facts.ts';
+import { type Reason, type ReasonCode, type Reasons, reason } from './reasons.ts';
 import { highestRole, limitedRole, roleSuffices } from './roles.ts';
 
 export interface AccessFacts {
@@ -13,7 +20,10 @@ export interface AccessFacts {
   readonly target: TargetFacts;
   readonly rules: readonly AccessRuleFacts[];
   readonly nowSeconds: number;
-  /** `running`: a connection that was allowed to start is judged again; the age of its MFA no longer matters. */
+  /**
+   * `running`: a connection that was allowed to start is judged again; the age of its MFA no longer matters, except
+   * where the environment enforces it continuously.
+   */
   readonly phase: 'start' | 'running';
 }
 
@@ -27,7 +37,7 @@ export type AccessDecision =
       readonly reasons: Reasons;
     };
 
-type RefusedAccess = Extract<AccessDecision, { allowed: false }>;
+export type RefusedAccess = Extract<AccessDecision, { allowed: false }>;
 
 /** The answer for a target that does not exist, the very same as for one that the person may not see. */
 export const unknownTarget: RefusedAccess = {
@@ -88,8 +98,16 @@ function checkRole({ target }: AccessFacts, role: Role): Reason | undefined {
 }
 
 function checkInstance({ target }: AccessFacts): Reason | undefined {
-  return target.state === 'running' ? undefined : reason('instance_stopped');
+  const { state, targetName } = target;
+  return state === 'running' ? undefined : reason(stateReasons[state], targetName);
 }
+
+const stateReasons = {
+  starting: 'instance_starting',
+  stopped: 'instance_stopped',
+  paused: 'instance_paused',
+  inactive: 'instance_inactive',
+} as const satisfies Record<Exclude<InstanceState, 'running'>, ReasonCode>;
 
 function checkMfa({ session, target, nowSeconds, phase }: AccessFacts): Reason | undefined {
   if (!target.mfaRequired) return undefined;
@@ -99,7 +117,8 @@ function checkMfa({ session, target, nowSeconds, phase }: AccessFacts): Reason |
     return { ...reason('mfa_missing', 'environment', target.environment), parameters: { amr: ['mfa'] } };
   }
   const maxAge = target.mfaMaxAgeSeconds;
-  if (phase === 'running' || maxAge === null || isFreshAt(session, maxAge, nowSeconds)) return undefined;
+  if (phase === 'running' && target.mfaEnforcement === 'start') return undefined;
+  if (maxAge === null || isFreshAt(session, maxAge, nowSeconds)) return undefined;
   return {
     ...reason('mfa_too_old', 'environment', target.environment, maxAge),
     parameters: { amr: ['mfa'], max_age: maxAge },

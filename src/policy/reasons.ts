@@ -84,8 +84,31 @@ export const reasonTable = {
       `The environment ${environment} lets only people in, not API tokens and CI jobs. Log in as a person.`,
     command: null,
   },
+  no_instance: {
+    message: (name: string) =>
+      `The app ${name} has no instance now. Wait until one is reported, or ask whoever deploys the app.`,
+    command: null,
+  },
+  instance_needed: {
+    message: (name: string, instances: readonly string[]) =>
+      `The app ${name} has several instances. Name one: ${listed(instances)}.`,
+    command: null,
+  },
+  instance_starting: {
+    message: (name: string) => `The instance ${name} is starting. Try again in a moment.`,
+    command: null,
+  },
   instance_stopped: {
-    message: () => 'The instance is stopped. Start it first.',
+    message: (name: string) => `The instance ${name} is stopped. It must be started first.`,
+    command: null,
+  },
+  instance_paused: {
+    message: (name: string) => `The instance ${name} is paused. It must be resumed first.`,
+    command: null,
+  },
+  instance_inactive: {
+    message: (name: string) =>
+      `The instance ${name} is inactive: it is kept and serves nothing. It must be activated first.`,
     command: null,
   },
   relay_off: {
@@ -96,6 +119,16 @@ export const reasonTable = {
   host_missing: {
     message: () =>
       'No enrolled host serves this target, so no gateway can log in to it for you. Jump instead.',
+    command: null,
+  },
+  machine_stale: {
+    message: (seconds: number) =>
+      `This machine has not heard from the certificate authority for ${duration(seconds)}, longer than its owner allows, and lets nobody in. Tell its owner; another gateway may work.`,
+    command: null,
+  },
+  machine_clock: {
+    message: (seconds: number) =>
+      `The clock of this machine is wrong by ${duration(seconds)}, so it lets nobody in. Tell its owner; another gateway may work.`,
     command: null,
   },
   mfa_impossible: {
@@ -155,6 +188,13 @@ function isAboutMfa({ code }: Reason): boolean {
 function smallestMaxAge(reasons: Reasons): number | undefined {
   const ages = reasons.flatMap(({ parameters }) => parameters?.max_age ?? []);
   return ages.length > 0 ? Math.min(...ages) : undefined;
+}
+
+const mostListed = 10;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - mostListed;
+  return `${names.slice(0, mostListed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** "15 minutes": the largest unit that says it in whole numbers. */

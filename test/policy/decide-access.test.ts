@@ -75,8 +75,18 @@ describe('decideAccess', () => {
     });
   });
 
-  it('refuses a stopped instance', () => {
-    expect(codes({ target: { ...target, state: 'stopped' } })).toEqual(['instance_stopped']);
+  it.each([
+    ['starting', 'instance_starting', /is starting/],
+    ['stopped', 'instance_stopped', /is stopped/],
+    ['paused', 'instance_paused', /is paused/],
+    ['inactive', 'instance_inactive', /is inactive/],
+  ] as const)('refuses an instance that is %s in words of its own, which name it', (state, code, words) => {
+    const decision = decide({ target: { ...target, state } });
+    expect(decision).toMatchObject({
+      visible: true,
+      reasons: [{ code, message: expect.stringMatching(words) }],
+    });
+    expect(decision).toMatchObject({ reasons: [{ message: expect.stringContaining(target.targetName) }] });
   });
 
   it('refuses a login without MFA and says what login is needed', () => {
@@ -143,6 +153,17 @@ describe('decideAccess', () => {
     expect(codes({ phase: 'running', session: old })).toEqual([]);
     expect(codes({ phase: 'running', session: loggedIn({ mfa: false }) })).toEqual(['mfa_missing']);
     expect(codes({ phase: 'running', session: { ...old, ended: true } })).toEqual(['session_ended']);
+  });
+
+  it('judges the age of MFA as long as a connection runs where the environment enforces it continuously', () => {
+    const continuous = { ...target, mfaEnforcement: 'continuous' as const };
+    const since = (seconds: number) => loggedIn({ authTimeSeconds: nowSeconds - seconds });
+    expect(codes({ phase: 'running', target: continuous, session: since(900) })).toEqual([]);
+    expect(codes({ phase: 'running', target: continuous, session: since(901) })).toEqual(['mfa_too_old']);
+    const anyAge = { ...continuous, mfaMaxAgeSeconds: null };
+    expect(codes({ phase: 'running', target: anyAge, session: since(30_000) })).toEqual([]);
+    const without = { ...continuous, mfaRequired: false };
+    expect(codes({ phase: 'running', target: without, session: since(30_000) })).toEqual([]);
   });
 
   it('asks for MFA because the environment requires it, not because it is called production', () => {

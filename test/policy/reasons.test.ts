@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { type AccessFacts, decideAccess } from '../../src/policy/decide-access.ts';
+import { decideApp } from '../../src/policy/decide-app.ts';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
 import { decideHop } from '../../src/policy/decide-hop.ts';
 import { decideSshCode } from '../../src/policy/decide-ssh-code.ts';
@@ -21,7 +22,12 @@ const refusals = [
   decideAccess({ ...access, session: { ...session, expiresAtSeconds: 0 } }),
   decideAccess({ ...access, target: { ...target, sshEnabled: { ...target.sshEnabled, app: false } } }),
   decideAccess({ ...access, rules: [{ ...rule, role: 'viewer' }] }),
-  decideAccess({ ...access, target: { ...target, state: 'stopped' } }),
+  ...(['starting', 'stopped', 'paused', 'inactive'] as const).map((state) =>
+    decideAccess({ ...access, target: { ...target, state } }),
+  ),
+  ...[[], ['shop-production--web--1', 'shop-production--web--2']].map((instances) =>
+    decideApp({ ...access, app: { ...target, name: target.targetName, instances } }),
+  ),
   decideAccess({ ...access, session: loggedIn({ mfa: false }) }),
   decideAccess({ ...access, session: loggedIn({ authTimeSeconds: 0 }) }),
   decideCertificate({ ...certificate, account: { ...bob, name: '' } }, nowSeconds),

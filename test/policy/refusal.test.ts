@@ -59,6 +59,6 @@ describe('refusalText', () => {
 describe('helpfulCommand', () => {
   it('is the command only if it helps against every reason', () => {
     expect(helpfulCommand([reason('session_ended'), tooOld])).toBe('sally login --mfa --max-age 900');
-    expect(helpfulCommand([reason('session_ended'), reason('instance_stopped')])).toBeNull();
+    expect(helpfulCommand([reason('session_ended'), reason('instance_stopped', service)])).toBeNull();
   });
 });
