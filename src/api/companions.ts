@@ -27,6 +27,19 @@ export const enrolmentRequest = z.strictObject({
   signature: sshsig,
 });
 
+/** A machine whose host key was registered beforehand asks for a nonce, and enrols by a signature over it. */
+export const enrolmentNonceReply = z.strictObject({
+  nonce: z.string(),
+  expires_in_seconds: z.int().positive(),
+});
+
+export const enrolmentByKeyRequest = z.strictObject({
+  nonce: z.string().min(20).max(200),
+  host_public_key: keyLine,
+  /** Armored SSHSIG by the host key over enrolmentByKeyMessage(nonce, origin), namespace `enrol-by-key@DOMAIN`. */
+  signature: sshsig,
+});
+
 export const enrolmentReply = z.strictObject({
   companion_id: z.uuid(),
   name: slug,
@@ -134,6 +147,8 @@ export const companionState = z.object({
     kind: z.enum(['gateway', 'host']),
     /** Gateways: everybody logs in as this user; null: as the target's name. */
     gateway_login: login.nullable(),
+    /** Where its sshd is to listen, the first one first; absent or empty: where the machine itself says. */
+    ports: z.array(port).optional(),
   }),
   /** The server's clock when it made this document. */
   generated_at: unixSeconds,
@@ -229,6 +244,7 @@ export const acknowledgement = z.strictObject({
 });
 
 export type EnrolmentRequest = z.infer<typeof enrolmentRequest>;
+export type EnrolmentByKeyRequest = z.infer<typeof enrolmentByKeyRequest>;
 export type EnrolmentReply = z.infer<typeof enrolmentReply>;
 export type CompanionState = z.infer<typeof companionState>;
 export type ConnectionReport = z.infer<typeof connectionReport>;
@@ -236,6 +252,11 @@ export type Acknowledgement = z.infer<typeof acknowledgement>;
 
 export function enrolmentMessage(token: string): Buffer {
   return Buffer.from(`sallyport enrolment\n${token}\n`, 'utf8');
+}
+
+/** @param origin of the server that gave the nonce: a signature for one is worth nothing at another */
+export function enrolmentByKeyMessage(nonce: string, origin: string): Buffer {
+  return Buffer.from(`sallyport enrolment by host key\n${origin}\n${nonce}\n`, 'utf8');
 }
 
 /**

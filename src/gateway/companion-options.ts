@@ -4,7 +4,9 @@ import type { FeedClientOptions } from './feed-client.ts';
 import type { Log } from './log.ts';
 import type { CompanionPaths } from './paths.ts';
 import type { Programs } from './programs.ts';
+import type { SshdFiles } from './sshd-files.ts';
 import type { NamesToWrite } from './state-installer.ts';
+import type { WhenStale } from './trusted-age.ts';
 
 export interface CompanionOptions {
   readonly paths: CompanionPaths;
@@ -20,10 +22,19 @@ export interface CompanionOptions {
   readonly routeSocketInSessions?: string;
   /** Gateways where the login name is the target's name. */
   readonly names?: NamesToWrite;
-  /** End connections that nobody knows, instead of reporting them. */
+  /** End connections that nobody knows, instead of reporting them; let nobody in while the clock is wrong. */
   readonly failClosed?: boolean;
   /** Nobody gets in when the CA was not heard of for so long; null or absent: the last state counts for ever. */
   readonly maximumStalenessSeconds?: number | null;
-  readonly intervals?: { readonly processesMilliseconds: number; readonly filesMilliseconds: number };
+  /** What happens then; absent: deny. */
+  readonly whenStale?: WhenStale;
+  /** The sshd whose configuration is kept and looked at; absent: somebody else's business. */
+  readonly sshdFiles?: SshdFiles;
+  readonly intervals?: {
+    readonly processesMilliseconds: number;
+    readonly filesMilliseconds: number;
+    /** How often sshd is asked what its configuration comes to; default a minute. */
+    readonly driftMilliseconds?: number;
+  };
   readonly feed?: Pick<FeedClientOptions, 'pauses' | 'silenceMilliseconds'>;
 }

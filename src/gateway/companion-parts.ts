@@ -37,8 +37,13 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
   const problems = new Problems();
   const listener = createSshdListener(options.sshdPidFile);
   const connections = new Connections(paths.connections);
-  const { maximumStalenessSeconds = null } = options;
-  const basis = new DecisionBasis({ nowSeconds, maximumStalenessSeconds });
+  const { maximumStalenessSeconds = null, whenStale = 'deny', failClosed = false } = options;
+  const basis = new DecisionBasis({
+    nowSeconds,
+    maximumStalenessSeconds,
+    whenStale,
+    refuseByClock: failClosed,
+  });
   const reporter = new Reporter({
     feed: () => feed,
     connections: () => connections.report(),
@@ -69,7 +74,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     log,
     onHostCertificate: () => listener.reload(),
   });
-  const receiving: Receiving = { installer, keeper, reporter, problems, log, nowSeconds, onReady };
+  const receiving: Receiving = { installer, keeper, reporter, problems, log, age: basis.age, onReady };
 
   return {
     installer,
@@ -102,7 +107,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
         onState: (state) => receiveState(receiving, state),
         onConnected: report,
         onContact: () => {
-          basis.noteHeard(nowSeconds());
+          basis.age.noteHeard();
           reporter.onContact();
         },
         log,

@@ -6,7 +6,7 @@ import type { CompanionState } from '../api/companions.ts';
 import { type AccessDecision, decideAccess, unknownTarget } from '../policy/decide-access.ts';
 import { decideHopArrival } from '../policy/decide-hop.ts';
 import type { AccountFacts, TargetFacts } from '../policy/facts.ts';
-import type { Reasons } from '../policy/reasons.ts';
+import type { Reason, Reasons } from '../policy/reasons.ts';
 import { type KnownTarget, type Meaning, meaningOf } from './login-names.ts';
 import { type Offer, sessionOf } from './offered-certificate.ts';
 
@@ -15,6 +15,8 @@ export interface Facts {
   readonly state: CompanionState;
   readonly endedSessions: ReadonlySet<string>;
   readonly nowSeconds: number;
+  /** Why this machine lets nobody in now, whoever it is. */
+  readonly nobody?: Reason;
 }
 
 export interface Refused {
@@ -43,11 +45,16 @@ export function decideOffer(offer: Offer, user: string, facts: Facts): OfferDeci
     target,
     decision: judge(offer, account, target, facts, 'start'),
   }));
-  const allowed = decided.filter(({ decision }) => decision.allowed).map(({ target }) => target);
-  const refused = decided.flatMap(({ target, decision }) =>
-    !decision.allowed && decision.visible ? [{ target: target.targetName, reasons: decision.reasons }] : [],
-  );
+  const { nobody } = facts;
+  const allowed = decided.filter(({ decision }) => decision.allowed && !nobody).map(({ target }) => target);
+  const refused = decided.flatMap(({ target, decision }) => refusalOf(target, decision, nobody));
   return { allowed, refused, menu: meaning.kind === 'menu' };
+}
+
+/** What keeps everybody out is told to those only who would have got in. */
+function refusalOf({ targetName }: KnownTarget, decision: AccessDecision, nobody?: Reason): Refused[] {
+  if (decision.allowed) return nobody ? [{ target: targetName, reasons: [nobody] }] : [];
+  return decision.visible ? [{ target: targetName, reasons: decision.reasons }] : [];
 }
 
 /** Whether a connection that was allowed to a target may go on to it. */

@@ -1,6 +1,7 @@
-/** What the companion decides from, kept in memory: the checked state, what else is known to have ended, and when the CA was heard. */
+/** What the companion decides from, kept in memory: the checked state, what else is known to have ended, and how old all that is. */
 import type { CheckedState } from './check-state.ts';
 import type { Facts } from './decide-offer.ts';
+import { TrustedAge, type WhenStale } from './trusted-age.ts';
 
 export interface Basis {
   readonly checked: CheckedState;
@@ -9,18 +10,30 @@ export interface Basis {
 
 export interface DecisionBasisOptions {
   readonly nowSeconds: () => number;
-  /** Nobody gets in when the CA was not heard of for so long; null: the last state counts for ever. */
+  /** The CA may be unheard for so long; null: for ever. */
   readonly maximumStalenessSeconds: number | null;
+  /** What happens then; absent: deny. */
+  readonly whenStale?: WhenStale;
+  /** Whether nobody gets in while the clock is wrong. */
+  readonly refuseByClock?: boolean;
+  readonly monotonicSeconds?: () => number;
 }
 
 export class DecisionBasis {
-  readonly #options: DecisionBasisOptions;
+  readonly age: TrustedAge;
+  readonly #nowSeconds: () => number;
   readonly #endedElsewhere = new Set<string>();
   #checked: CheckedState | undefined;
-  #heardAtSeconds = 0;
 
   constructor(options: DecisionBasisOptions) {
-    this.#options = options;
+    const { nowSeconds, maximumStalenessSeconds, whenStale = 'deny', refuseByClock = false } = options;
+    this.#nowSeconds = nowSeconds;
+    this.age = new TrustedAge({
+      rule: { maximumSeconds: maximumStalenessSeconds, whenStale },
+      refuseByClock,
+      nowSeconds,
+      monotonicSeconds: options.monotonicSeconds ?? (() => performance.now() / 1_000),
+    });
   }
 
   /** From now on decisions are made from this state. */
@@ -33,28 +46,18 @@ export class DecisionBasis {
     for (const sessionId of sessionIds) this.#endedElsewhere.add(sessionId);
   }
 
-  noteHeard(atSeconds: number): void {
-    this.#heardAtSeconds = atSeconds;
-  }
-
   /** For ending connections: however old the state is, what it forbids is forbidden. Undefined if there is none. */
   forEnding(): Basis | undefined {
     const checked = this.#checked;
     if (checked === undefined) return undefined;
     const endedSessions = new Set([...checked.state.ended_sessions, ...this.#endedElsewhere]);
-    return {
-      checked,
-      facts: { state: checked.state, endedSessions, nowSeconds: this.#options.nowSeconds() },
-    };
+    return { checked, facts: { state: checked.state, endedSessions, nowSeconds: this.#nowSeconds() } };
   }
 
-  /** For letting somebody in: undefined also if the state is too old. */
+  /** For letting somebody in: says also whether nobody is, because the state is too old or the clock wrong. */
   forAdmission(): Basis | undefined {
-    return this.#isStale() ? undefined : this.forEnding();
-  }
-
-  #isStale(): boolean {
-    const { maximumStalenessSeconds, nowSeconds } = this.#options;
-    return maximumStalenessSeconds !== null && nowSeconds() - this.#heardAtSeconds > maximumStalenessSeconds;
+    const basis = this.forEnding();
+    const nobody = this.age.whyNobody();
+    return basis && nobody ? { ...basis, facts: { ...basis.facts, nobody } } : basis;
   }
 }

@@ -20,8 +20,12 @@ export interface CompanionPaths {
   readonly runFolder: string;
   readonly principalsSocket: string;
   readonly routeSocket: string;
+  /** The command of a connection: a script for sh that asks route.sock. Every session may read it. */
+  readonly routeProgram: string;
   /** One file per connection; 0700 */
   readonly connections: string;
+  /** What the companion that runs says of itself, for `status`; 0600 */
+  readonly report: string;
 }
 
 /** What a socket's path may hold: it stands in an sshd configuration and in key options, where quoting is not ours. */
@@ -43,7 +47,9 @@ export function companionPaths(stateFolder: string, runFolder: string): Companio
     runFolder,
     principalsSocket: join(runFolder, 'principals.sock'),
     routeSocket: join(runFolder, 'route.sock'),
+    routeProgram: join(runFolder, 'route'),
     connections: join(runFolder, 'connections'),
+    report: join(runFolder, 'report.json'),
   };
   checkSocketPath(paths.principalsSocket);
   checkSocketPath(paths.routeSocket);

@@ -2,7 +2,7 @@
 import { type ProcessId, readSameProcess } from './proc.ts';
 
 /** `left` and `unknown` are processes of connections; such a problem lives exactly as long as they do. */
-export type ProblemSubject = 'state' | 'clock' | 'left' | 'unknown';
+export type ProblemSubject = 'state' | 'clock' | 'stale' | 'drift' | 'configuration' | 'left' | 'unknown';
 
 /** What an acknowledgement takes. */
 const longestText = 500;

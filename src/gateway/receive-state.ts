@@ -5,6 +5,7 @@ import { type Log, logFailure } from './log.ts';
 import type { Problems } from './problems.ts';
 import type { Reporter } from './reporter.ts';
 import type { StateInstaller } from './state-installer.ts';
+import type { TrustedAge } from './trusted-age.ts';
 
 export interface Receiving {
   readonly installer: StateInstaller;
@@ -12,21 +13,19 @@ export interface Receiving {
   readonly reporter: Reporter;
   readonly problems: Problems;
   readonly log: Log;
-  readonly nowSeconds: () => number;
+  readonly age: TrustedAge;
   readonly onReady: () => void;
 }
 
-/** The clocks of CA and companion may differ by so much before an admin is told. */
-const clockToleranceSeconds = 300;
-
 /** A state that is refused is a problem, and the one before it stays. */
 export async function receiveState(receiving: Receiving, state: CompanionState): Promise<void> {
-  const { installer, keeper, reporter, problems, log, nowSeconds, onReady } = receiving;
+  const { installer, keeper, reporter, problems, log, age, onReady } = receiving;
+  age.noteTheirClock(state.generated_at);
   // Connections end while the files are written: the decision is in force already.
   const installing = install(receiving, state);
   const ended = await keeper.endWhoMustGo();
   await installing;
-  compareClocks(problems, nowSeconds() - state.generated_at);
+  tellClock(problems, age);
   const { installed } = installer;
   if (installed === undefined) return;
   if (!problems.has('state')) {
@@ -51,8 +50,13 @@ async function install({ installer, problems, log }: Receiving, state: Companion
   }
 }
 
-function compareClocks(problems: Problems, differenceSeconds: number): void {
-  const skew = Math.abs(differenceSeconds);
-  if (skew <= clockToleranceSeconds) problems.clear('clock');
-  else problems.set('clock', `The clocks of this machine and of the CA differ by ${skew} seconds.`);
+/** @returns whether there is another problem, or one less, than before */
+export function tellClock(problems: Problems, age: TrustedAge): boolean {
+  const had = problems.has('clock');
+  if (!age.isClockWrong()) problems.clear('clock');
+  else {
+    const skew = Math.abs(age.skewSeconds());
+    problems.set('clock', `The clocks of this machine and of the CA differ by ${skew} seconds.`);
+  }
+  return had !== problems.has('clock');
 }

@@ -16,9 +16,15 @@ export interface SshdConfigurationOptions {
   /** The user that may ask principals.sock. */
   readonly principalsUser: string;
   readonly curl: string;
+  /** The compiled program that asks for sshd (programs/ask.c); absent or null: sh and curl do. */
+  readonly askProgram?: string | null;
   readonly version: OpensshVersion;
   /** The longest that sshd waits for an answer. */
   readonly answerSeconds?: number;
+  /** Where sshd listens, the first one first. Absent or empty: where the machine's own lines say. */
+  readonly ports?: readonly number[];
+  /** Whether somebody may forward ports to their own side (-R): the answers say who and which. */
+  readonly remoteForwarding?: boolean;
   /** Networks that sshd's penalties (9.8 and later) spare: a refused certificate must not lock an office out. */
   readonly penaltyExemptions?: readonly string[];
   readonly rootLogin?: 'no' | 'prohibit-password';
@@ -39,12 +45,12 @@ export interface SshdConfigurationOptions {
 type Line = readonly [keyword: string, value: string];
 
 export function sshdConfiguration(options: SshdConfigurationOptions): string {
-  const { role, whole } = options;
+  const { role, whole, ports = whole ? [whole.port] : [] } = options;
   const sections: readonly (readonly [comment: string, lines: readonly Line[]])[] = [
-    ...(whole ? [['Where sshd listens', listenLines(whole)] as const] : []),
+    ...(whole || ports.length > 0 ? [['Where sshd listens', listenLines(ports, whole)] as const] : []),
     ['Who is trusted, and who no longer is: kept current by the companion', trustLines(options)],
     ['Nobody gets in with anything but a certificate', authenticationLines(options)],
-    ['What a connection may do at most', role === 'gateway' ? gatewayLines : hostLines],
+    ['What a connection may do at most', forwardingLines(options)],
     ['Many people at once, behind few addresses', loadLines(options)],
   ];
   const header = `# Written by sallyport for this ${role}; changes here are lost. Undo with: sallyport ${role} uninstall\n`;
@@ -56,17 +62,17 @@ export function sshdConfiguration(options: SshdConfigurationOptions): string {
   );
 }
 
-function listenLines({
-  address,
-  port,
-  pidFile,
-  usePam,
-}: NonNullable<SshdConfigurationOptions['whole']>): Line[] {
+function listenLines(ports: readonly number[], whole: SshdConfigurationOptions['whole']): Line[] {
+  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65_535)) {
+    throw new SallyportError('settings_invalid', `sshd can't listen on the ports ${ports.join(', ')}.`);
+  }
+  const portLines = [...new Set(ports)].map((port): Line => ['Port', String(port)]);
+  if (whole === undefined) return portLines;
   return [
-    ['Port', String(port)],
-    ['ListenAddress', address],
-    ['PidFile', quoted(pidFile)],
-    ['UsePAM', usePam ? 'yes' : 'no'],
+    ...portLines,
+    ['ListenAddress', whole.address],
+    ['PidFile', quoted(whole.pidFile)],
+    ['UsePAM', whole.usePam ? 'yes' : 'no'],
     // So that sftp arrives where a forced command can answer it.
     ['Subsystem', 'sftp internal-sftp'],
     ['PrintMotd', 'no'],
@@ -119,11 +125,24 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
 }
 
 /**
- * No file of ours, and no program that is slow to start: sh names the connection (its parent is the monitor), curl asks.
- * Without an answer in time curl fails, and sshd denies.
+ * The longest that a login waits for the companion. sshd itself would wait for ever, and asks twice (OPENSSH.md: a helper
+ * that sleeps for three seconds makes a login take eight).
  */
-function principalsCommand({ paths, curl, answerSeconds = 0.2 }: SshdConfigurationOptions): string {
+const longestAnswerSeconds = 0.2;
+
+/**
+ * sshd starts the program with these very words (sshd_config(5), TOKENS): no shell reads the user's name, which is theirs
+ * to choose. Where there is no compiler sh names the connection (its parent is the monitor) and curl asks; the name is a
+ * parameter there, never shell text. Without a whole answer in time both fail, and sshd denies.
+ */
+function principalsCommand(options: SshdConfigurationOptions): string {
+  const { paths, curl, askProgram, answerSeconds = longestAnswerSeconds } = options;
   checkSocketPath(paths.principalsSocket);
+  if (askProgram) {
+    checkSocketPath(askProgram);
+    const milliseconds = Math.round(answerSeconds * 1_000);
+    return `${askProgram} ${paths.principalsSocket} /principals ${milliseconds} user=%u key=%k`;
+  }
   checkSocketPath(curl);
   const ask = [
     `exec ${curl} -q -sf --max-time ${answerSeconds} --unix-socket ${paths.principalsSocket}`,
@@ -133,29 +152,20 @@ function principalsCommand({ paths, curl, answerSeconds = 0.2 }: SshdConfigurati
   return `/bin/sh -c '${ask}' sh %u %k`;
 }
 
-const gatewayLines: readonly Line[] = [
-  // permitopen in the companion's answer says where to.
-  ['AllowTcpForwarding', 'local'],
-  ['AllowStreamLocalForwarding', 'no'],
-  ['AllowAgentForwarding', 'no'],
-  ['GatewayPorts', 'no'],
-  ['PermitTunnel', 'no'],
-  ['X11Forwarding', 'no'],
-  // Only for the words of a refusal.
-  ['PermitTTY', 'yes'],
-];
-
-const hostLines: readonly Line[] = [
-  ['AllowTcpForwarding', 'local'],
-  ['AllowStreamLocalForwarding', 'no'],
-  ['AllowAgentForwarding', 'no'],
-  ['GatewayPorts', 'no'],
-  ['PermitTunnel', 'no'],
-  ['X11Forwarding', 'no'],
-];
+function forwardingLines({ role, remoteForwarding = false }: SshdConfigurationOptions): Line[] {
+  return [
+    // permitopen and permitlisten in the companion's answer say where to.
+    ['AllowTcpForwarding', remoteForwarding ? 'yes' : 'local'],
+    ['AllowStreamLocalForwarding', 'no'],
+    ['AllowAgentForwarding', 'no'],
+    ['GatewayPorts', 'no'],
+    ['PermitTunnel', 'no'],
+    ['X11Forwarding', 'no'],
+    ...(role === 'gateway' ? ([['PermitTTY', 'yes']] as const) : []),
+  ];
+}
 
 function loadLines({ version, penaltyExemptions = [] }: SshdConfigurationOptions): Line[] {
-  const knowsPenalties = version.major > 9 || (version.major === 9 && version.minor >= 8);
   for (const network of penaltyExemptions) {
     if (!/^[0-9a-fA-F.:]+(\/[0-9]{1,3})?$/.test(network)) {
       throw new SallyportError(
@@ -170,9 +180,23 @@ function loadLines({ version, penaltyExemptions = [] }: SshdConfigurationOptions
     // Names the person and the session of every certificate.
     ['LogLevel', 'VERBOSE'],
     ['UseDNS', 'no'],
-    ...(knowsPenalties && penaltyExemptions.length > 0
-      ? ([['PerSourcePenaltyExemptList', penaltyExemptions.join(',')]] as const)
-      : []),
+    ...penaltyLines(version, penaltyExemptions),
+  ];
+}
+
+/**
+ * sshd 9.8 and later shuts out the address of who fails often, and with it everybody behind that address: four tries with a
+ * revoked certificate block an office. Nobody can guess a certificate, so here a failure costs nothing; crashes, and
+ * connections that are held open without a login, still do.
+ */
+function penaltyLines(version: OpensshVersion, exemptions: readonly string[]): Line[] {
+  const isAtLeast = (major: number, minor: number) =>
+    version.major > major || (version.major === major && version.minor >= minor);
+  if (!isAtLeast(9, 8)) return [];
+  const free = ['authfail:0', 'noauth:0', ...(isAtLeast(10, 3) ? ['invaliduser:0'] : [])];
+  return [
+    ['PerSourcePenalties', free.join(' ')],
+    ...(exemptions.length > 0 ? ([['PerSourcePenaltyExemptList', exemptions.join(',')]] as const) : []),
   ];
 }
 

@@ -76,7 +76,7 @@ export class StateInstaller {
     this.#pinned = saved.pinned;
     this.#compromised = saved.compromised;
     this.#versions = { state: BigInt(saved.version), krl: BigInt(saved.krlVersion) };
-    this.#options.basis.noteHeard(saved.state.generated_at);
+    this.#options.basis.age.noteSaved(saved.state.generated_at);
     await this.install(saved.state);
   }
 

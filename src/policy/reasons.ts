@@ -38,6 +38,12 @@ export const reasonTable = {
       'There is no target of this name that you have a role on. Check the name, or ask an admin for a role.',
     command: null,
   },
+  /** The same of an environment, for a certificate that is narrowed to it. */
+  environment_unknown: {
+    message: () =>
+      'There is no environment of this name that you have a role on. Check the name, or ask an admin for a role.',
+    command: null,
+  },
   account_disabled: {
     message: (organization: string) =>
       `The account is disabled. Ask an admin of the organization ${organization}.`,
@@ -60,13 +66,24 @@ export const reasonTable = {
       `The organization ${organization} gives no certificates to API tokens and CI jobs. An admin can allow them.`,
     command: null,
   },
+  source_refused: {
+    message: (address: string) =>
+      `This API token may be used from its own networks only, and ${address} is in none of them.`,
+    command: null,
+  },
   person_needed: {
-    message: () => 'One-time SSH codes are for people who have logged in, not for API tokens and CI jobs.',
+    message: () =>
+      'One-time SSH codes and registered keys are for people who have logged in, not for API tokens and CI jobs.',
     command: logInAgain,
   },
   ssh_codes_refused: {
     message: (organization: string) =>
       `The organization ${organization} does not allow one-time SSH codes. An admin can allow them.`,
+    command: null,
+  },
+  registered_keys_refused: {
+    message: (organization: string) =>
+      `The organization ${organization} does not allow registered keys, only certificates. An admin can allow them.`,
     command: null,
   },
   ssh_disabled: {

@@ -44,11 +44,41 @@ describe('the sshd configuration', () => {
 
   test('names penalty exemptions only to an sshd that knows them', () => {
     const penaltyExemptions = ['10.0.0.0/8', '2001:db8::/32'];
-    const exempt = (line: string) => line.startsWith('PerSourcePenalty');
+    const exempt = (line: string) => line.startsWith('PerSourcePenaltyExempt');
     expect(linesOf({ penaltyExemptions }).filter(exempt)).toEqual([]);
     expect(linesOf({ penaltyExemptions, version: { major: 9, minor: 8 } }).filter(exempt)).toEqual([
       'PerSourcePenaltyExemptList 10.0.0.0/8,2001:db8::/32',
     ]);
+  });
+
+  test('asks with the compiled program where there is one, and no shell reads the name', () => {
+    expect(linesOf({ askProgram: '/usr/local/libexec/sallyport/ask' })).toContain(
+      'AuthorizedPrincipalsCommand /usr/local/libexec/sallyport/ask /run/sallyport/principals.sock /principals 200 user=%u key=%k',
+    );
+  });
+
+  test('lets no failed login cost an address anything where sshd has penalties', () => {
+    const penalties = (major: number, minor: number) =>
+      linesOf({ version: { major, minor } }).filter((line) => line.startsWith('PerSourcePenalties '));
+    expect(penalties(9, 7)).toEqual([]);
+    expect(penalties(9, 8)).toEqual(['PerSourcePenalties authfail:0 noauth:0']);
+    expect(penalties(10, 3)).toEqual(['PerSourcePenalties authfail:0 noauth:0 invaliduser:0']);
+  });
+
+  test('names every port where the CA says where sshd listens, each once', () => {
+    const ports = linesOf({ ports: [22, 2222, 443, 22] }).filter((line) => line.startsWith('Port '));
+    expect(ports).toEqual(['Port 22', 'Port 2222', 'Port 443']);
+  });
+
+  test.each([0, 65_536, 1.5])('refuses the port %j', (port) => {
+    expect(() => linesOf({ ports: [22, port] })).toThrow(
+      expect.objectContaining({ code: 'settings_invalid' }),
+    );
+  });
+
+  test('opens forwarding to the own side only where somebody may use it', () => {
+    expect(linesOf({ remoteForwarding: true })).toContain('AllowTcpForwarding yes');
+    expect(linesOf({ remoteForwarding: true })).toContain('GatewayPorts no');
   });
 
   test('quotes a path with a space', () => {
