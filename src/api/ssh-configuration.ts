@@ -14,6 +14,8 @@ export const sshConfiguration = z.strictObject({
       name: slug,
       address,
       port,
+      /** Where it listens besides, in the order in which clients try them. */
+      ports: z.array(port).optional(),
       /** null: the login name is the target's name. */
       login: login.nullable(),
     }),
@@ -25,6 +27,8 @@ export const sshConfiguration = z.strictObject({
       address,
       port,
       login,
+      /** relay: only through a gateway that sees the session, logged in there as the target's name. */
+      access: z.enum(['relay', 'jump', 'both']).optional(),
     }),
   ),
 });

@@ -26,9 +26,9 @@ export async function sshConfigurationFor(
   const gateways = await gatewaysOfOrganization(tx, organizationId);
   const gatewayOf = (targetName: string) =>
     gateways.find(({ targetNames }) => targetNames.includes(targetName));
-  const targets = visible.flatMap(({ targetName, address, port, login }) => {
+  const targets = visible.flatMap(({ targetName, address, port, login, accessMode: access }) => {
     const gateway = gatewayOf(targetName);
-    return gateway ? [{ name: targetName, gateway: gateway.name, address, port, login }] : [];
+    return gateway ? [{ name: targetName, gateway: gateway.name, address, port, login, access }] : [];
   });
   const used = new Set(targets.map(({ gateway }) => gateway));
   return {
@@ -37,7 +37,13 @@ export async function sshConfigurationFor(
     host_authorities: [...hostAuthorities],
     gateways: gateways
       .filter(({ name }) => used.has(name))
-      .map(({ name, address, port, gatewayLogin }) => ({ name, address, port, login: gatewayLogin })),
+      .map(({ name, address, port, ports, gatewayLogin: login }) => ({
+        name,
+        address,
+        port,
+        ...(ports.length > 0 && { ports: [...ports] }),
+        login,
+      })),
     targets,
   };
 }

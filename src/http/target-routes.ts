@@ -1,9 +1,11 @@
 /** What a person can reach by SSH, how, and why not. */
+import { createHash } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { accountName, targetName } from '../api/common.ts';
 import type { ExplainReply } from '../api/explain.ts';
 import type { SshConfiguration } from '../api/ssh-configuration.ts';
+import { mostTargetsOfPage } from '../api/targets.ts';
 import { hasLostCertificate } from '../ca/lost-certificate.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -14,6 +16,17 @@ import { explainAccess, somebodyElse } from './explain-access.ts';
 import { membershipOf } from './membership.ts';
 import { parseInput } from './parse-input.ts';
 import { sshConfigurationFor } from './ssh-configuration.ts';
+import { visibleTargets } from './visible-targets.ts';
+
+const targetsQuery = z.strictObject({
+  after: targetName.optional(),
+  limit: z
+    .string()
+    .regex(/^[1-9][0-9]{0,3}$/)
+    .transform(Number)
+    .refine((limit) => limit <= mostTargetsOfPage, `is at most ${mostTargetsOfPage}`)
+    .default(mostTargetsOfPage),
+});
 
 const explainQuery = z.strictObject({ target: targetName, account: accountName.optional() });
 
@@ -53,6 +66,25 @@ export function targetRoutes(
         const asked = { accountId: other.account.id, session: other.session, targetName: target };
         return await explainAccess(tx, asked, nowSeconds);
       });
+    },
+  );
+
+  app.get(
+    '/v1/targets',
+    {
+      config: { auth: 'person', machines: true, purpose: 'targets that one may see, with how and why not' },
+    },
+    async (request, reply) => {
+      const { after, limit } = parseInput(targetsQuery, request.query, 'query');
+      const page = await inTransaction(database.db, (tx) =>
+        visibleTargets(tx, personOf(request), { after, limit }, clock()),
+      );
+      const text = JSON.stringify(page);
+      // Weak: it stands for what is said, not for how it was compressed on the way (RFC 9110 section 8.8.1).
+      const tag = `W/"${createHash('sha256').update(text).digest('base64url')}"`;
+      reply.header('etag', tag);
+      if (request.headers['if-none-match']?.split(/\s*,\s*/).includes(tag)) return reply.code(304).send();
+      return reply.type('application/json; charset=utf-8').send(text);
     },
   );
 

@@ -7,6 +7,10 @@ export interface Gateway {
   readonly name: string;
   readonly address: string;
   readonly port: number;
+  /** Where it listens besides, in the order in which clients try them. */
+  readonly ports: readonly number[];
+  /** null: it has shown none yet. */
+  readonly hostKey: Uint8Array | null;
   /** Everybody logs in as this user; null: as the target's name. */
   readonly gatewayLogin: string | null;
   /** Names of the targets that are reached through it. */
@@ -17,7 +21,7 @@ export interface Gateway {
 export async function gatewaysOfOrganization(db: Database, organizationId: string): Promise<Gateway[]> {
   const rows = await db
     .selectFrom('companions')
-    .select(['id', 'name', 'address', 'port', 'gateway_login'])
+    .select(['id', 'name', 'address', 'port', 'ports', 'host_key', 'gateway_login'])
     .select(
       sql<string[]>`array(
         select target_name
@@ -39,6 +43,8 @@ export async function gatewaysOfOrganization(db: Database, organizationId: strin
     name: row.name,
     address: row.address,
     port: row.port,
+    ports: row.ports.filter((port) => port !== row.port),
+    hostKey: row.host_key,
     gatewayLogin: row.gateway_login,
     targetNames: row.target_names,
   }));

@@ -113,6 +113,7 @@ test('every route and who may call it', () => {
       "person    GET  /v1/session",
       "person    GET  /v1/sessions/own",
       "person    GET  /v1/ssh-configuration",
+      "person    GET  /v1/targets",
       "person    POST /v1/api-tokens",
       "person    POST /v1/api-tokens/:id/revoke",
       "person    POST /v1/certificates",

@@ -133,7 +133,9 @@ test('the ssh configuration holds the targets that one may see, and their gatewa
     suffix: 'sallyport',
     host_authorities: await server.authority.hostAuthorityLines(),
     gateways: [{ name: 'gate', address: 'gate.example.com', port: 2222, login: null }],
-    targets: [{ name: target, gateway: 'gate', address: '10.1.2.3', port: 22, login: 'deploy' }],
+    targets: [
+      { name: target, gateway: 'gate', address: '10.1.2.3', port: 22, login: 'deploy', access: 'both' },
+    ],
   });
 });
 

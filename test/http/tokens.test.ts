@@ -220,6 +220,7 @@ describe('a session of an API token or a CI job', () => {
     for (const [method, url] of [
       ['GET', '/v1/session'],
       ['GET', '/v1/ssh-configuration'],
+      ['GET', '/v1/targets'],
       ['GET', '/v1/explain?target=shop-production--web'],
       ['POST', '/v1/certificates/challenge'],
     ] as const) {
@@ -233,7 +234,7 @@ describe('a session of an API token or a CI job', () => {
     const asked = { as, body: {} };
     const closed = server.app.routeList.filter(
       ({ auth, path }) =>
-        auth === 'person' && !/^\/v1\/(session|certificates|explain|ssh-configuration)(\/|$)/.test(path),
+        auth === 'person' && !/^\/v1\/(session|certificates|explain|ssh-configuration|targets)(\/|$)/.test(path),
     );
     expect(closed.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['/v1/api-tokens', '/v1/ssh-codes', '/v1/passkeys', '/v1/sessions/own']),
