@@ -5,25 +5,17 @@
  * none that is under way. Requests that come together share the transaction.
  */
 import { randomBytes } from 'node:crypto';
-import { type Account, loadAccounts } from '../accounts/account.ts';
 import type { CertificateReply, CertificateRequest } from '../api/certificates.ts';
-import { certificateSources } from '../credentials/certificate-sources.ts';
-import { policyRefusal } from '../credentials/policy-refusal.ts';
 import type { Tx } from '../database/database.ts';
 import { createGroupCommit, type GroupWork, type Outcome, Outcomes } from '../database/group-commit.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import {
-  backdateSeconds,
-  type CertificateDecision,
-  certificateLifeSeconds,
-  decideCertificate,
-} from '../policy/decide-certificate.ts';
+import { backdateSeconds, certificateLifeSeconds } from '../policy/decide-certificate.ts';
 import { type LockedSession, lockLiveSessions } from '../sessions/lock-live-session.ts';
 import { type Session, sessionEnded } from '../sessions/session.ts';
 import { type Certificate, type CertificateFields, nonceLength } from '../ssh/certificate.ts';
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintUserCertificate } from '../ssh/lint-certificate.ts';
-import { keyIdFor, parseKeyId } from '../ssh/names.ts';
+import { isRolePrincipal, keyIdFor, parseKeyId } from '../ssh/names.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
 import { refuseListedKey } from '../ssh/weak-key-list.ts';
 import { certificateExtensions } from './certificate-extensions.ts';
@@ -34,6 +26,7 @@ import {
   storeCertificates,
 } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
+import { type Asking, type Decided, decideUserCertificate, readFacts } from './decide-user-certificate.ts';
 import { type Issuing, publicOriginOf } from './issuing.ts';
 import { type IssuingAlarm, watchIssuing } from './issuing-alarm.ts';
 import { requireIssuingAllowed } from './issuing-allowed.ts';
@@ -47,6 +40,8 @@ export interface UserCertificateRequest {
   /** Who asks, as authentication found; everything else is looked up. */
   readonly sessionId: string;
   readonly request: CertificateRequest;
+  /** Where the request came from, as the server sees it behind its trusted proxies. */
+  readonly clientAddress?: string;
 }
 
 /**
@@ -89,7 +84,7 @@ export function createUserCertificateIssuer(
 }
 
 /** A request, read and checked as far as it can be without the database. */
-interface Asked {
+interface Asked extends Pick<Asking, 'clientAddress' | 'environment'> {
   readonly sessionId: string;
   readonly requestId: string;
   /** SSH public key blob. */
@@ -102,8 +97,9 @@ interface Asked {
 type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 
 /** Step 1: the key is one that may be certified, and whoever asks holds its private half. */
-function readRequest({ domain, weakKeys }: Issuing, { sessionId, request }: UserCertificateRequest): Asked {
-  const { public_key, request_id, possession } = request;
+function readRequest({ domain, weakKeys }: Issuing, asking: UserCertificateRequest): Asked {
+  const { sessionId, request, clientAddress = null } = asking;
+  const { public_key, request_id, possession, environment } = request;
   const { blob } = parsePublicKeyLine(public_key);
   if (weakKeys) refuseListedKey(weakKeys, blob);
   verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession });
@@ -113,6 +109,8 @@ function readRequest({ domain, weakKeys }: Issuing, { sessionId, request }: User
     requestId: request_id.toLowerCase(),
     publicKey: blob,
     challenge: possession.challenge,
+    clientAddress,
+    environment,
   };
 }
 
@@ -136,19 +134,12 @@ async function decideAndStore(
   });
 
   // 3. The facts.
-  const accountIds = [...locked.values()].map(({ accountId }) => accountId);
-  const accounts = await loadAccounts(tx, accountIds);
-  const tokens = [...locked.values()].filter(({ session }) => session.kind === 'token');
-  const sources = await certificateSources(
-    tx,
-    tokens.flatMap(({ session }) => session.credentialId ?? []),
-  );
+  const facts = await readFacts(tx, [...locked.values()]);
 
   // 4. The decision, which is made of facts alone.
   const decided = outcomes.step(locked, (known) => ({
     ...known,
-    sources: sources.get(known.session.credentialId ?? '') ?? [],
-    ...decide(known.session, accounts.get(known.accountId), now),
+    ...decideUserCertificate(known, facts, now),
   }));
 
   // 5. What this request was given before, it is given again. Only now: what was stored and never signed must not leave
@@ -158,7 +149,7 @@ async function decideAndStore(
   const fresh = outcomes.step(decided, (known, asked) => {
     const stored = earlier.get(known);
     if (stored === undefined) return known;
-    return outcomes.settle(asked, { result: repeatable(issuing, stored, asked, now) });
+    return outcomes.settle(asked, { result: repeatable(issuing, stored, known, now) });
   });
 
   // 6. The key is nobody else's.
@@ -203,32 +194,15 @@ function ownerOf(session: LockedSession | undefined): { session: Session; accoun
   return { session, accountId: session.accountId };
 }
 
-interface Decided extends Asked {
+interface Known extends Asked, Decided {
   readonly session: Session;
-  readonly account: Account;
-  readonly decision: CertificateDecision & { readonly allowed: true };
-  /** Addresses and networks that it may be used from; none: from everywhere. */
-  readonly sources: readonly string[];
-}
-
-/** @throws session_ended, access_denied, not_found */
-function decide(
-  session: Session,
-  account: Account | undefined,
-  now: Date,
-): Pick<Decided, 'account' | 'decision'> {
-  if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
-  const facts = { account: account.facts, organization: account.organization, session: session.facts };
-  const decision = decideCertificate(facts, unixSeconds(now));
-  if (!decision.allowed) throw policyRefusal(decision.reasons);
-  return { account, decision };
 }
 
 /** What was stored for this request before, if it may be handed out again. @throws request_malformed */
 function repeatable(
   { keys }: Issuing,
   earlier: StoredCertificate,
-  { publicKey }: Asked,
+  { publicKey, decision }: Known,
   now: Date,
 ): StoredCertificate {
   const again = 'Use a new request_id for a new certificate.';
@@ -241,11 +215,20 @@ function repeatable(
       `The certificate of this request_id has expired, was revoked or is of a CA key that signs no more. ${again}`,
     );
   }
+  // Narrowed to another environment, or not narrowed; or with a role that is not held any more.
+  const wanted = decision.principals.filter(isRolePrincipal);
+  const stored = earlier.principals.filter(isRolePrincipal);
+  if (stored.length !== wanted.length || !stored.every((role) => wanted.includes(role))) {
+    throw new SallyportError(
+      'request_malformed',
+      `This request_id was used for a certificate with other roles. ${again}`,
+    );
+  }
   return earlier;
 }
 
 /** @throws certificate_refused if the bytes would not say what was decided, or what no certificate may say */
-function encode(issuing: Issuing, known: Decided, serial: bigint, now: Date): NewCertificate {
+function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewCertificate {
   const { sessionId, requestId, publicKey, session, account, decision, sources } = known;
   const caKey = issuing.keys.active('user');
   const fields: CertificateFields = {

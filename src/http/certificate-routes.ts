@@ -30,7 +30,11 @@ export function certificateRoutes(app: FastifyInstance, { authority }: Pick<AppP
     },
     async (request): Promise<CertificateReply> => {
       const { accountId, sessionId } = personOf(request);
-      const asked = { sessionId, request: parseInput(certificateRequest, request.body, 'body') };
+      const asked = {
+        sessionId,
+        request: parseInput(certificateRequest, request.body, 'body'),
+        clientAddress: request.ip,
+      };
       return inTurn(accountId, () => authority.issueUserCertificate(asked));
     },
   );

@@ -21,6 +21,11 @@ export function isFreshAt(
   return maxAgeSeconds === null || atSeconds - mfaTime(assurance) <= maxAgeSeconds;
 }
 
+/** The last second in which the second factor is still at most so old. */
+export function freshUntil({ assurance }: SessionFacts, maxAgeSeconds: number | null): number {
+  return maxAgeSeconds === null ? Number.POSITIVE_INFINITY : mfaTime(assurance) + maxAgeSeconds;
+}
+
 function mfaTime({ mfaTimeSeconds, authTimeSeconds }: AssuranceFacts): number {
   return mfaTimeSeconds ?? authTimeSeconds;
 }

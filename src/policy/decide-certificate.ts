@@ -40,13 +40,18 @@ export const shortestLifeSeconds = 120;
  */
 const permissions: readonly string[] = ['permit-port-forwarding', 'permit-pty'];
 
-export function decideCertificate(facts: CertificateFacts, nowSeconds: number): CertificateDecision {
+/** @param latestEndSeconds what else it must not outlive */
+export function decideCertificate(
+  facts: CertificateFacts,
+  nowSeconds: number,
+  latestEndSeconds = Number.POSITIVE_INFINITY,
+): CertificateDecision {
   const [first, ...more] = obstacles(facts, nowSeconds);
   if (first) return { allowed: false, reasons: [first, ...more] };
 
   const { account, organization, session } = facts;
   const validBeforeSeconds = Math.floor(
-    Math.min(nowSeconds + certificateLifeSeconds, session.expiresAtSeconds),
+    Math.min(nowSeconds + certificateLifeSeconds, session.expiresAtSeconds, latestEndSeconds),
   );
   const accepted = underPolicy(session, organization);
   const countsAsMfaAt = (atSeconds: number) =>

@@ -68,7 +68,7 @@ export const reasonTable = {
   },
   source_refused: {
     message: (address: string) =>
-      `This API token may be used from its own networks only, and ${address} is in none of them.`,
+      `Requests from ${address} get no certificate: it is outside the networks that the credential may be used from.`,
     command: null,
   },
   person_needed: {

@@ -14,6 +14,11 @@ export function roleSuffices(held: Role, needed: Role): boolean {
   return ranks[held] >= ranks[needed];
 }
 
+/** The role and those below it, the lowest first. */
+export function rolesUpTo(role: Role): Role[] {
+  return (['viewer', 'contributor', 'admin'] as const).filter((one) => roleSuffices(role, one));
+}
+
 /** The lower of the two; null: the account has no role. */
 export function limitedRole(role: Role | null, limit: Role | null): Role | null {
   return role === null || limit === null || roleSuffices(limit, role) ? role : limit;

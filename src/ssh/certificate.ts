@@ -88,7 +88,7 @@ export const mostPrincipalsIssued = 32;
 /** What is said of more, after "The certificate was not made: ". */
 export const tooManyPrincipals =
   `it would hold more than ${mostPrincipalsIssued} principals. Ask for fewer roles, or for a certificate that is ` +
-  'narrowed to one environment';
+  'narrowed to one environment: sally cert ensure --environment PROJECT/ENVIRONMENT';
 
 /** At most so many principals fit in a certificate that OpenSSH reads (SSHKEY_CERT_MAX_PRINCIPALS). */
 export const mostPrincipals = 256;

@@ -67,6 +67,21 @@ export function isRolePrincipal(text: string): boolean {
   return word === 'role' && slugs.length === 4 && slugs.every(isSlug) && isPrincipal(text);
 }
 
+/** @throws name_refused if the names together are longer than a principal may be */
+export function rolePrincipal({
+  organization,
+  project,
+  environment,
+  role,
+}: Readonly<Record<'organization' | 'project' | 'environment' | 'role', string>>): string {
+  const principal = `role:${organization}:${project}:${environment}:${role}`;
+  if (isRolePrincipal(principal)) return principal;
+  throw new SallyportError(
+    'name_refused',
+    'The names of organization, project and environment are too long for a certificate that is narrowed to it.',
+  );
+}
+
 /** `hop:<host id>`, the host's slug: the only principal of a hop certificate. */
 export function isHopPrincipal(text: string): boolean {
   return text.startsWith(hopPrefix) && isSlug(text.slice(hopPrefix.length));

@@ -33,6 +33,20 @@ export function isReadableAddressList(list: string): boolean {
 
 /** One spelling for each network, to find repeated ones. */
 function canonicalNetwork(entry: string): string {
+  const { value, prefix, bits } = parseNetwork(entry);
+  return `${value}/${prefix} of ${bits}`;
+}
+
+export interface Network {
+  /** 32 or 128: IPv4 or IPv6. */
+  readonly bits: number;
+  readonly value: bigint;
+  /** Length of the part of `value` that counts; the rest is 0. */
+  readonly prefix: number;
+}
+
+/** One entry of a list. @throws certificate_refused */
+export function parseNetwork(entry: string): Network {
   const [address = '', length, ...more] = entry.split('/');
   const family = familyOf(address);
   const prefix = length ?? `${family.bits}`;
@@ -45,7 +59,7 @@ function canonicalNetwork(entry: string): string {
     throw refused('has bits set after the prefix; write the network address, such as 192.0.2.0/24');
   }
   if (family.bits === 128 && value >> 32n === 0xffffn) throw refused('holds an IPv4 address written as IPv6');
-  return `${value}/${prefix} of ${family.bits}`;
+  return { bits: family.bits, value, prefix: Number(prefix) };
 }
 
 interface AddressFamily {

@@ -3,12 +3,17 @@ import { type AccessFacts, decideAccess } from '../../src/policy/decide-access.t
 import { decideApp } from '../../src/policy/decide-app.ts';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
 import { decideHop } from '../../src/policy/decide-hop.ts';
+import { decideNarrowedCertificate } from '../../src/policy/decide-narrowed.ts';
 import { decideSshCode } from '../../src/policy/decide-ssh-code.ts';
+import { decideSource, type SourceDecision } from '../../src/policy/pin-source.ts';
 import { reasonTable } from '../../src/policy/reasons.ts';
 import { bob, example, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
 
 const access: AccessFacts = { account: bob, session, target, rules: [rule], nowSeconds, phase: 'start' };
 const certificate: CertificateFacts = { account: bob, organization: example, session };
+
+const refusedSource = (decision: SourceDecision) =>
+  decision.allowed ? decision : { ...decision, reasons: [decision.reason] };
 
 const refusals = [
   decideAccess({ ...access, rules: [] }),
@@ -45,6 +50,10 @@ const refusals = [
   ),
   decideAccess({ ...access, session: { ...session, mode: 'ci' } }),
   decideSshCode({ ...certificate, session: { ...session, mode: 'token' }, sshCodes: false }, nowSeconds),
+  decideNarrowedCertificate({ ...certificate, environment: undefined, rules: [rule] }, nowSeconds),
+  refusedSource(
+    decideSource({ pinning: 'address', clientAddress: '192.0.2.7', ranges: ['10.0.0.0/8'], gateways: [] }),
+  ),
   decideHop({ ...access, target: { ...target, accessMode: 'jump' }, hasHost: false }),
 ];
 

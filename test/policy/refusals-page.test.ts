@@ -8,12 +8,14 @@ type About = { [Code in ReasonCode]: Parameters<(typeof reasonTable)[Code]['mess
 /** Who can do something about it, and what the words of the page are about. */
 const rows: { [Code in ReasonCode]: readonly [who: string, ...about: About[Code]] } = {
   target_unknown: ['you, an admin'],
+  environment_unknown: ['you, an admin'],
   account_disabled: ['an admin', 'example'],
   account_name_invalid: ['an admin'],
   session_ended: ['you'],
   session_expired: ['you'],
   session_ending: ['you', 90],
   machines_refused: ['an admin', 'example'],
+  source_refused: ['you, an admin', '192.0.2.7'],
   person_needed: ['you'],
   ssh_codes_refused: ['an admin', 'example'],
   ssh_disabled: ['an admin', 'project', 'shop'],

@@ -1,0 +1,116 @@
+/**
+ * Steps 3 and 4 of issuing user certificates: the facts of a whole group, each kind with one statement, and the decisions
+ * that are made of them alone.
+ */
+import { type Account, loadAccounts } from '../accounts/account.ts';
+import { gatewayAddresses, rangesOfTokens } from '../credentials/certificate-sources.ts';
+import { policyRefusal } from '../credentials/policy-refusal.ts';
+import type { Tx } from '../database/database.ts';
+import { SallyportError } from '../errors/sallyport-error.ts';
+import { rulesForAccount } from '../inventory/access-rules.ts';
+import { environmentsByName } from '../inventory/environment-facts.ts';
+import { type CertificateDecision, decideCertificate } from '../policy/decide-certificate.ts';
+import { decideNarrowedCertificate } from '../policy/decide-narrowed.ts';
+import type { AccessRuleFacts, EnvironmentFacts } from '../policy/facts.ts';
+import { decideSource } from '../policy/pin-source.ts';
+import type { Session } from '../sessions/session.ts';
+
+/** Whose certificate it is to be, and what else the request says. */
+export interface Asking {
+  readonly session: Session;
+  readonly accountId: string;
+  /** Where the request came from; null: nobody knows. */
+  readonly clientAddress: string | null;
+  /** What the certificate is to be narrowed to. */
+  readonly environment: { readonly project: string; readonly environment: string } | undefined;
+}
+
+export interface Decided {
+  readonly account: Account;
+  readonly decision: CertificateDecision & { readonly allowed: true };
+  /** Addresses and networks that it may be used from; none: from everywhere. */
+  readonly sources: readonly string[];
+}
+
+export interface GroupFacts {
+  readonly accounts: ReadonlyMap<string, Account>;
+  /** By API token. */
+  readonly ranges: ReadonlyMap<string, readonly string[]>;
+  /** By organization. */
+  readonly gateways: ReadonlyMap<string, readonly string[]>;
+  /** By account; of those that ask for a narrowed certificate. */
+  readonly rules: ReadonlyMap<string, readonly AccessRuleFacts[]>;
+  readonly environments: ReadonlyMap<Asking, EnvironmentFacts>;
+}
+
+export async function readFacts(tx: Tx, group: readonly Asking[]): Promise<GroupFacts> {
+  const accounts = await loadAccounts(
+    tx,
+    group.map(({ accountId }) => accountId),
+  );
+  const tokens = group.filter(({ session }) => session.kind === 'token');
+  const ranges = await rangesOfTokens(
+    tx,
+    tokens.flatMap(({ session }) => session.credentialId ?? []),
+  );
+  const bound = group.flatMap((asking) => {
+    const account = accounts.get(asking.accountId);
+    const isBound = account?.organization.sourcePinning !== 'off' || ranges.has(credentialOf(asking));
+    return account && isBound ? [account.organizationId] : [];
+  });
+  const gateways = await gatewayAddresses(tx, bound);
+  return { accounts, ranges, gateways, ...(await readNarrowing(tx, group, accounts)) };
+}
+
+async function readNarrowing(
+  tx: Tx,
+  group: readonly Asking[],
+  accounts: GroupFacts['accounts'],
+): Promise<Pick<GroupFacts, 'rules' | 'environments'>> {
+  const narrowed = group.flatMap((asking) => {
+    const account = accounts.get(asking.accountId);
+    const { environment } = asking;
+    return account && environment ? [{ asking, organizationId: account.organizationId, ...environment }] : [];
+  });
+  const found = await environmentsByName(tx, narrowed);
+  const rules = new Map<string, readonly AccessRuleFacts[]>();
+  for (const { accountId } of new Set(narrowed.map(({ asking }) => asking))) {
+    if (!rules.has(accountId)) rules.set(accountId, await rulesForAccount(tx, accountId));
+  }
+  return { rules, environments: new Map([...found].map(([{ asking }, facts]) => [asking, facts])) };
+}
+
+/** @throws session_ended, access_denied, insufficient_user_authentication, not_found */
+export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Date): Decided {
+  const { session, accountId, clientAddress } = asking;
+  const account = facts.accounts.get(accountId);
+  if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
+  const { organization } = account;
+  const about = { account: account.facts, organization, session: session.facts };
+  const nowSeconds = Math.floor(now.getTime() / 1000);
+  const decision =
+    asking.environment === undefined
+      ? decideCertificate(about, nowSeconds)
+      : decideNarrowedCertificate(
+          {
+            ...about,
+            environment: facts.environments.get(asking),
+            rules: facts.rules.get(accountId) ?? [],
+          },
+          nowSeconds,
+        );
+  if (!decision.allowed) throw policyRefusal(decision.reasons);
+  const source = decideSource({
+    pinning: organization.sourcePinning,
+    clientAddress,
+    ranges: facts.ranges.get(credentialOf(asking)) ?? [],
+    gateways: facts.gateways.get(account.organizationId) ?? [],
+  });
+  if (!source.allowed) throw policyRefusal([source.reason]);
+  return { account, decision, sources: source.sources };
+}
+
+/** '' is no credential's id. */
+function credentialOf({ session }: Asking): string {
+  return session.credentialId ?? '';
+}
