@@ -99,9 +99,10 @@ comment on column companions.lease_max_seconds is 'The longest lease of its fire
 create table companion_apps (
   companion_id uuid not null constraint companion_apps_companion_fkey references companions (id),
   app_id uuid not null constraint companion_apps_app_fkey references apps (id),
+  login text not null constraint companion_apps_login_check check (login ~ '^[a-z_][a-z0-9_-]{0,31}$'),
   constraint companion_apps_pkey primary key (companion_id, app_id)
 );
-comment on table companion_apps is 'Apps whose instances a host''s companion may report; their names are the host''s.';
+comment on table companion_apps is 'Apps whose instances a host''s companion may report; their names are the host''s, their login is the admin''s word.';
 
 alter table connections
   add column way text constraint connections_way_check check (way in ('relay', 'jump', 'host', 'menu', 'refusal')),
@@ -140,6 +141,10 @@ create table leases (
 create index leases_companion_index on leases (companion_id, expires_at) where ended_at is null;
 create index leases_session_index on leases (session_id) where ended_at is null;
 comment on table leases is 'Holes in a machine''s firewall for one address or network, for a time.';
+
+-- Of minutes, and until now perhaps for any target.
+delete from ssh_codes;
+alter table ssh_codes alter column target_name set not null;
 
 create table ssh_code_uses (
   id uuid default gen_random_uuid() constraint ssh_code_uses_pkey primary key,

@@ -6,24 +6,24 @@ export const mostCodeUses = 10;
 
 export const sshCodeRequest = z.strictObject({
   uses: z.int().min(1).max(mostCodeUses).default(1),
-  /** The only target that it is good for; null: any that its person may reach. */
-  target: targetName.nullable().default(null),
+  /** The only target that it is good for. */
+  target: targetName,
 });
 
 /** The only time that the code is shown. */
 export const sshCodeReply = z.strictObject({
-  /** Ten characters in two groups, such as 7KQ3M-XW9TP; case, spaces and hyphens do not matter when it is typed. */
+  /** 28 characters in groups of four; case, spaces and hyphens do not matter when it is typed. */
   code: z.string(),
   account: accountName,
   uses: z.int().min(1),
-  target: targetName.nullable(),
+  target: targetName,
   expires_at: unixSeconds,
 });
 
 export const sshCodeCheck = z.strictObject({
-  account: accountName,
-  /** As it was typed. */
-  code: z.string().min(1).max(64),
+  /** As it was typed: whose it is, it says itself. */
+  code: z.string().min(1).max(200),
+  /** Where the person wants to go. */
   target: targetName,
   /** Where the person comes from. */
   source_address: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
@@ -34,6 +34,8 @@ export const sshCodeVerdict = z.discriminatedUnion('accepted', [
   z.strictObject({ accepted: z.literal(false) }),
   z.strictObject({
     accepted: z.literal(true),
+    /** Names this use in requests for hop certificates, and until when it may. */
+    use: z.strictObject({ id: z.uuid(), expires_at: unixSeconds }),
     /** What a certificate of the session would say now: the companion decides with it as with a certificate. */
     session: z.strictObject({
       account: accountName,

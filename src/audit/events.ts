@@ -129,12 +129,17 @@ export interface EventFacts {
   };
   'ssh_code.created': {
     readonly uses: number;
-    readonly target: string | null;
+    readonly target: string;
     /** Unix seconds. */
     readonly expires_at: number;
   };
-  'ssh_code.used': SshCodeUse & { readonly uses_left: number };
+  'ssh_code.used': SshCodeUse & { readonly account: string; readonly uses_left: number };
   'ssh_code.refused': Refusal & SshCodeUse;
+  'ssh_key.registered': SshKeyFacts & { /** Unix seconds. */ readonly expires_at: number };
+  'ssh_key.removed': SshKeyFacts;
+  'lease.created': LeaseFacts;
+  'lease.extended': LeaseFacts;
+  'lease.ended': LeaseFacts;
 
   'ca_key.created': CaKeyFacts;
   'ca_key.activated': CaKeyFacts;
@@ -166,7 +171,24 @@ export interface EventFacts {
   /** `sallyport recover --nothing-was-lost`. */
   'database.accepted': { readonly found: readonly string[]; readonly version: string };
 
-  'inventory.changed': { readonly change: string; readonly name: string };
+  'inventory.changed': {
+    readonly change: string;
+    readonly name: string;
+    readonly by?: string;
+    /** What it changed; of something new or gone all there was to say. */
+    readonly before?: Readonly<Record<string, unknown>> | null;
+    readonly after?: Readonly<Record<string, unknown>> | null;
+  };
+  /** An orchestrator, or a host of itself; the first names of those that came, changed or went. */
+  'instances.reported': {
+    readonly by: string;
+    /** Null: a host of itself, for several apps. */
+    readonly app: string | null;
+    readonly created: number;
+    readonly changed: number;
+    readonly removed: number;
+    readonly names: readonly string[];
+  };
   'enrolment_token.created': { readonly companion: string /** Unix seconds. */; readonly expires_at: number };
   'companion.enrolled': { readonly companion: string; readonly kind: 'gateway' | 'host' };
   'companion.refused': Refusal & { readonly companion?: string };
@@ -198,9 +220,27 @@ interface CiRuleFacts {
 
 interface SshCodeUse {
   readonly companion: string;
-  readonly account: string;
   readonly target: string;
   readonly source_address: string | null;
+}
+
+interface SshKeyFacts {
+  readonly key: string;
+  readonly name: string;
+  readonly account: string;
+  readonly fingerprint: string;
+  readonly by: string;
+}
+
+interface LeaseFacts {
+  readonly lease: string;
+  readonly companion: string;
+  readonly account: string;
+  readonly network: string;
+  readonly port: number;
+  /** Unix seconds. */
+  readonly expires_at: number;
+  readonly by: string;
 }
 
 interface DeviceFacts {

@@ -6,16 +6,19 @@ import { refuseListedKey, type WeakKeyList } from '../ssh/weak-key-list.ts';
 import { type Authority, trustedAuthorities } from './authorities.ts';
 import { type CurrentKrl, createKrlSource } from './current-krl.ts';
 import { registerFirstGenerations } from './first-generations.ts';
+import { type HostCertificate, HostCertificates } from './host-certificates.ts';
 import { type AskingForHop, issueHopCertificate } from './issue-hop-certificate.ts';
-import { hostCertificateFor, issueHostCertificate, type SignedLines } from './issue-host-certificate.ts';
+import { issueHostCertificate } from './issue-host-certificate.ts';
 import { createUserCertificateIssuer, type UserCertificateIssuer } from './issue-user-certificate.ts';
 import { type Issuing, publicOriginOf } from './issuing.ts';
 import type { IssuingAlarm } from './issuing-alarm.ts';
 import type { FirstSigners } from './key-files.ts';
 import type { KrlBudget } from './krl-budget.ts';
+import { createKrlNarrower, type KrlNarrower } from './narrow-krl.ts';
 import { OpenCaKeys } from './open-ca-keys.ts';
 import { createChallenge } from './possession.ts';
 import type { SignerOpener } from './register-ca-key.ts';
+import { type AskingToRegister, registerProvenKey } from './register-proven-key.ts';
 
 export interface CertificateAuthorityOptions {
   readonly database: DatabaseHandle;
@@ -47,17 +50,23 @@ export interface CertificateAuthority {
   readonly issueUserCertificate: UserCertificateIssuer;
   /** A gateway's certificate for one connection of a person to one host. */
   issueHopCertificate(asking: AskingForHop): Promise<HopCertificateReply>;
+  /** Registers a key that its holder logs in with instead of certificates. @returns its id */
+  registerKey(asking: AskingToRegister): Promise<string>;
   /** A new host certificate's line. */
   issueHostCertificate(companionId: string): Promise<string>;
   /** The line of the host certificate that the machine should have now; a new one only if it needs one. */
   hostCertificateFor(companionId: string): Promise<string>;
+  /** The same for many, each with its certificate or why it has none. */
+  hostCertificatesFor(companionIds: readonly string[]): Promise<ReadonlyMap<string, HostCertificate>>;
   currentKrl(): Promise<CurrentKrl>;
+  /** What of a list can matter to a machine, where the whole one is over its budget. */
+  readonly narrowKrl: KrlNarrower;
   /** The user CA keys that companions must trust, each with its canary; from `db`, which may be a snapshot. */
   userAuthorities(db?: Database): Promise<Authority[]>;
   /** The same of the hop CA, for hosts only. */
   hopAuthorities(db?: Database): Promise<Authority[]>;
   /** Public key lines of the host CA keys that helpers must trust. */
-  hostAuthorityLines(): Promise<string[]>;
+  hostAuthorityLines(db?: Database): Promise<string[]>;
   /** Closes the signers. */
   close(): Promise<void>;
 }
@@ -77,20 +86,23 @@ export async function createCertificateAuthority(
   const keys = await OpenCaKeys.open({ database, openSigner, clock, ...polling, onProblem });
   const publicOrigin = publicOriginOf(options);
   const issuing: Issuing = { db, domain, publicOrigin, clock, keys, weakKeys };
-  const signed: SignedLines = new Map();
+  const hostCertificates = new HostCertificates(issuing);
   return {
     domain,
     refuseListedKey: (blob) => refuseListedKey(weakKeys, blob),
     createChallenge: (sessionId) => createChallenge(issuing, sessionId),
     issueUserCertificate: createUserCertificateIssuer(issuing, options.onAlarm),
     issueHopCertificate: (asking) => issueHopCertificate(issuing, asking),
+    registerKey: (asking) => registerProvenKey(issuing, asking),
     issueHostCertificate: (companionId) => issueHostCertificate(issuing, companionId),
-    hostCertificateFor: (companionId) => hostCertificateFor(issuing, companionId, signed),
+    hostCertificateFor: (companionId) => hostCertificates.of(companionId),
+    hostCertificatesFor: (companionIds) => hostCertificates.ofAll(companionIds),
     currentKrl: createKrlSource(issuing, onKrlBudgetCrossed),
+    narrowKrl: createKrlNarrower(issuing),
     userAuthorities: (from = db) => trustedAuthorities(from, 'user', domain),
     hopAuthorities: (from = db) => trustedAuthorities(from, 'hop', domain),
-    hostAuthorityLines: async () => {
-      const authorities = await trustedAuthorities(db, 'host', domain);
+    hostAuthorityLines: async (from = db) => {
+      const authorities = await trustedAuthorities(from, 'host', domain);
       return authorities.map(({ publicKeyLine }) => publicKeyLine);
     },
     close: () => keys.close(),

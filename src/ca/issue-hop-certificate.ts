@@ -1,6 +1,6 @@
 /**
  * Issues hop certificates: the second leg of a connection, from a gateway to one host, for a minute. The gateway brings
- * the certificate of the person whom it has before it; what it may do with it is decided from facts that it has no part
+ * the certificate (or what stands for one) of the person whom it has before it; what it may do with it is decided from facts that it has no part
  * in. As for user certificates, one transaction holds the login session, decides and stores; the signature comes after.
  */
 import { randomBytes } from 'node:crypto';
@@ -12,6 +12,7 @@ import type { Database, Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { rulesForAccount } from '../inventory/access-rules.ts';
+import { companionById } from '../inventory/companion.ts';
 import { targetBehindGateway } from '../inventory/target.ts';
 import { backdateSeconds } from '../policy/decide-certificate.ts';
 import { decideHop } from '../policy/decide-hop.ts';
@@ -20,7 +21,6 @@ import { type Certificate, type CertificateFields, nonceLength } from '../ssh/ce
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintHopCertificate, longestHopLife } from '../ssh/lint-certificate.ts';
 import { hopPrincipal, keyIdFor } from '../ssh/names.ts';
-import { parseCertificateLine } from '../ssh/parse-certificate.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
 import { verifySshsig } from '../ssh/sshsig.ts';
 import { refuseListedKey } from '../ssh/weak-key-list.ts';
@@ -28,10 +28,10 @@ import { certificateExtensions } from './certificate-extensions.ts';
 import { certificatesOfRequests, type StoredCertificate, storeCertificate } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
 import { type EnrolledMachine, lockEnrolledMachine } from './enrolled-machine.ts';
+import { type HopSource, lockHopSource, readHopSource } from './hop-source.ts';
 import { type Issuing, publicOriginOf } from './issuing.ts';
 import { nextSerials } from './serials.ts';
 import { signCertificate } from './sign-certificate.ts';
-import { lockSource, type SourceCertificate } from './source-certificate.ts';
 import { subjectKeyFaults } from './subject-key.ts';
 
 export interface AskingForHop {
@@ -71,7 +71,7 @@ async function readAndStore(issuing: Issuing, asking: AskingForHop): Promise<ToS
 interface Asked {
   readonly gatewayId: string;
   readonly requestId: string;
-  readonly source: Certificate;
+  readonly source: HopSource;
   readonly targetName: string;
   /** SSH public key blob. */
   readonly publicKey: Buffer;
@@ -99,7 +99,7 @@ function readRequest({ domain, weakKeys }: Issuing, { companionId, request }: As
   return {
     gatewayId: companionId,
     requestId: request.request_id.toLowerCase(),
-    source: parseCertificateLine(request.source_certificate),
+    source: readHopSource(request),
     targetName: request.target,
     publicKey: blob,
   };
@@ -112,7 +112,14 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
 
   // Both are locked: neither can be ended before this transaction is over, and whoever ends it finds the certificate.
   const publicOrigin = publicOriginOf(issuing);
-  const source = await lockSource(tx, asked.source, { domain: issuing.domain, publicOrigin, now });
+  const { organizationId } = await companionById(tx, gatewayId);
+  const source = await lockHopSource(tx, asked.source, {
+    domain: issuing.domain,
+    publicOrigin,
+    gateway: { id: gatewayId, organizationId },
+    target: targetName,
+    now,
+  });
   const gateway = await lockEnrolledMachine(tx, gatewayId);
   if (gateway.kind !== 'gateway') {
     throw new SallyportError('forbidden', 'Hop certificates are for gateways; this machine is a host.');
@@ -160,7 +167,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
       session: source.proven,
       issuer: source.session.issuer,
       publicOrigin,
-      permissions: permissionsOf(source),
+      permissions: source.permissions,
       mfa: false,
       actor: gateway.name,
     }),
@@ -182,7 +189,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
     decision: {
       account: account.facts,
       session: source.proven,
-      source_serial: `${source.serial}`,
+      ...source.evidence,
       gateway: gateway.name,
       target: found?.target,
       decision,
@@ -192,11 +199,6 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
     companionId: gatewayId,
   });
   return { caKeyId: caKey.id, toBeSigned, hostName };
-}
-
-/** A terminal, if the person's own certificate permits one. Forwarding ends at the gateway. */
-function permissionsOf({ extensions }: SourceCertificate): string[] {
-  return extensions.includes('permit-pty') ? ['permit-pty'] : [];
 }
 
 /**
@@ -261,7 +263,7 @@ function refused(reasons: Reasons): SallyportError {
 async function recordRefusal(
   db: Database,
   gatewayId: string,
-  source: Certificate | undefined,
+  source: HopSource | undefined,
   error: unknown,
 ): Promise<void> {
   if (!isSallyportError(error) || error.code === 'database_unavailable') return;
@@ -273,7 +275,7 @@ async function recordRefusal(
       .select(['name', 'organization_id'])
       .where('id', '=', gatewayId)
       .executeTakeFirst();
-    const owner = source && (await ownerOf(tx, source));
+    const owner = source?.kind === 'certificate' ? await ownerOf(tx, source.certificate) : undefined;
     await recordEvent(tx, {
       event: 'certificate.refused',
       organizationId: gateway?.organization_id ?? null,

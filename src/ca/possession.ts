@@ -47,14 +47,21 @@ export function verifyPossession(proof: {
   readonly domain: string;
   readonly possession: CertificateRequest['possession'];
 }): void {
-  const { publicKeyBlob, sessionId, domain, possession } = proof;
+  const { sessionId, possession } = proof;
+  verifyAnswer({ ...proof, message: possessionMessage(sessionId, possession.challenge) });
+}
+
+/** The same of a message that says what else the key is for. */
+export function verifyAnswer(proof: {
+  readonly publicKeyBlob: Buffer;
+  readonly domain: string;
+  readonly message: Buffer;
+  readonly possession: CertificateRequest['possession'];
+}): void {
+  const { publicKeyBlob, domain, message, possession } = proof;
+  const namespace = namespaceOf(domain);
   try {
-    verifySshsig({
-      message: possessionMessage(sessionId, possession.challenge),
-      namespace: namespaceOf(domain),
-      publicKeyBlob,
-      armored: possession.signature,
-    });
+    verifySshsig({ message, namespace, publicKeyBlob, armored: possession.signature });
   } catch (error) {
     if (!isSallyportError(error)) throw error;
     throw unproven(error.message, error.detail);

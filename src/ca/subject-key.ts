@@ -53,8 +53,19 @@ export async function subjectKeyFaults<Subject extends SubjectKey>(
       exists (select from ca_keys where ca_keys.public_key = subject.public_key)
         or exists (select from companions where companions.host_key = subject.public_key)
         or exists (select from earlier where earlier.number = subject.number and kind <> 'user') as of_machine,
-      exists (select from earlier where earlier.number = subject.number and of_other) as of_other,
+      exists (select from earlier where earlier.number = subject.number and of_other)
+        or exists (
+          select from registered_keys
+          where registered_keys.public_key = subject.public_key
+            and registered_keys.account_id <> subject.account_id
+        ) as of_other,
       exists (select from earlier where earlier.number = subject.number and died_with_session)
+        or exists (
+          select from registered_keys
+          join login_sessions on login_sessions.id = registered_keys.session_id
+          where registered_keys.public_key = subject.public_key
+            and login_sessions.ended_at < registered_keys.expires_at
+        )
         or exists (
           select from earlier join revoked_serials using (serial) where earlier.number = subject.number
         ) as was_revoked
@@ -96,7 +107,10 @@ function faultOf(found: Found | undefined): SallyportError | undefined {
     return new SallyportError('key_reserved', `The key belongs to another account. ${makeAnother}`);
   }
   if (found.was_revoked) {
-    return new SallyportError('key_revoked', `A certificate of this key was revoked. ${makeAnother}`);
+    return new SallyportError(
+      'key_revoked',
+      `A certificate of this key, or the key itself, was revoked. ${makeAnother}`,
+    );
   }
   return undefined;
 }

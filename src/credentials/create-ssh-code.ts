@@ -15,8 +15,8 @@ import { newSshCode, readSshCode, sshCodeHash, sshCodeKeyPurpose } from './ssh-c
 export interface NewSshCode {
   readonly sessionId: string;
   readonly uses: number;
-  /** The only target that it is good for; null: any. */
-  readonly target: string | null;
+  /** The only target that it is good for. */
+  readonly target: string;
 }
 
 export interface CreatedSshCode {
@@ -27,7 +27,7 @@ export interface CreatedSshCode {
 }
 
 const lifeMilliseconds = 300_000;
-/** Each is one more that could be guessed. */
+/** Nobody needs more; a program that does wants a certificate. */
 const made = { bucket: 'ssh-code-made', allowed: 20, windowSeconds: 300 };
 
 /** @throws session_ended, access_denied, insufficient_user_authentication, not_found, too_many_attempts */
@@ -40,7 +40,7 @@ export async function createSshCode(
   const facts = await sshCodeFacts(tx, sessionId, now);
   const decision = decideSshCode(facts, unixSeconds(now));
   if (!decision.allowed) throw policyRefusal(decision.reasons);
-  if (target !== null) await requireTarget(tx, facts, target, now);
+  await requireTarget(tx, facts, target, now);
   const { id: accountId, organizationId } = facts.of;
   await allowAttempt(tx, made, accountId, now);
 
@@ -50,7 +50,7 @@ export async function createSshCode(
   await tx
     .insertInto('ssh_codes')
     .values({
-      code_hash: sshCodeHash(sealer.derive(sshCodeKeyPurpose), account, readSshCode(code) ?? ''),
+      code_hash: sshCodeHash(sealer.derive(sshCodeKeyPurpose), readSshCode(code) ?? ''),
       session_id: sessionId,
       target_name: target,
       uses_left: uses,

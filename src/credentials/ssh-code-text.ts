@@ -1,31 +1,35 @@
 /**
- * What a one-time code looks like: ten characters in two groups, such as 7KQ3M-XW9TP, of thirty that nobody mistakes for
- * one another on paper or aloud: no I, L, O, U, 0, 1. That is 49 bits, for five minutes, at a few tries.
+ * What a one-time code looks like: 28 characters in groups of four, of Crockford's 32, which hold no I, L, O and U.
+ * That is 140 bits, since whoever has a code needs to name nobody: the code itself says whose it is and where to. Made
+ * to be pasted; whoever types it may take an O for a zero and an I or an L for a one.
  */
 import { createHmac, randomInt } from 'node:crypto';
 
-const alphabet = '23456789ABCDEFGHJKMNPQRSTVWXYZ';
-const length = 10;
-const pattern = new RegExp(`^[${alphabet}]{${length}}$`);
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const groups = 7;
+const groupLength = 4;
+const pattern = new RegExp(`^[${alphabet}]{${groups * groupLength}}$`);
 
 export function newSshCode(): string {
-  const characters = Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
-  return `${characters.slice(0, length / 2)}-${characters.slice(length / 2)}`;
+  return Array.from({ length: groups }, newGroup).join('-');
 }
 
-/** The ten characters of what somebody typed, whatever the case, spaces and hyphens; undefined if it is no code. */
+function newGroup(): string {
+  return Array.from({ length: groupLength }, () => alphabet[randomInt(alphabet.length)]).join('');
+}
+
+/** The characters of what somebody typed, whatever the case, spaces and hyphens; undefined if it is no code. */
 export function readSshCode(typed: string): string | undefined {
-  const characters = typed.replace(/[\s-]/g, '').toUpperCase();
+  const characters = typed.replace(/[\s-]/g, '').toUpperCase().replace(/O/g, '0').replace(/[IL]/g, '1');
   return pattern.test(characters) ? characters : undefined;
 }
 
 /**
- * What is stored and looked up. Keyed, since 49 bits could be tried out by whoever has a copy of the database; the
- * account goes in, so that a code is good for nobody else.
+ * What is stored and looked up. Keyed, so that a copy of the database does not even tell which of two codes is which.
  * @param key from the sealer, of no other use
  */
-export function sshCodeHash(key: Buffer, account: string, characters: string): Buffer {
-  return createHmac('sha256', key).update(`${account}\n${characters}`, 'utf8').digest();
+export function sshCodeHash(key: Buffer, characters: string): Buffer {
+  return createHmac('sha256', key).update(characters, 'utf8').digest();
 }
 
 /** What the key is derived for. */

@@ -17,14 +17,15 @@ import { type KnownSshCodeFacts, sshCodeFacts } from './ssh-code-facts.ts';
 import { readSshCode, sshCodeHash, sshCodeKeyPurpose } from './ssh-code-text.ts';
 
 /**
- * Wrong tries, that is, at one machine: of one account from one place, from one place, of one account, and all. In this
- * order, and none is counted by the next once one is used up: whoever tries out codes from one place stops nobody
- * elsewhere. Even the last is next to nothing of the 2^49 codes that there can be.
+ * Wrong tries, that is, at one machine: from one place, and all. None is counted by the second once the first is used up:
+ * whoever tries out codes from one place stops nobody elsewhere. Not against guessing, of which 140 bits take care, but
+ * so that nobody keeps the database busy with it.
  */
-const perPlace: Limit = { bucket: 'ssh-code-place', allowed: 5, windowSeconds: 300 };
 const perSource: Limit = { bucket: 'ssh-code-source', allowed: 50, windowSeconds: 300 };
-const perAccount: Limit = { bucket: 'ssh-code-account', allowed: 200, windowSeconds: 300 };
 const perCompanion: Limit = { bucket: 'ssh-code-companion', allowed: 2_000, windowSeconds: 300 };
+
+/** As long as a certificate: for so long may the gateway begin sessions of the connection on the target. */
+const useSeconds = 3_600;
 
 export interface SshCodeAttempt {
   readonly companionId: string;
@@ -38,55 +39,60 @@ export async function verifySshCode(
   { companionId, check }: SshCodeAttempt,
   now: Date,
 ): Promise<SshCodeVerdict> {
-  const { account, target, source_address } = check;
+  const { target, source_address } = check;
   const { name: companion, organizationId } = await companionById(tx, companionId);
   const source = source_address === null ? 'unknown' : guesserOf(source_address);
-  const here = [
-    [perPlace, `${companionId}/${account}/${source}`],
-    [perSource, `${companionId}/${source}`],
-  ] as const;
-  // What can't be a code, as the passwords that bots try, is nobody's guess.
-  const guesses =
-    readSshCode(check.code) === undefined
-      ? here
-      : [...here, [perAccount, `${companionId}/${account}`] as const];
+  const fromHere = `${companionId}/${source}`;
   // Counted before the look: tries at the same moment come one after the other, each with its own number.
-  const beyond = await countUntil(tx, guesses, now);
+  const { count } = await countAttempt(tx, perSource, fromHere, now);
   // Told once: a flood of tries is none of the audit log.
-  if (beyond !== undefined && beyond > 1) return { accepted: false };
-  if (guesses !== here && beyond === undefined) await allowAttempt(tx, perCompanion, companionId, now);
+  if (count > perSource.allowed + 1) return { accepted: false };
+  // What can't be a code, as the passwords that bots try, is nobody's guess.
+  const isGuess = count <= perSource.allowed && readSshCode(check.code) !== undefined;
+  if (isGuess) await allowAttempt(tx, perCompanion, companionId, now);
   const found =
-    beyond === undefined
+    count <= perSource.allowed
       ? await useCode(tx, sealer, { companionId, organizationId, check }, now)
       : 'too_many_attempts';
-  const facts = { companion, account, target, source_address };
+  const facts = { companion, target, source_address };
   if (typeof found === 'string') {
     await recordEvent(tx, { event: 'ssh_code.refused', organizationId, facts: { code: found, ...facts } });
     return { accepted: false };
   }
-  for (const [limit, key] of guesses) await forgiveAttempt(tx, limit, key, now);
+  await forgiveAttempt(tx, perSource, fromHere, now);
   await forgiveAttempt(tx, perCompanion, companionId, now);
+  const use = await recordUse(tx, found, { companionId, target }, now);
   await recordEvent(tx, {
     event: 'ssh_code.used',
     organizationId,
     accountId: found.known.of.id,
     sessionId: found.known.session.id,
-    facts: { ...facts, uses_left: found.usesLeft },
+    facts: { ...facts, account: found.known.account.name, uses_left: found.usesLeft },
   });
-  return { accepted: true, session: statementOf(found) };
+  return { accepted: true, use, session: statementOf(found) };
 }
 
-/** How far the first limit that is used up is exceeded; undefined: none is. */
-async function countUntil(
+/** What a request for a hop certificate names instead of the person's own certificate. */
+async function recordUse(
   tx: Tx,
-  limits: readonly (readonly [Limit, string])[],
+  { known: { session } }: Used,
+  { companionId, target }: { readonly companionId: string; readonly target: string },
   now: Date,
-): Promise<number | undefined> {
-  for (const [limit, key] of limits) {
-    const { count } = await countAttempt(tx, limit, key, now);
-    if (count > limit.allowed) return count - limit.allowed;
-  }
-  return undefined;
+): Promise<{ id: string; expires_at: number }> {
+  const nowSeconds = Math.floor(now.getTime() / 1000);
+  const expires_at = Math.min(nowSeconds + useSeconds, session.expiresAtSeconds);
+  const { id } = await tx
+    .insertInto('ssh_code_uses')
+    .values({
+      session_id: session.id,
+      companion_id: companionId,
+      target_name: target,
+      used_at: now,
+      expires_at: new Date(expires_at * 1000),
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return { id, expires_at };
 }
 
 interface Used {
@@ -103,13 +109,13 @@ async function useCode(
   { companionId, organizationId, check }: SshCodeAttempt & { readonly organizationId: string },
   now: Date,
 ): Promise<Used | string> {
-  const { account, target } = check;
+  const { target } = check;
   const characters = readSshCode(check.code);
   if (characters === undefined) return 'code_malformed';
   const targets = await targetsOfCompanion(tx, companionId);
   if (!targets.some(({ targetName }) => targetName === target)) return 'target_unknown';
 
-  const hash = sshCodeHash(sealer.derive(sshCodeKeyPurpose), account, characters);
+  const hash = sshCodeHash(sealer.derive(sshCodeKeyPurpose), characters);
   const code = await tx
     .selectFrom('ssh_codes')
     .select(['session_id', 'target_name'])
@@ -118,7 +124,7 @@ async function useCode(
     .where('expires_at', '>', now)
     .executeTakeFirst();
   if (code === undefined) return 'code_unknown';
-  if (code.target_name !== null && code.target_name !== target) return 'code_for_another_target';
+  if (code.target_name !== target) return 'code_for_another_target';
   const known = await sshCodeFacts(tx, code.session_id, now).catch(endedSession);
   if (known === undefined) return 'session_ended';
   if (known.of.organizationId !== organizationId) return 'target_unknown';

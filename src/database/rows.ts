@@ -196,6 +196,7 @@ export interface CompanionRow {
 export interface CompanionAppRow {
   companion_id: string;
   app_id: string;
+  login: string;
 }
 export interface CompanionEnvironmentRow {
   companion_id: string;
@@ -365,7 +366,7 @@ export interface CiRuleRow {
 export interface SshCodeRow {
   code_hash: Buffer;
   session_id: string;
-  target_name: string | null;
+  target_name: string;
   uses_left: number;
   created_at: CreatedAt;
   expires_at: Timestamp;

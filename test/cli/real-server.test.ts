@@ -342,15 +342,15 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
 
   test('sally ssh-code gives a code where the organization allows them', async () => {
     await alice.login();
-    const refused = await alice.sally(['ssh-code']);
+    const refused = await alice.sally(['ssh-code', demoTarget]);
     expect(refused.code).toBe(4);
     await organization({ ssh_codes: true });
     const { code, stdout, stderr } = await alice.sally(['ssh-code', '--uses', '2', '--bind', demoTarget]);
     await organization({ ssh_codes: false });
     expect({ code, why: code === 0 ? '' : stderr }).toEqual({ code: 0, why: '' });
-    expect(stdout).toMatch(/^[A-Z0-9]{5}-[A-Z0-9]{5}\n$/);
+    expect(stdout).toMatch(/^[A-Z0-9]{4}(-[A-Z0-9]{4}){6}\n$/);
     expect(stderr).toMatch(
-      new RegExp(`^For ${alice.account}, 2 times, at ${demoTarget} only; it is over in [45] min`),
+      new RegExp(`^For ${alice.account} at ${demoTarget}, 2 times; it is over in [45] min`),
     );
   });
 

@@ -4,6 +4,7 @@ import { decideApp } from '../../src/policy/decide-app.ts';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
 import { decideHop } from '../../src/policy/decide-hop.ts';
 import { decideNarrowedCertificate } from '../../src/policy/decide-narrowed.ts';
+import { decideRegisteredKey } from '../../src/policy/decide-registered-key.ts';
 import { decideSshCode } from '../../src/policy/decide-ssh-code.ts';
 import { decideSource, type SourceDecision } from '../../src/policy/pin-source.ts';
 import { reasonTable } from '../../src/policy/reasons.ts';
@@ -49,6 +50,7 @@ const refusals = [
     nowSeconds,
   ),
   decideAccess({ ...access, session: { ...session, mode: 'ci' } }),
+  decideRegisteredKey({ ...certificate, registeredKeys: false }, nowSeconds),
   decideSshCode({ ...certificate, session: { ...session, mode: 'token' }, sshCodes: false }, nowSeconds),
   decideNarrowedCertificate({ ...certificate, environment: undefined, rules: [rule] }, nowSeconds),
   refusedSource(

@@ -18,6 +18,7 @@ const rows: { [Code in ReasonCode]: readonly [who: string, ...about: About[Code]
   source_refused: ['you, an admin', '192.0.2.7'],
   person_needed: ['you'],
   ssh_codes_refused: ['an admin', 'example'],
+  registered_keys_refused: ['an admin', 'example'],
   ssh_disabled: ['an admin', 'project', 'shop'],
   role_insufficient: ['an admin', 'admin', 'viewer'],
   person_required: ['you', 'production'],

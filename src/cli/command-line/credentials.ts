@@ -2,13 +2,14 @@ import { type Command, Option } from 'commander';
 import { collected, type Go, span, sub, wholeNumber } from './build.ts';
 
 export function addCredentialCommands(program: Command, go: Go): void {
-  sub(program, 'ssh-code', 'a short code for a client that knows no certificates, good for minutes')
+  sub(program, 'ssh-code', 'a one-time code for a client that knows no certificates, good for minutes')
+    .argument('[target]', 'the only target that it is good for, such as shop-production--web')
     .option('--uses <number>', 'how often it may be used', wholeNumber(1, 10), 1)
-    .option('--bind <target>', 'good for this target only')
+    .addOption(new Option('--bind, --target <target>', 'the same').hideHelp())
     .option('--json', 'for programs')
     .addHelpText('after', () => sshCodeHelp)
-    .action((options) =>
-      go(async (context) => (await import('../commands/ssh-code.ts')).sshCode(context, options)),
+    .action((target: string | undefined, options) =>
+      go(async (context) => (await import('../commands/ssh-code.ts')).sshCode(context, target, options)),
     );
 
   const token = sub(program, 'token', 'API tokens, for machines and scripts');
@@ -44,8 +45,9 @@ export function roleOption(description: string): Option {
 
 const sshCodeHelp = `
 Examples:
-  sally ssh-code                      use it once, in place of a password
-  sally ssh-code --uses 3 --bind shop-production--web
+  sally ssh-code shop-production--web           once, in place of a password
+  sally ssh-code shop-production--web --uses 3  for a program that logs in
+                                                several times
 `;
 
 const tokenHelp = `

@@ -10,19 +10,24 @@ import { fromNow } from '../times.ts';
 
 export interface SshCodeOptions {
   readonly uses: number;
-  readonly bind?: string;
+  /** The same as the argument. */
+  readonly target?: string;
   readonly json?: boolean;
 }
 
 /** The code alone goes to stdout, so that a script can take it. */
 export async function sshCode(
   context: SallyContext,
-  { uses, bind, json }: SshCodeOptions,
+  argument: string | undefined,
+  { uses, json, ...options }: SshCodeOptions,
 ): Promise<ExitName> {
   const { terminal } = context;
-  const target = bind?.replace(new RegExp(`\\.${hostSuffix}$`), '') ?? null;
-  if (target !== null && !isTargetName(target)) {
-    throw new SallyportError('name_refused', 'A target name looks like shop-production--web.');
+  const target = (argument ?? options.target ?? '').replace(new RegExp(`\\.${hostSuffix}$`), '');
+  if (!isTargetName(target)) {
+    throw new SallyportError(
+      'name_refused',
+      'A code is for one target. Name it, such as: sally ssh-code shop-production--web',
+    );
   }
   const reply = await callSignedIn(context, {
     method: 'POST',
@@ -37,9 +42,11 @@ export async function sshCode(
   }
   terminal.print(printable(reply.code));
   const times = reply.uses === 1 ? 'once' : `${reply.uses} times`;
-  const where = reply.target === null ? '' : `, at ${reply.target} only`;
   terminal.tell(
-    `For ${reply.account}, ${times}${where}; it is over ${fromNow(reply.expires_at, context.now())}.`,
+    `For ${reply.account} at ${reply.target}, ${times}; it is over ${fromNow(reply.expires_at, context.now())}.`,
+  );
+  terminal.tell(
+    `Log in as ${reply.target} at your gateway's port for codes, and paste it when you are asked.`,
   );
   return 'done';
 }
