@@ -3,6 +3,7 @@
  * that only grows; a companion refuses a lower one. Rules for changing it: add optional members only, which a companion
  * that does not know them leaves out, and bump `format` when it must not go on without.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import {
   accountName,
@@ -215,11 +216,24 @@ export const installedVersions = z.union([
   z.strictObject({}),
 ]);
 
+/** boot id, monitor's pid and its start time */
+const connectionKey = z.string().regex(/^[a-z0-9-]{1,64}:[0-9]{1,10}:[0-9]{1,20}$/);
+
+/** Why a companion ended a connection. */
+const endReason = z.enum([
+  'session_ended',
+  'certificate_revoked',
+  'account_gone',
+  'access_denied',
+  'mfa_too_old',
+  'too_long',
+  'idle',
+]);
+
 export const connectionReport = z.strictObject({
   connections: z.array(
     z.strictObject({
-      /** boot id, monitor's pid and its start time */
-      key: z.string().regex(/^[a-z0-9-]{1,64}:[0-9]{1,10}:[0-9]{1,20}$/),
+      key: connectionKey,
       account: accountName,
       session_id: z.uuid(),
       serial: uint64,
@@ -230,6 +244,8 @@ export const connectionReport = z.strictObject({
       client_address: z.union([z.ipv4(), z.ipv6()]).optional(),
     }),
   ),
+  /** Those that the companion ended since its last report; whatever else is gone has ended by itself. */
+  ended: z.array(z.strictObject({ key: connectionKey, reason: endReason })).optional(),
 });
 /** Sessions among those reported that have ended: end their connections. */
 export const connectionReportReply = z.strictObject({ ended_sessions: z.array(z.uuid()) });
@@ -248,6 +264,7 @@ export type EnrolmentByKeyRequest = z.infer<typeof enrolmentByKeyRequest>;
 export type EnrolmentReply = z.infer<typeof enrolmentReply>;
 export type CompanionState = z.infer<typeof companionState>;
 export type ConnectionReport = z.infer<typeof connectionReport>;
+export type EndReason = z.infer<typeof endReason>;
 export type Acknowledgement = z.infer<typeof acknowledgement>;
 
 export function enrolmentMessage(token: string): Buffer {
@@ -269,3 +286,16 @@ export const hopSectionMark = 'purpose/hop';
 export function krlMessage(version: string, data: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`sallyport krl\n${version}\n`, 'utf8'), data]);
 }
+
+/**
+ * Words in the comment of a revocation list that is cut to what can matter to a machine, where the whole one is too
+ * long: whose serials it names. A machine that decides about other accounts must not take it for its own.
+ */
+export function krlAudience(kind: 'gateway' | 'host', accounts: readonly string[]): string {
+  const digest = createHash('sha256')
+    .update([kind, ...[...accounts].sort()].join('\n'))
+    .digest('base64url');
+  return `${krlAudienceMark}${digest}`;
+}
+
+export const krlAudienceMark = ' for accounts ';

@@ -73,6 +73,34 @@ export function readProcesses(): ProcessStat[] {
     .filter(isAlive);
 }
 
+/** Ids of the children that it has now; none if it is gone. */
+export function readChildren(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'ascii');
+    return text.split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** The number of its controlling terminal among the pseudo terminals (/dev/pts); undefined if it has none. */
+export function readTerminal(pid: number): number | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const device = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[4]);
+    const major = (device >> 8) & 0xfff;
+    const minor = (device & 0xff) | ((device >> 12) & 0xfff00);
+    return major >= firstPtsMajor && major <= lastPtsMajor
+      ? (major - firstPtsMajor) * 256 + minor
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** UNIX98_PTY_SLAVE_MAJOR of Linux and its seven followers. */
+const [firstPtsMajor, lastPtsMajor] = [136, 143];
+
 /** What the process calls itself; sshd writes there what it is doing. Empty if it may not be read. */
 export function readTitle(pid: number): string {
   try {
