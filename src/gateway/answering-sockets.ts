@@ -1,5 +1,7 @@
-/** The two sockets of a companion: one where sshd asks, one where the command of a refusal asks for its words. */
-import { type Answering, answerPrincipals, answerRoute } from './answer-principals.ts';
+/** The two sockets of a companion: one where sshd asks, one where its sessions ask what they are to be. */
+import { answerPrincipals } from './answer-principals.ts';
+import { answerRoute } from './answer-route.ts';
+import type { Answering } from './answering.ts';
 import type { CompanionPaths } from './paths.ts';
 import { serveUnixSocket, type UnixSocketServer } from './unix-socket-server.ts';
 
@@ -19,8 +21,7 @@ export async function openAnsweringSockets(options: AnsweringSocketsOptions): Pr
     owner: principalsOwner,
     // Above MaxStartups of sshd-configuration.ts: a login must not wait for another.
     mostConnections: 1_000,
-    route: '/principals',
-    answer: (form) => answerPrincipals(answering, form),
+    routes: { '/principals': (form) => answerPrincipals(answering, form) },
     onError,
   });
   try {
@@ -28,10 +29,9 @@ export async function openAnsweringSockets(options: AnsweringSocketsOptions): Pr
       path: paths.routeSocket,
       mode: 0o666,
       owner: undefined,
-      // Every user of the machine may connect here.
-      mostConnections: 100,
-      route: '/route',
-      answer: (form) => answerRoute(answering, form),
+      // Every user of the machine may connect here; as many sessions may start at once as people may log in.
+      mostConnections: 1_000,
+      routes: { '/route': (form, gone) => answerRoute(answering, form, gone) },
       onError,
     });
     return { close: async () => void (await Promise.all([principals.close(), route.close()])) };

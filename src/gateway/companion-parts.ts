@@ -1,4 +1,5 @@
 /** The parts of a companion, put together: who tells whom. Nothing runs yet. */
+import { basename, dirname, join } from 'node:path';
 import { openAnsweringSockets } from './answering-sockets.ts';
 import type { CompanionOptions } from './companion-options.ts';
 import { ConnectionKeeper } from './connection-keeper.ts';
@@ -9,11 +10,12 @@ import { ensureHostKey } from './host-key.ts';
 import { logFailure } from './log.ts';
 import { Problems } from './problems.ts';
 import { type Receiving, receiveState } from './receive-state.ts';
+import { Relays } from './relays.ts';
 import { Reporter } from './reporter.ts';
 import { createSshdListener, type SshdListener } from './sshd-listener.ts';
 import { StateInstaller } from './state-installer.ts';
-import { Tickets } from './tickets.ts';
 import type { UnixSocketServer } from './unix-socket-server.ts';
+import { writeRouteProgram } from './write-route-program.ts';
 
 export interface CompanionParts {
   readonly installer: StateInstaller;
@@ -47,6 +49,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
   const reporter = new Reporter({
     feed: () => feed,
     connections: () => connections.report(),
+    onReported: (report) => connections.noteReported(report),
     problem: () => problems.text(),
     onEnded: (sessionIds) => {
       basis.noteEnded(sessionIds);
@@ -74,6 +77,16 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     log,
     onHostCertificate: () => listener.reload(),
   });
+  const routeSocket = options.routeSocketInSessions ?? paths.routeSocket;
+  const relays = new Relays({
+    client: {
+      server: { url: enrolment.serverUrl, credential: enrolment.credential },
+      companionId: enrolment.companionId,
+      domain: enrolment.domain,
+    },
+    runFolder: paths.runFolder,
+    folderInSessions: dirname(routeSocket),
+  });
   const receiving: Receiving = { installer, keeper, reporter, problems, log, age: basis.age, onReady };
 
   return {
@@ -82,16 +95,17 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     reporter,
     problems,
     listener,
-    openSockets() {
-      return openAnsweringSockets({
+    async openSockets() {
+      await relays.prepare();
+      await writeRouteProgram({ path: paths.routeProgram, socket: routeSocket, programs });
+      return await openAnsweringSockets({
         paths,
         answering: {
           domain: enrolment.domain,
-          curl: programs.curl,
-          routeSocket: options.routeSocketInSessions ?? paths.routeSocket,
+          routeProgram: join(dirname(routeSocket), basename(paths.routeProgram)),
           listener,
           connections,
-          tickets: new Tickets(),
+          relays,
           log,
           current: () => basis.forAdmission(),
           onStarted: report,

@@ -31,9 +31,16 @@ const connectionSchema = z.strictObject({
   offeredAtSeconds: unixSeconds,
   /** null: offered, nobody is logged in yet. */
   startedAtSeconds: unixSeconds.nullable(),
+  /** Of the ticket that its command carries (tickets.ts). */
+  ticketDigest: z.base64().nullable().default(null),
+  /** null: it is not known yet what the connection is used for. */
+  way: z.enum(['relay', 'jump', 'host', 'menu', 'refusal']).nullable().default(null),
+  /** Where the client is; null: not looked for yet, or not to be found out. */
+  clientAddress: z.string().nullable().default(null),
 });
 
 export type Connection = z.infer<typeof connectionSchema>;
+export type Way = NonNullable<Connection['way']>;
 
 /** `boot id:pid:start time` of the monitor: the connection's name, unique for ever. */
 export function connectionKey({ bootId, pid, startTime }: Pick<Connection, 'bootId' | 'pid' | 'startTime'>) {

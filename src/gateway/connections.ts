@@ -4,7 +4,8 @@
  * redeemed or when its monitor has a child that serves the user.
  */
 import { join } from 'node:path';
-import type { ConnectionReport } from '../api/companions.ts';
+import type { ConnectionReport, EndReason } from '../api/companions.ts';
+import { clientAddress } from './client-address.ts';
 import {
   type Connection,
   connectionKey,
@@ -15,12 +16,18 @@ import {
 import { type ProcessId, readBootId, readProcesses, readSameProcess } from './proc.ts';
 import { servesUser } from './sshd-listener.ts';
 
-export type Registration = Omit<Connection, 'format' | 'bootId' | 'startedAtSeconds' | 'pid' | 'startTime'>;
+export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'offeredAtSeconds'> &
+  Partial<Pick<Connection, 'ticketDigest' | 'way'>>;
+
+/** What became of a connection: who is on it is known, and on the way to where. */
+export type Use = Pick<Connection, 'way'> & Partial<Pick<Connection, 'permitted'>>;
 
 export class Connections {
   readonly #folder: string;
   readonly #bootId = readBootId();
   readonly #byKey = new Map<string, Connection>();
+  /** Why connections were ended here, by key, until the CA has heard it. */
+  readonly #ending = new Map<string, EndReason>();
   /** Paths of files that stood for connections and could not be read. */
   readonly damaged: readonly string[];
 
@@ -43,6 +50,9 @@ export class Connections {
       bootId: this.#bootId,
       pid,
       startTime,
+      ticketDigest: null,
+      way: null,
+      clientAddress: null,
       ...registration,
       startedAtSeconds: null,
     };
@@ -52,13 +62,25 @@ export class Connections {
     return key;
   }
 
-  /** @returns false if it is unknown or known to be started already */
-  markStarted(key: string, nowSeconds: number): boolean {
+  /** The connection that the ticket was issued for, if its monitor still lives. */
+  byTicket(digest: string): Connection | undefined {
+    const found = this.all().find(({ ticketDigest }) => ticketDigest === digest);
+    return found && readSameProcess(found) ? found : undefined;
+  }
+
+  /** Somebody is logged in on it. On disk when this returns. @returns whether there is something new to report */
+  markUsed(key: string, use: Use, nowSeconds: number): boolean {
     const connection = this.#byKey.get(key);
-    if (connection === undefined || connection.startedAtSeconds !== null) return false;
-    const started = { ...connection, startedAtSeconds: nowSeconds };
-    writeConnectionFile(this.#folder, started);
-    this.#byKey.set(key, started);
+    if (connection === undefined) return false;
+    const { permitted = connection.permitted, way } = use;
+    const isNew = connection.startedAtSeconds === null || connection.way !== way;
+    if (!isNew && permitted === connection.permitted) return false;
+    const startedAtSeconds = connection.startedAtSeconds ?? nowSeconds;
+    // Looked for here and not while sshd waits for its answer.
+    const where = connection.clientAddress ?? clientAddress(connection) ?? null;
+    const used = { ...connection, startedAtSeconds, way, permitted, clientAddress: where };
+    writeConnectionFile(this.#folder, used);
+    this.#byKey.set(key, used);
     return true;
   }
 
@@ -75,8 +97,10 @@ export class Connections {
     if (offered.length === 0) return changed;
     const processes = readProcesses();
     for (const connection of offered) {
+      // Whoever asks for a session has its command name what the way is; without one it is a jump.
       if (servesUser(connection, processes)) {
-        changed = this.markStarted(connectionKey(connection), nowSeconds) || changed;
+        const way = connection.way ?? 'jump';
+        changed = this.markUsed(connectionKey(connection), { way }, nowSeconds) || changed;
       }
     }
     return changed;
@@ -93,7 +117,7 @@ export class Connections {
   /** What the CA is told: connections on which somebody is logged in. */
   report(): ConnectionReport {
     const connections = this.all().flatMap((connection) => {
-      const { offer, permitted, startedAtSeconds } = connection;
+      const { offer, permitted, startedAtSeconds, way, clientAddress: where } = connection;
       if (startedAtSeconds === null) return [];
       const [target, ...others] = permitted;
       return {
@@ -103,9 +127,24 @@ export class Connections {
         serial: offer.serial,
         target: target && others.length === 0 ? target.name : null,
         started_at: startedAtSeconds,
+        ...(way === null ? {} : { way }),
+        ...(where === null ? {} : { client_address: where }),
       };
     });
-    return { connections };
+    const ended = [...this.#ending]
+      .filter(([key]) => !this.#byKey.has(key))
+      .map(([key, reason]) => ({ key, reason }));
+    return { connections, ...(ended.length === 0 ? {} : { ended }) };
+  }
+
+  /** It is about to be ended, and why. */
+  noteEnding(connection: Connection, reason: EndReason): void {
+    this.#ending.set(connectionKey(connection), reason);
+  }
+
+  /** The CA has heard the report. */
+  noteReported({ ended = [] }: ConnectionReport): void {
+    for (const { key } of ended) this.#ending.delete(key);
   }
 
   #forget(connection: Connection): void {

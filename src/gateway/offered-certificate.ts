@@ -9,6 +9,7 @@ import { offerRefused, readClaims, type StatedClaims, vouchedBy } from '../api/r
 import type { SessionFacts } from '../policy/facts.ts';
 import { decodeBase64 } from '../ssh/base64.ts';
 import type { Certificate } from '../ssh/certificate.ts';
+import { certificateLine } from '../ssh/encode-certificate.ts';
 import { hopPrincipal } from '../ssh/names.ts';
 import { parseCertificate } from '../ssh/parse-certificate.ts';
 import { isCertificateRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
@@ -36,6 +37,10 @@ export const offerSchema = z.strictObject({
   mfaTimeSeconds: unixSeconds.nullable().default(null),
   roleLimit: z.enum(['viewer', 'contributor', 'admin']).nullable().default(null),
   validBeforeSeconds: unixSeconds,
+  /** What the person showed: keys and codes have no serial of their own ("0") and no authority (""). */
+  source: z.enum(['certificate', 'key', 'code']).default('certificate'),
+  /** The certificate's line, the key's line, or the id of the code's use: what the CA is shown for the second leg. */
+  sourceText: z.string().default(''),
 });
 
 export type Offer = z.infer<typeof offerSchema>;
@@ -93,6 +98,8 @@ export function readOffer(base64: string, checks: OfferChecks): Offer {
     mfaTimeSeconds: mfa?.time ?? null,
     roleLimit: claims.max_role ?? null,
     validBeforeSeconds: Number(validBefore),
+    source: 'certificate',
+    sourceText: certificateLine(blob),
   };
 }
 

@@ -1,7 +1,6 @@
 /**
- * The line that AuthorizedPrincipalsCommand prints: key options and a principal (sshd_config(5), authorized_keys format
- * of sshd(8)). sshd takes what stands after the last blank as the principal, and merges the options with what the
- * certificate permits: neither can widen the other. Pure.
+ * The key options that stand before a principal or a key in what the companion answers sshd (authorized_keys format of
+ * sshd(8)). sshd merges them with what the certificate permits: neither can widen the other. Pure.
  */
 import type { PermittedTarget } from './decide-offer.ts';
 
@@ -9,45 +8,41 @@ import type { PermittedTarget } from './decide-offer.ts';
 export const mostPermitted = 4_000;
 
 export interface RouteCommand {
-  readonly curl: string;
-  /** As the sessions of sshd see it; checkSocketPath() has passed. */
-  readonly socket: string;
+  /** The program as the sessions of sshd see it; checkSocketPath() has passed. */
+  readonly program: string;
   readonly ticket: string;
 }
 
-/** On a gateway: forwarding to these targets and nothing else, and the words of `route` for whoever asks for a shell. */
-export function gatewayLine(
-  principal: string,
-  permitted: readonly PermittedTarget[],
-  route: RouteCommand,
-): string {
-  const forwarding = permitted.length > 0 ? ['port-forwarding'] : [];
-  const opens = permitted.map(({ address, port }) => `permitopen="${hostOf(address)}:${port}"`);
-  // A terminal harms nothing and spares the person "PTY allocation request failed" before the words.
-  return `${['restrict', 'pty', ...forwarding, ...opens, commandOption(route)].join(',')} ${principal}\n`;
+export interface Permits {
+  /** Where the client may forward to (-L, -J). 'anywhere': what the certificate permits is not narrowed. */
+  readonly opens: readonly Pick<PermittedTarget, 'address' | 'port'>[] | 'anywhere';
+  /** Whether it may listen on this machine's loopback (-R). */
+  readonly listens: boolean;
+  readonly agent: boolean;
 }
 
-/** On a host: the person gets in; what the session may do is for the certificate's own permits. */
-export function hostLine(principal: string): string {
-  return `no-agent-forwarding ${principal}\n`;
-}
+export const nothingPermitted: Permits = { opens: [], listens: false, agent: false };
 
-/** In, but only to read why not. */
-export function refusalLine(principal: string, route: RouteCommand): string {
-  return gatewayLine(principal, [], route);
-}
+/** A port that no user may listen on and where nothing is: sshd knows no list that is empty. */
+const nowhere = '"localhost:1"';
 
-/**
- * Runs in the user's shell, whichever that is, so it is one word of sh inside single quotes. What the client asked for
- * is one argument of curl and never shell text. The words go to stderr, and the command fails whatever they are.
- */
-function commandOption({ curl, socket, ticket }: RouteCommand): string {
-  const request = [
-    `exec 1>&2`,
-    `${curl} -q -sS --max-time 10 --unix-socket ${socket} --data-urlencode ticket=${ticket} --data-urlencode "target=$SSH_ORIGINAL_COMMAND" http://gateway/route`,
-    'exit 1',
-  ].join('; ');
-  return `command="${`exec /bin/sh -c '${request}'`.replaceAll('"', '\\"')}"`;
+/** Every session of the connection is the program's, whatever the client asked for. */
+export function keyOptions({ opens, listens, agent }: Permits, route: RouteCommand): string {
+  const forwards = listens || opens === 'anywhere' || opens.length > 0;
+  const permitopens =
+    opens === 'anywhere' ? [] : opens.map(({ address, port }) => `"${hostOf(address)}:${port}"`);
+  const isClosed = opens !== 'anywhere' && permitopens.length === 0;
+  return [
+    'restrict',
+    // What a terminal is for is the program's to say.
+    'pty',
+    ...(forwards ? ['port-forwarding'] : []),
+    ...(forwards ? (isClosed ? [nowhere] : permitopens).map((open) => `permitopen=${open}`) : []),
+    // Without one sshd would let the client listen wherever it likes.
+    ...(forwards ? [`permitlisten=${listens ? '"localhost:*"' : nowhere}`] : []),
+    ...(agent ? ['agent-forwarding'] : []),
+    `command="exec /bin/sh ${route.program} ${route.ticket}"`,
+  ].join(',');
 }
 
 /** permitopen wants brackets around IPv6 addresses. */

@@ -1,28 +1,23 @@
-/**
- * HTTP over a unix socket: one POST route that takes a form and answers plain text. The socket is made in a folder that
- * only this user may enter, gets its mode and owner there, and is renamed to its place: at no moment can anybody connect
- * who may not.
- */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { chmod, chown, rename, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { dirname, join } from 'node:path';
-import { checkSocketPath } from './paths.ts';
+/** HTTP over a unix socket: POST routes that take a form and answer plain text. */
+import { rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { listenOnUnixSocket, type UnixSocketPlace } from './listen-on-unix-socket.ts';
 
 export interface UnixSocketServer {
   close(): Promise<void>;
 }
 
-export interface UnixSocketOptions {
-  readonly path: string;
-  readonly mode: number;
-  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+/** undefined: 403 and no words. Throwing: 500 and no words. `gone` is aborted when whoever asked waits no more. */
+export type AnswerForm = (
+  form: URLSearchParams,
+  gone: AbortSignal,
+) => string | undefined | Promise<string | undefined>;
+
+export interface UnixSocketOptions extends UnixSocketPlace {
   /** More at once are closed unheard: whoever may connect must not use up what other sockets need. */
   readonly mostConnections: number;
-  /** Such as /principals. */
-  readonly route: string;
-  /** undefined: 403 and no words. Throwing: 500 and no words. */
-  readonly answer: (form: URLSearchParams) => string | undefined;
+  /** By path, such as /principals. */
+  readonly routes: Readonly<Record<string, AnswerForm>>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -34,17 +29,7 @@ export async function serveUnixSocket(options: UnixSocketOptions): Promise<UnixS
     void handle(request, response, options);
   });
   server.maxConnections = options.mostConnections;
-  const folder = mkdtempSync(join(dirname(options.path), '.s'));
-  const made = join(folder, 's');
-  try {
-    checkSocketPath(made);
-    await listen(server, made);
-    await chmod(made, options.mode);
-    if (options.owner) await chown(made, options.owner.uid, options.owner.gid);
-    await rename(made, options.path);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await listenOnUnixSocket(server, options);
   return {
     async close() {
       await rm(options.path, { force: true });
@@ -54,34 +39,35 @@ export async function serveUnixSocket(options: UnixSocketOptions): Promise<UnixS
   };
 }
 
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
-
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  { route, answer, onError }: UnixSocketOptions,
+  { routes, onError }: UnixSocketOptions,
 ): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
   let text: string | undefined;
   let status = 403;
   try {
-    const form = request.method === 'POST' && request.url === route ? await readForm(request) : undefined;
-    text = form && answer(form);
+    const path = request.url ?? '';
+    const answer = request.method === 'POST' && Object.hasOwn(routes, path) ? routes[path] : undefined;
+    const form = answer && (await readForm(request));
+    text = form && (await answer?.(form, gone.signal));
     if (text !== undefined) status = 200;
   } catch (error) {
     status = 500;
     text = undefined;
-    onError(error);
+    // A client that is gone did not keep us from answering.
+    if (!gone.signal.aborted) onError(error);
   }
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
-  response.end(text ?? '');
+  const body = Buffer.from(text ?? '', 'utf8');
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    // programs/ask.c believes nothing that may have been cut off.
+    'content-length': body.length,
+    connection: 'close',
+  });
+  response.end(body);
 }
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {

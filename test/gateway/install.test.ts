@@ -252,8 +252,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
       mode: 0o600,
       owner: undefined,
       mostConnections: 1,
-      route: '/principals',
-      answer: () => '',
+      routes: { '/principals': () => '' },
       onError: () => {},
     });
     // Renamed, as it is not removed when its listener ends.

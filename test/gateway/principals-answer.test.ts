@@ -1,44 +1,38 @@
-import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { gatewayLine, hostLine, refusalLine } from '../../src/gateway/principals-answer.ts';
+import { keyOptions, nothingPermitted } from '../../src/gateway/principals-answer.ts';
 
-const route = { curl: '/usr/bin/curl', socket: '/run/sallyport/route.sock', ticket: 'ab'.repeat(16) };
-const commandOf = (line: string) =>
-  /command="((?:[^"\\]|\\")*)"/.exec(line)?.[1]?.replaceAll('\\"', '"') ?? '';
+const route = { program: '/run/sallyport/route', ticket: 'ab'.repeat(16) };
+const command = `command="exec /bin/sh /run/sallyport/route ${route.ticket}"`;
 
-test('a gateway opens exactly the targets, and restricts everything else', () => {
-  const line = gatewayLine(
-    'alice@example.com',
-    [
-      { name: 'a-b--c', address: '10.0.0.1', port: 22 },
-      { name: 'a-b--d', address: '2001:db8::1', port: 2222 },
-    ],
-    route,
-  );
-  expect(line).toMatch(
-    /^restrict,pty,port-forwarding,permitopen="10\.0\.0\.1:22",permitopen="\[2001:db8::1\]:2222",command=".*" alice@example\.com\n$/,
+test('the way is opened to exactly what is named, and everything else is restricted', () => {
+  const opens = [
+    { address: '10.0.0.1', port: 22 },
+    { address: '2001:db8::1', port: 2222 },
+    { address: 'db.internal', port: 5432 },
+  ];
+  expect(keyOptions({ ...nothingPermitted, opens }, route)).toBe(
+    `restrict,pty,port-forwarding,permitopen="10.0.0.1:22",permitopen="[2001:db8::1]:2222",permitopen="db.internal:5432",permitlisten="localhost:1",${command}`,
   );
 });
 
-test('a refusal opens no forwarding', () => {
-  expect(refusalLine('alice@example.com', route)).toMatch(/^restrict,pty,command=".*" alice@example\.com\n$/);
+test('where nothing is permitted there is no forwarding at all', () => {
+  expect(keyOptions(nothingPermitted, route)).toBe(`restrict,pty,${command}`);
 });
 
-test('a host line is one principal without a command', () => {
-  expect(hostLine('alice@example.com')).toBe('no-agent-forwarding alice@example.com\n');
+test('listening on this machine opens no way out of it', () => {
+  expect(keyOptions({ ...nothingPermitted, listens: true }, route)).toBe(
+    `restrict,pty,port-forwarding,permitopen="localhost:1",permitlisten="localhost:*",${command}`,
+  );
 });
 
-test.each(["'; echo pwned; '", '$(echo pwned)', '`echo pwned`', '" ; echo pwned ; "', '\\'])(
-  'what a client asks for is one argument: %j',
-  (asked) => {
-    // A program that shows its arguments takes the place of curl.
-    const command = commandOf(refusalLine('alice@example.com', { ...route, curl: '/usr/bin/printf [%s]' }));
-    const { stderr, stdout, status } = spawnSync('/bin/sh', ['-c', command], {
-      env: { SSH_ORIGINAL_COMMAND: asked },
-      encoding: 'utf8',
-    });
-    expect(stderr).toContain(`[target=${asked}]`);
-    expect(stderr).not.toMatch(/^pwned$/m);
-    expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
-  },
-);
+test('an agent goes along only where it may, and does not open anything else', () => {
+  expect(keyOptions({ ...nothingPermitted, agent: true }, route)).toBe(
+    `restrict,pty,agent-forwarding,${command}`,
+  );
+});
+
+test('where the certificate alone says where to, no place is named', () => {
+  expect(keyOptions({ ...nothingPermitted, opens: 'anywhere' }, route)).toBe(
+    `restrict,pty,port-forwarding,permitlisten="localhost:1",${command}`,
+  );
+});

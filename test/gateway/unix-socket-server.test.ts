@@ -18,8 +18,7 @@ beforeEach(async () => {
     mode: 0o666,
     owner: undefined,
     mostConnections: 3,
-    route: '/route',
-    answer: (form) => `you said ${form.get('ticket')}`,
+    routes: { '/route': (form) => `you said ${form.get('ticket')}` },
     onError: () => {},
   });
 });

@@ -1,0 +1,143 @@
+/**
+ * Tells the program `route` what a session is to be: the words of a refusal, the menu, the second leg to a target, or, on
+ * a host, where the session starts. It is asked for every session of a connection, and everything is decided again.
+ */
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import type { Answering } from './answering.ts';
+import { type Connection, connectionKey, type Way } from './connection-file.ts';
+import { decideOffer, type Facts, type OfferDecision } from './decide-offer.ts';
+import { forwardingTo } from './forwarding-to.ts';
+import { listeningPorts } from './listening-ports.ts';
+import type { KnownTarget } from './login-names.ts';
+import { type RouteReply, routeReply } from './route-reply.ts';
+import { relayFailureText, routeText } from './route-text.ts';
+import { sessionStart } from './session-start.ts';
+import { ticketDigest } from './tickets.ts';
+import { canRelay } from './ways.ts';
+
+/** @param form ticket, asked (what the client wants to run) and terminal. Undefined if the ticket is none */
+export async function answerRoute(
+  answering: Answering,
+  form: URLSearchParams,
+  gone: AbortSignal,
+): Promise<string | undefined> {
+  const basis = answering.current();
+  const connection = liveConnection(answering, form);
+  if (basis === undefined || connection === undefined) return undefined;
+  return routeReply(await decideSession(answering, connection, basis.facts, form, gone));
+}
+
+/** Whose ticket it is. Every route of the socket begins here. */
+export function liveConnection(answering: Answering, form: URLSearchParams): Connection | undefined {
+  const connection = answering.connections.byTicket(ticketDigest(form.get('ticket') ?? ''));
+  if (connection !== undefined) return connection;
+  const message = 'A request for a session came without a live ticket.';
+  answering.log({ level: 'warning', event: 'route.no_ticket', message });
+  return undefined;
+}
+
+async function decideSession(
+  answering: Answering,
+  connection: Connection,
+  facts: Facts,
+  form: URLSearchParams,
+  gone: AbortSignal,
+): Promise<RouteReply> {
+  const { offer, user } = connection;
+  const decision = decideOffer(offer, user, facts);
+  const asked = form.get('asked') ?? '';
+  if (facts.state.companion.kind === 'host') {
+    const [target] = decision.allowed;
+    if (target === undefined) return refuse(answering, connection, facts, decision, asked);
+    note(answering, connection, connection.way ?? 'host', facts);
+    return { kind: 'run', ...sessionStart(decision.allowed, connection) };
+  }
+  const target = targetOf(decision, facts, asked);
+  if (target !== undefined && canRelay(target)) {
+    return await relayTo(answering, connection, target, { facts, asked, gone });
+  }
+  if (decision.menu && target === undefined && form.get('terminal') === 'yes') {
+    note(answering, connection, 'menu', facts);
+    return { kind: 'menu' };
+  }
+  return refuse(answering, connection, facts, decision, asked);
+}
+
+/** Where a session goes without a menu: where the login name says, or, where all log in as one, what the client names. */
+function targetOf(
+  { allowed, menu }: OfferDecision,
+  { state }: Facts,
+  asked: string,
+): KnownTarget | undefined {
+  const isNamed = menu || state.companion.gateway_login !== null;
+  return isNamed ? allowed.find(({ targetName }) => targetName === asked.trim()) : allowed[0];
+}
+
+export interface Relaying {
+  readonly facts: Facts;
+  /** What the client wants to run. */
+  readonly asked: string;
+  readonly gone: AbortSignal;
+}
+
+/** The second leg to a target that the connection may go to now. Words, if it can't be had. */
+export async function relayTo(
+  answering: Answering,
+  connection: Connection,
+  target: KnownTarget,
+  { facts, asked, gone }: Relaying,
+): Promise<RouteReply> {
+  const { address, port, login, targetName: name } = target;
+  const others = connection.permitted.filter((one) => one.name !== name);
+  note(answering, connection, 'relay', facts, [...others, { name, address, port }]);
+  try {
+    const leg = await answering.relays.open(connection, target, facts, gone);
+    const { remote, agent } = forwardingTo(target, connection.offer, facts);
+    return {
+      kind: 'relay',
+      address,
+      port,
+      login,
+      ...leg,
+      subsystem: isSftp(asked) ? 'sftp' : null,
+      forwardAgent: agent,
+      remotePorts: remote ? listeningPorts(connection) : [],
+    };
+  } catch (error) {
+    if (!isSallyportError(error)) throw error;
+    return { kind: 'words', text: relayFailureText({ target, error, ...askerOf(connection, facts) }) };
+  }
+}
+
+function refuse(
+  answering: Answering,
+  connection: Connection,
+  facts: Facts,
+  decision: OfferDecision,
+  asked: string,
+): RouteReply {
+  note(answering, connection, 'refusal', facts);
+  return { kind: 'words', text: routeText({ decision, asked, ...askerOf(connection, facts) }) };
+}
+
+function askerOf({ offer, user }: Connection, { state }: Facts) {
+  const { name: gateway, gateway_login: gatewayLogin } = state.companion;
+  return { account: offer.account, user, gateway, gatewayLogin };
+}
+
+/** A connection that has taken somebody on to a target stays one that has. */
+function note(
+  { connections, onStarted }: Answering,
+  connection: Connection,
+  way: Way,
+  { nowSeconds }: Facts,
+  permitted = connection.permitted,
+): void {
+  const use = { way: connection.way === 'relay' ? 'relay' : way, permitted } as const;
+  if (connections.markUsed(connectionKey(connection), use, nowSeconds)) onStarted();
+}
+
+/** How sshd passes the subsystem on to a forced command: as the program that would serve it. */
+function isSftp(asked: string): boolean {
+  return /^(internal-sftp|\/[A-Za-z0-9._/-]*\/sftp-server)( |$)/.test(asked);
+}

@@ -1,0 +1,27 @@
+/** Whom the sessions of a connection run as, found in /proc: sshd has seen to it that nobody else is. */
+import { readFileSync } from 'node:fs';
+import { type ProcessId, readProcesses } from './proc.ts';
+import { processTree } from './process-tree.ts';
+
+export interface SessionUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Undefined where every process of the connection belongs to root, or none is left. */
+export function sessionUser(monitor: ProcessId): SessionUser | undefined {
+  const { descendants } = processTree(monitor, readProcesses());
+  return descendants.map(({ pid }) => userOf(pid)).find((user) => user !== undefined && user.uid !== 0);
+}
+
+/** The real ids: a process that changed its user hides who owns its files in /proc, but not this. */
+function userOf(pid: number): SessionUser | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'ascii');
+    const [, uid] = /^Uid:\t(\d+)/m.exec(status) ?? [];
+    const [, gid] = /^Gid:\t(\d+)/m.exec(status) ?? [];
+    return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+/** Installs the program that every session of sshd runs: the places of this machine, and what programs/route.sh does with them. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeFileAtomically } from '../files/write-file.ts';
+import { checkSocketPath } from './paths.ts';
+import { isProgram, type Programs } from './programs.ts';
+
+export interface RouteProgramOptions {
+  /** Where it is written: owned by whoever runs the companion, readable for all. */
+  readonly path: string;
+  /** route.sock as the sessions of sshd see it. */
+  readonly socket: string;
+  readonly programs: Pick<Programs, 'curl' | 'sshKeygen'>;
+}
+
+const sftpServers = [
+  '/usr/lib/openssh/sftp-server',
+  '/usr/libexec/openssh/sftp-server',
+  '/usr/libexec/sftp-server',
+  '/usr/lib/ssh/sftp-server',
+];
+
+export async function writeRouteProgram({ path, socket, programs }: RouteProgramOptions): Promise<void> {
+  const setpriv = '/usr/bin/setpriv';
+  const places = {
+    socket,
+    curl: programs.curl,
+    // The same package.
+    ssh: join(dirname(programs.sshKeygen), 'ssh'),
+    sftp_server: sftpServers.find(isProgram) ?? '',
+    setpriv: isProgram(setpriv) ? setpriv : '',
+  };
+  for (const place of Object.values(places)) if (place !== '') checkSocketPath(place);
+  const lines = Object.entries(places).map(([name, place]) => `${name}='${place}'\n`);
+  const source = readFileSync(new URL('programs/route.sh', import.meta.url), 'utf8');
+  await writeFileAtomically(path, `#!/bin/sh\n${lines.join('')}\n${source}`, { mode: 0o755 });
+}
