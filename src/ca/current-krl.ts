@@ -3,11 +3,13 @@ import { readStateVersion } from '../revocation/state-version.ts';
 import type { Issuing } from './issuing.ts';
 import { budgetOf, type KrlBudget, watchBudget } from './krl-budget.ts';
 import type { ListedSerials } from './listed-serials.ts';
-import { readKrl, type UnsignedKrl } from './read-krl.ts';
+import { type KrlContents, readKrl, type UnsignedKrl } from './read-krl.ts';
 import { type KrlSignatures, signKrl } from './sign-krl.ts';
 
 export interface CurrentKrl extends UnsignedKrl, KrlSignatures {
   readonly budget: KrlBudget;
+  /** What shorter ones are cut from. */
+  readonly contents: KrlContents;
   /** Why the newest list is not signed, so that this is the last one that was; undefined if it is the newest. */
   readonly behind?: unknown;
 }
@@ -29,12 +31,12 @@ export function createKrlSource(
 
   async function make(): Promise<CurrentKrl> {
     const read = await readKrl(issuing.db, issuing.domain, listed);
-    listed = read.listed;
-    const { version, data } = read;
+    const { version, data, contents } = read;
+    listed = contents.listed;
     // The list may be about the keys themselves; who signs it must be as new as the list.
     await issuing.keys.refresh();
     const budget = budgetOf(data);
-    const made = { version, data, budget, ...(await signKrl(issuing, version, data)) };
+    const made = { version, data, budget, contents, ...(await signKrl(issuing, version, data)) };
     if (made.isByActive) current = made;
     noteBudget(budget);
     return made;

@@ -5,9 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
-import { type CertificateFields, nonceLength } from '../ssh/certificate.ts';
+import { type CertificateFields, mostPrincipalsIssued, nonceLength } from '../ssh/certificate.ts';
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintHostCertificate } from '../ssh/lint-certificate.ts';
+import { isHostName } from '../ssh/names.ts';
 import { lastCertificateOfCompanion, type StoredCertificate, storeCertificate } from './certificate-store.ts';
 import { compareWithDecision } from './compare-with-decision.ts';
 import { type EnrolledMachine, lockEnrolledMachine } from './enrolled-machine.ts';
@@ -122,7 +123,20 @@ async function decideAndStore(
   return { caKeyId: caKey.id, toBeSigned };
 }
 
-function principalsOf({ name, targetNames }: EnrolledMachine): string[] {
+/** What the certificate is good for. */
+export function principalsOf(machine: EnrolledMachine): string[] {
+  return [...ownNamesOf(machine), ...hostNamesOf(machine)];
+}
+
+/** Of these, the names that are not below our suffix: those are given by us alone. */
+export function hostNamesOf(machine: EnrolledMachine): string[] {
+  const isOurs = (host: string) => host === hostSuffix || host.endsWith(`.${hostSuffix}`);
+  // A host of many targets has no room for all: a name that warns is better than no certificate for any.
+  const room = Math.max(0, mostPrincipalsIssued - ownNamesOf(machine).length);
+  return machine.hostNames.filter((host) => isHostName(host) && !isOurs(host)).slice(0, room);
+}
+
+function ownNamesOf({ name, targetNames }: EnrolledMachine): string[] {
   return [name, ...targetNames].map((host) => `${host}.${hostSuffix}`);
 }
 

@@ -13,17 +13,20 @@ export interface ListedSerials {
   readonly byKey: ReadonlyMap<string, SerialsOfKey>;
 }
 
-interface SerialsOfKey {
+export interface SerialsOfKey {
   readonly set: SerialSet;
   /** In no order, each with its certificate's end in unix milliseconds. */
   readonly serials: BigUint64Array;
   readonly ends: Float64Array;
+  /** The number of the account whose each is; 0: nobody's. */
+  readonly accounts: Int32Array;
 }
 
 const none: SerialsOfKey = {
   set: SerialSet.of([]),
   serials: new BigUint64Array(0),
   ends: new Float64Array(0),
+  accounts: new Int32Array(0),
 };
 
 /**
@@ -68,31 +71,37 @@ async function advance(
 }
 
 function changed(before: SerialsOfKey, added: readonly RevokedSerial[], keptFrom: number): SerialsOfKey {
-  const { set, serials, ends } = before.ends.some((end) => end < keptFrom)
-    ? pruned(before, keptFrom)
-    : before;
-  if (added.length === 0) return { set, serials, ends };
+  const kept = before.ends.some((end) => end < keptFrom) ? pruned(before, keptFrom) : before;
+  if (added.length === 0) return kept;
   const newSerials = BigUint64Array.from(added, ({ serial }) => serial);
+  const old = kept.serials.length;
   const all = {
-    serials: new BigUint64Array(serials.length + added.length),
-    ends: new Float64Array(ends.length + added.length),
+    serials: new BigUint64Array(old + added.length),
+    ends: new Float64Array(old + added.length),
+    accounts: new Int32Array(old + added.length),
   };
-  all.serials.set(serials);
-  all.serials.set(newSerials, serials.length);
-  all.ends.set(ends);
+  all.serials.set(kept.serials);
+  all.serials.set(newSerials, old);
+  all.ends.set(kept.ends);
   all.ends.set(
     added.map(({ validBefore }) => validBefore.getTime()),
-    ends.length,
+    old,
   );
-  return { set: set.change({ added: newSerials }), ...all };
+  all.accounts.set(kept.accounts);
+  all.accounts.set(
+    added.map(({ account }) => account ?? 0),
+    old,
+  );
+  return { set: kept.set.change({ added: newSerials }), ...all };
 }
 
-function pruned({ set, serials, ends }: SerialsOfKey, keptFrom: number): SerialsOfKey {
+function pruned({ set, serials, ends, accounts }: SerialsOfKey, keptFrom: number): SerialsOfKey {
   const isKept = (index: number) => (ends[index] ?? 0) >= keptFrom;
   return {
     set: set.change({ removed: serials.filter((_, index) => !isKept(index)) }),
     serials: serials.filter((_, index) => isKept(index)),
     ends: ends.filter((end) => end >= keptFrom),
+    accounts: accounts.filter((_, index) => isKept(index)),
   };
 }
 

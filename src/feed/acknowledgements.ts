@@ -1,37 +1,34 @@
-/** Who has installed which state, and waiting for it. Every replica hears every acknowledgement through the database. */
+/**
+ * Who has installed which state, and waiting for it. What comes together is written together; every replica hears every
+ * acknowledgement through the database.
+ */
 import { z } from 'zod';
 import { uint64 } from '../api/common.ts';
 import type { Acknowledgement } from '../api/companions.ts';
 import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
 import type { DatabaseHandle, Listener } from '../database/database.ts';
+import { createGroupCommit, type Outcome } from '../database/group-commit.ts';
 import { notify } from '../database/notify.ts';
-import { inTransaction } from '../database/transaction.ts';
-import { type Companion, companionsOfOrganization } from '../inventory/companion.ts';
-import { noteInstalled, recordAcknowledgement } from '../inventory/companion-contact.ts';
+import { companionsOfOrganization } from '../inventory/companion.ts';
+import { type MachineReport, type ReportStanding, recordReports } from '../inventory/record-reports.ts';
 import type { StateVersion } from '../revocation/state-version.ts';
+import { type CompanionProgress, Progress } from './progress.ts';
 
 export const acknowledgementChannel = 'sallyport_acknowledgement';
 
-export interface CompanionProgress {
-  readonly name: string;
-  readonly kind: 'gateway' | 'host';
-  readonly acknowledged: boolean;
-  /** Connections that the companion says it ended since the state asked about. */
-  readonly connectionsEnded: number;
-}
+const heardSchema = z.array(z.tuple([z.uuid(), uint64, z.int().min(0)])).max(90);
 
-const heardSchema = z.strictObject({
-  companion_id: z.uuid(),
-  version: uint64,
-  connections_ended: z.int().min(0),
-});
-type Heard = z.infer<typeof heardSchema>;
+/** Which machine has installed which version, and how many connections it ended for it. */
+type Heard = z.infer<typeof heardSchema>[number];
 
 /** `null`: some may have been missed. */
-type Hearing = (heard: Heard | null) => void;
+type Hearing = (heard: readonly Heard[] | null) => void;
+
+/** A notification holds 8,000 bytes, which are 90 of them at the least. */
+const largestGroup = 90;
 
 /** Empty after a lost connection. What can't be read counts as missed too: everything is read again. */
-function heardFrom(payload: string): Heard | null {
+function heardFrom(payload: string): readonly Heard[] | null {
   try {
     return heardSchema.parse(JSON.parse(payload));
   } catch {
@@ -41,13 +38,23 @@ function heardFrom(payload: string): Heard | null {
 
 export class Acknowledgements {
   readonly #database: DatabaseHandle;
-  readonly #clock: () => Date;
+  readonly #report: (report: MachineReport) => Promise<ReportStanding>;
   readonly #hearing = new Set<Hearing>();
   #listener: Listener | undefined;
 
   constructor(database: DatabaseHandle, clock: () => Date) {
     this.#database = database;
-    this.#clock = clock;
+    this.#report = createGroupCommit<MachineReport, ReportStanding>({
+      db: database.db,
+      lineOf: ({ companionId }) => companionId,
+      largest: largestGroup,
+      work: async (tx, reports, how) => {
+        const outcomes = await recordReports(tx, reports, { ...how, now: clock() });
+        const heard = reports.filter((report) => isInstalled(report, outcomes.get(report))).map(heardOf);
+        if (heard.length > 0) await notify(tx, acknowledgementChannel, JSON.stringify(heard));
+        return outcomes;
+      },
+    });
   }
 
   async open(): Promise<void> {
@@ -67,32 +74,20 @@ export class Acknowledgements {
    * @throws recovery_needed, request_malformed
    */
   async requireKnown(companionId: string, installed: StateVersion): Promise<void> {
-    const standing = await inTransaction(this.#database.db, (tx) =>
-      noteInstalled(tx, companionId, installed, this.#clock()),
-    );
-    if (standing === 'unknown') await requireIssuingAllowed(this.#database.db);
+    await this.#requireKnown({ companionId, installed, acknowledgement: null });
   }
 
   /** @throws recovery_needed or request_malformed for a version that was never given out */
-  async record(companionId: string, acknowledgement: Acknowledgement): Promise<void> {
-    const { version, krl_version, connections_ended, problem } = acknowledgement;
-    await this.requireKnown(companionId, { version: BigInt(version), krlVersion: BigInt(krl_version) });
-    await inTransaction(this.#database.db, async (tx) => {
-      await recordAcknowledgement(
-        tx,
-        companionId,
-        {
-          version: BigInt(version),
-          krlVersion: BigInt(krl_version),
-          connectionsEnded: connections_ended,
-          problem,
-        },
-        this.#clock(),
-      );
-      if (problem !== null) return;
-      const heard: Heard = { companion_id: companionId, version, connections_ended };
-      await notify(tx, acknowledgementChannel, JSON.stringify(heard));
+  async record(companionId: string, said: Acknowledgement): Promise<void> {
+    await this.#requireKnown({
+      companionId,
+      installed: { version: BigInt(said.version), krlVersion: BigInt(said.krl_version) },
+      acknowledgement: { connectionsEnded: said.connections_ended, problem: said.problem },
     });
+  }
+
+  async #requireKnown(report: MachineReport): Promise<void> {
+    if ((await this.#report(report)) === 'unknown') await requireIssuingAllowed(this.#database.db);
   }
 
   /** How far the organization's enrolled companions are with `version` when all are, or when the time is over. */
@@ -101,58 +96,45 @@ export class Acknowledgements {
     version: bigint,
     timeoutMilliseconds: number,
   ): Promise<CompanionProgress[]> {
-    const endedBy = new Map<string, Map<string, number>>();
-    const note = ({ companion_id, version: heardVersion, connections_ended }: Heard): void => {
-      if (BigInt(heardVersion) < version) return;
-      endedBy.set(
-        companion_id,
-        (endedBy.get(companion_id) ?? new Map()).set(heardVersion, connections_ended),
-      );
-    };
-    const read = async (): Promise<readonly Companion[]> => {
-      const all = await companionsOfOrganization(this.#database.db, organizationId);
-      const enrolled = all.filter(({ enrolledAt }) => enrolledAt !== null);
-      for (const { id, acknowledged } of enrolled) {
-        if (acknowledged) {
-          note({
-            companion_id: id,
-            version: `${acknowledged.version}`,
-            connections_ended: acknowledged.connectionsEnded,
-          });
-        }
-      }
-      return enrolled;
-    };
+    const progress = new Progress(version);
+    const read = async (): Promise<void> =>
+      progress.expect(await companionsOfOrganization(this.#database.db, organizationId));
 
     // Listen first, then read: nothing falls between the two.
-    const missed = Promise.withResolvers<void>();
-    let companions: readonly Companion[] | undefined;
+    const isOver = Promise.withResolvers<void>();
     const settle = (): void => {
-      if (companions?.every(({ id }) => endedBy.has(id))) missed.resolve();
+      if (progress.isComplete) isOver.resolve();
     };
     const hear: Hearing = (heard) => {
-      if (heard) note(heard);
+      if (heard) for (const [id, of, ended] of heard) progress.note(id, BigInt(of), ended);
       else
         read()
           .catch(() => undefined)
           .then(settle);
       settle();
     };
-    const timer = setTimeout(missed.resolve, timeoutMilliseconds);
+    const timer = setTimeout(isOver.resolve, timeoutMilliseconds);
     this.#hearing.add(hear);
     try {
-      companions = await read();
+      await read();
       settle();
-      await missed.promise;
+      await isOver.promise;
     } finally {
       this.#hearing.delete(hear);
       clearTimeout(timer);
     }
-    return companions.map(({ id, name, kind }) => ({
-      name,
-      kind,
-      acknowledged: endedBy.has(id),
-      connectionsEnded: [...(endedBy.get(id)?.values() ?? [])].reduce((sum, ended) => sum + ended, 0),
-    }));
+    return progress.all();
   }
+}
+
+function isInstalled(
+  { acknowledgement }: MachineReport,
+  outcome: Outcome<ReportStanding> | undefined,
+): boolean {
+  const isKnown = outcome !== undefined && 'result' in outcome && outcome.result === 'known';
+  return isKnown && acknowledgement !== null && acknowledgement.problem === null;
+}
+
+function heardOf({ companionId, installed, acknowledgement }: MachineReport): Heard {
+  return [companionId, `${installed.version}`, acknowledgement?.connectionsEnded ?? 0];
 }

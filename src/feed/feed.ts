@@ -6,13 +6,16 @@
 import type { Acknowledgement, CompanionState } from '../api/companions.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { DatabaseHandle } from '../database/database.ts';
+import { comeBackLater, createGather } from '../database/gather.ts';
 import { stateChannel } from '../database/notify.ts';
-import { isSallyportError } from '../errors/sallyport-error.ts';
 import { notEnrolled } from '../inventory/companion.ts';
 import { readStateVersion, type StateVersion } from '../revocation/state-version.ts';
-import { Acknowledgements, type CompanionProgress } from './acknowledgements.ts';
-import { companionState } from './companion-state.ts';
+import { Acknowledgements } from './acknowledgements.ts';
+import { StateMaker, type StateOfEnrolment } from './companion-state.ts';
+import { Contacts } from './contacts.ts';
+import type { CompanionProgress } from './progress.ts';
 import { Publisher } from './publisher.ts';
+import { pushTo, urgentFirst } from './push.ts';
 import { type Enrolled, type Subscriber, type Subscription, Subscriptions } from './subscriptions.ts';
 import { Unsent } from './unsent.ts';
 
@@ -25,6 +28,10 @@ export interface FeedParts {
   readonly onError: (error: unknown, companionId: string) => void;
   /** How often the version is read in case a notification was lost. */
   readonly sweepMilliseconds?: number;
+  /** Open at the same time on this server; who comes then is asked to come back later. */
+  readonly mostSubscriptions?: number;
+  /** A machine's own revocation list is over its budget, or within it again (null). */
+  readonly onKrlExcess?: (companion: string, excessBytes: number | null) => void;
   /** How often every state is made again though nothing changed, on average: host certificates are renewed so. */
   readonly renewalMilliseconds?: number;
 }
@@ -34,9 +41,14 @@ export interface Feed {
   stateFor(companionId: string): Promise<CompanionState>;
   /**
    * Sends the present state, then every newer one.
-   * @throws token_invalid if the companion is not enrolled any more, or another machine in its place; recovery_needed
+   * @throws token_invalid if the companion is not enrolled any more, or another machine in its place; recovery_needed;
+   * unavailable, with the seconds to wait, if too many are here
    */
   subscribe(machine: Enrolled, subscriber: Subscriber): Promise<Subscription>;
+  /** How many there are on this server. */
+  readonly subscriptions: number;
+  /** A machine is there still; written down in a moment. */
+  heardOf(companionId: string): void;
   /** Whether what a machine has installed is of this database's history. @throws recovery_needed */
   requireKnown(companionId: string, installed: StateVersion): Promise<void>;
   acknowledge(companionId: string, acknowledgement: Acknowledgement): Promise<void>;
@@ -53,38 +65,36 @@ export interface Feed {
 const sweepMilliseconds = 5_000;
 /** Much less than the half of a host certificate's life in which it is renewed. */
 const renewalMilliseconds = 3_600_000;
-/** Each build takes a connection of the pool for a moment. */
-const buildsAtOnce = 4;
+/** Who is answered together when many come back at once, and how many may wait for their turn. */
+const firstStates = { largest: 50, mostWaiting: 2_000 };
+const mostSubscriptions = 15_000;
 
 export async function createFeed(parts: FeedParts): Promise<Feed> {
   const { database, clock } = parts;
   const subscriptions = new Subscriptions();
   const unsent = new Unsent(parts.onError);
+  const maker = new StateMaker(parts);
+  const contacts = new Contacts(database.db, clock);
+  const make = (companionIds: readonly string[]) => maker.make(companionIds);
+  const gathered = createGather({ read: make, ...firstStates });
   let published = -1n;
   let everybodyIsDue = false;
 
-  async function send(companionId: string): Promise<void> {
-    try {
-      const made = await companionState(parts, companionId);
-      subscriptions.deliver(companionId, made);
-      // Its revocation list follows when the CA key can sign again.
-      if (made.behind !== undefined) unsent.add(companionId, made.behind);
-      else unsent.delete(companionId);
-    } catch (error) {
-      // Else the database or the signer is away: this one is sent again by the sweep, and the others go on.
-      if (!isSallyportError(error) || !goneCodes.includes(error.code)) return unsent.add(companionId, error);
-      subscriptions.end(companionId);
-      unsent.delete(companionId);
-    }
+  async function stateOf(companionId: string): Promise<StateOfEnrolment> {
+    const made = await gathered(companionId);
+    if ('error' in made) throw made.error;
+    return made;
   }
 
   const publisher = new Publisher(async () => {
     const connected = subscriptions.companionIds;
     unsent.keepOnly(connected);
-    if (!everybodyIsDue) return await forEach(unsent.companionIds, buildsAtOnce, send);
+    const push = { make, subscriptions, unsent };
+    if (!everybodyIsDue) return await pushTo(push, unsent.companionIds);
     everybodyIsDue = false;
     const current = await readStateVersion(database.db).catch(() => undefined);
-    await forEach(connected, buildsAtOnce, send);
+    const inOrder = await urgentFirst(database.db, connected, published).catch(() => connected);
+    await pushTo(push, inOrder);
     if (current) published = current.version;
   });
   const publishToEverybody = (): void => {
@@ -106,13 +116,14 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
   const renewal = repeat(publishToEverybody, parts.renewalMilliseconds ?? renewalMilliseconds);
 
   return {
-    stateFor: async (companionId) => (await companionState(parts, companionId)).state,
+    stateFor: async (companionId) => (await stateOf(companionId)).state,
     async subscribe(machine, subscriber) {
       const { companionId, enrolledAt } = machine;
+      if (subscriptions.count >= (parts.mostSubscriptions ?? mostSubscriptions)) throw comeBackLater();
       // Listed before its first state is read, so no change is missed between the two.
       const subscription = subscriptions.add(machine, subscriber);
       try {
-        const first = await companionState(parts, companionId);
+        const first = await stateOf(companionId);
         if (first.enrolledAt.getTime() !== enrolledAt.getTime()) throw notEnrolled();
         subscriptions.deliver(companionId, first);
         if (first.behind !== undefined) unsent.add(companionId, first.behind);
@@ -120,8 +131,13 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
         subscription.close();
         throw error;
       }
+      contacts.note(companionId);
       return subscription;
     },
+    get subscriptions() {
+      return subscriptions.count;
+    },
+    heardOf: (companionId) => contacts.note(companionId),
     requireKnown: (companionId, installed) => acknowledgements.requireKnown(companionId, installed),
     acknowledge: (companionId, acknowledgement) => acknowledgements.record(companionId, acknowledgement),
     waitForAcknowledgements: (organizationId, version, timeoutMilliseconds) =>
@@ -133,6 +149,7 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
       await listener.close();
       await acknowledgements.close();
       await publisher.idle();
+      await contacts.close();
     },
   };
 }
@@ -151,19 +168,4 @@ function repeat(work: () => void, milliseconds: number): { stop(): void } {
   };
   plan();
   return { stop: () => clearTimeout(timer) };
-}
-
-/** The companion itself is no more, in contrast to an outage. */
-const goneCodes: readonly string[] = ['token_invalid', 'enrolment_refused', 'not_found'];
-
-async function forEach<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
 }

@@ -62,6 +62,12 @@ const mostOfOneCompanion = 4;
 
 export class Subscriptions {
   readonly #byCompanion = new Map<string, Set<Listed>>();
+  readonly #all = new Set<Listed>();
+
+  /** Of all companions together. */
+  get count(): number {
+    return this.#all.size;
+  }
 
   get companionIds(): readonly string[] {
     return [...this.#byCompanion.keys()];
@@ -72,14 +78,17 @@ export class Subscriptions {
     const listed: Listed = { subscriber, enrolledAt, last: nothingYet };
     const set = this.#byCompanion.get(companionId) ?? new Set();
     this.#byCompanion.set(companionId, set.add(listed));
+    this.#all.add(listed);
     const [oldest] = set;
     if (oldest && set.size > mostOfOneCompanion) {
       set.delete(oldest);
+      this.#all.delete(oldest);
       oldest.subscriber.end();
     }
     return {
       close: () => {
         set.delete(listed);
+        this.#all.delete(listed);
         if (set.size === 0 && this.#byCompanion.get(companionId) === set)
           this.#byCompanion.delete(companionId);
       },
@@ -90,7 +99,7 @@ export class Subscriptions {
    * Gives the state to those who have an older one; a state that was overtaken goes to nobody. Who proved itself before
    * another machine enrolled in its place is cut off, and a state made before that is not the new machine's.
    */
-  deliver(companionId: string, { state, enrolledAt }: StateOfEnrolment): void {
+  deliver(companionId: string, { state, enrolledAt }: Pick<StateOfEnrolment, 'state' | 'enrolledAt'>): void {
     const age = ageOf(state);
     for (const listed of this.#byCompanion.get(companionId) ?? []) {
       if (enrolledAt > listed.enrolledAt) listed.subscriber.end();
@@ -106,7 +115,10 @@ export class Subscriptions {
     for (const id of ids) {
       const set = this.#byCompanion.get(id) ?? new Set();
       this.#byCompanion.delete(id);
-      for (const { subscriber } of set) subscriber.end();
+      for (const listed of set) {
+        this.#all.delete(listed);
+        listed.subscriber.end();
+      }
     }
   }
 }

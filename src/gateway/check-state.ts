@@ -5,7 +5,13 @@
  * names are no longer trusted; one that a KRL named as revoked is never trusted again, and signs no KRL but the one that
  * ends it, and that only where no better key is known. Versions never go back.
  */
-import { type CompanionState, hopSectionMark, krlMessage } from '../api/companions.ts';
+import {
+  type CompanionState,
+  hopSectionMark,
+  krlAudience,
+  krlAudienceMark,
+  krlMessage,
+} from '../api/companions.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { canaryPrincipal } from '../ssh/names.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
@@ -58,6 +64,7 @@ export function checkState(state: CompanionState, expectations: StateExpectation
   if (krlBytes.length <= emptyKrlBytes) throw refused('its KRL revokes nothing, not even a canary');
   const krl = parseKrl(krlBytes);
   if (krl.version !== BigInt(state.krl.version)) throw refused('its KRL is of another version than it says');
+  checkAudience(state, krl);
 
   const isCompromised = (line: string) =>
     expected.compromised.includes(line) || isKeyRevoked(krl, parsePublicKeyLine(line).blob);
@@ -111,6 +118,14 @@ function checkVersion(what: string, offered: bigint, highest: bigint): void {
     'state_older',
     `The server offered ${what} version ${offered}, and version ${highest} is installed. The newer one is kept. Was the server restored from a backup? Then run there: sallyport recover`,
   );
+}
+
+/** A list that is cut to some accounts says so under its signature: for others it may leave out what is revoked. */
+function checkAudience({ companion, accounts }: CompanionState, { comment }: ParsedKrl): void {
+  if (!comment.includes(krlAudienceMark)) return;
+  const names = accounts.map(({ name }) => name);
+  if (comment.endsWith(krlAudience(companion.kind, names))) return;
+  throw refused('its KRL is cut to other accounts than those that the state names');
 }
 
 /** The one way to write a key, so that lines can be compared. */

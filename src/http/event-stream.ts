@@ -7,8 +7,8 @@ import type { Writable } from 'node:stream';
 export interface StreamedEvent {
   readonly event: string;
   readonly id: string;
-  /** One line. */
-  readonly data: string;
+  /** One line; asked for when it is sent. */
+  readonly data: () => string;
 }
 
 export class EventStream {
@@ -25,7 +25,7 @@ export class EventStream {
   /** Sends it now, or when the reader has taken what went before; then only the newest. */
   send(event: StreamedEvent): void {
     if (this.#blocked) this.#next = event;
-    else this.#write(`event: ${event.event}\nid: ${event.id}\ndata: ${event.data}\n\n`);
+    else this.#write(`event: ${event.event}\nid: ${event.id}\ndata: ${event.data()}\n\n`);
   }
 
   /** Call at every interval: keeps proxies from closing the connection, and drops a reader that stands still. */

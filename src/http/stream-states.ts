@@ -1,8 +1,7 @@
 /** A companion's feed over server-sent events. */
 import type { FastifyReply } from 'fastify';
 import type { CompanionState } from '../api/companions.ts';
-import { inTransaction } from '../database/transaction.ts';
-import { touchCompanion } from '../inventory/companion-contact.ts';
+import { stateText } from '../feed/state-text.ts';
 import type { AppParts } from './app-parts.ts';
 import type { CompanionCaller } from './callers.ts';
 import { EventStream } from './event-stream.ts';
@@ -12,13 +11,10 @@ const heartbeatMilliseconds = 15_000;
 const heartbeatsPerTouch = 4;
 
 export async function streamStates(
-  { database, feed, clock }: Pick<AppParts, 'database' | 'feed' | 'clock'>,
+  { feed }: Pick<AppParts, 'feed'>,
   caller: CompanionCaller,
   reply: FastifyReply,
 ): Promise<void> {
-  const touch = () => inTransaction(database.db, (tx) => touchCompanion(tx, caller.companionId, clock()));
-  await touch();
-
   // The first state is there before anything is sent, so a failure is still an ordinary reply.
   let first: CompanionState | undefined;
   let stream: EventStream | undefined;
@@ -49,8 +45,7 @@ export async function streamStates(
   const heart = setInterval(() => {
     stream.heartbeat();
     beats += 1;
-    // The database may be away; whoever looks sees the machine as not seen lately, which is true.
-    if (beats % heartbeatsPerTouch === 0) touch().catch(() => {});
+    if (beats % heartbeatsPerTouch === 0) feed.heardOf(caller.companionId);
   }, heartbeatMilliseconds);
   out.once('close', () => {
     clearInterval(heart);
@@ -59,5 +54,6 @@ export async function streamStates(
 }
 
 function event(state: CompanionState) {
-  return { event: 'state', id: state.version, data: JSON.stringify(state) };
+  // As text when it is written: what waits behind a slow reader is replaced by what is newer.
+  return { event: 'state', id: state.version, data: () => stateText(state) };
 }

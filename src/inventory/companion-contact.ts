@@ -1,26 +1,39 @@
 /** What companions tell of themselves. None of it is in any companion's state, so nothing here makes a new version. */
+import { sql } from 'kysely';
 import type { Database, Tx } from '../database/database.ts';
-import { SallyportError } from '../errors/sallyport-error.ts';
-import { isUnknownVersion, readStateVersion, type StateVersion } from '../revocation/state-version.ts';
+import type { StateVersion } from '../revocation/state-version.ts';
 import { noCompanion } from './companion.ts';
+import { type MachineReport, recordReports } from './record-reports.ts';
 
 export async function touchCompanion(tx: Tx, companionId: string, now: Date): Promise<void> {
   await tx.updateTable('companions').set({ last_seen_at: now }).where('id', '=', companionId).execute();
 }
 
-export interface ReportedAcknowledgement {
-  readonly version: bigint;
-  readonly krlVersion: bigint;
-  readonly connectionsEnded: number;
-  /** null, or why the state could not be installed. */
-  readonly problem: string | null;
+/** The same of many, in one statement. */
+export async function touchCompanions(
+  db: Database,
+  companionIds: readonly string[],
+  now: Date,
+): Promise<void> {
+  await db
+    .updateTable('companions')
+    .set({ last_seen_at: now })
+    .where('id', '=', sql<string>`any(${[...companionIds]}::uuid[])`)
+    .execute();
 }
 
-/** What the column holds, a 32-bit integer. */
-const mostConnections = 2 ** 31 - 1;
-
-/** Versions are unix milliseconds: more than a day ahead of the clock none can be, in no history of this database. */
-const believableMilliseconds = 86_400_000n;
+/** What a machine's revocation list has over its budget; null: nothing. */
+export async function recordKrlExcess(
+  db: Database,
+  companionId: string,
+  excessBytes: number | null,
+): Promise<void> {
+  await db
+    .updateTable('companions')
+    .set({ krl_excess_bytes: excessBytes })
+    .where('id', '=', companionId)
+    .execute();
+}
 
 /**
  * Whether a machine has a state that this database never gave. It is noted in the machine's row then, and no certificate
@@ -33,23 +46,36 @@ export async function noteInstalled(
   installed: StateVersion,
   now: Date,
 ): Promise<'known' | 'unknown'> {
-  const { version, krlVersion } = installed;
-  const highest = version > krlVersion ? version : krlVersion;
-  const { version: current } = await readStateVersion(tx);
-  const clock = BigInt(now.getTime());
-  if (highest > (current > clock ? current : clock) + believableMilliseconds) {
-    throw new SallyportError('request_malformed', 'Such a version was never given out by any server.', {
-      detail: `installed ${version}/${krlVersion}, current ${current}`,
-    });
-  }
-  if (!(await isUnknownVersion(tx, installed))) return 'known';
-  const { numUpdatedRows } = await tx
-    .updateTable('companions')
-    .set({ last_seen_at: now, ahead_version: highest })
-    .where('id', '=', companionId)
-    .executeTakeFirstOrThrow();
-  if (numUpdatedRows === 0n) throw noCompanion();
-  return 'unknown';
+  return await recordOne(tx, { companionId, installed, acknowledgement: null }, now);
+}
+
+export interface ReportedAcknowledgement {
+  readonly version: bigint;
+  readonly krlVersion: bigint;
+  readonly connectionsEnded: number;
+  /** null, or why the state could not be installed. */
+  readonly problem: string | null;
+}
+
+/**
+ * Notes what a companion has installed. A problem is noted without counting as installed, and a report that arrives late
+ * never takes back a newer one.
+ * @throws request_malformed for too many connections; not_found
+ */
+export async function recordAcknowledgement(
+  tx: Tx,
+  companionId: string,
+  { version, krlVersion, connectionsEnded, problem }: ReportedAcknowledgement,
+  now: Date,
+): Promise<void> {
+  const installed = { version, krlVersion };
+  await recordOne(tx, { companionId, installed, acknowledgement: { connectionsEnded, problem } }, now);
+}
+
+async function recordOne(tx: Tx, report: MachineReport, now: Date): Promise<'known' | 'unknown'> {
+  const outcome = (await recordReports(tx, [report], { now, mayWait: true })).get(report);
+  if (outcome && 'result' in outcome) return outcome.result;
+  throw outcome && 'error' in outcome ? outcome.error : noCompanion();
 }
 
 /** The highest version that any machine has and this database never gave; zero if there is none. */
@@ -67,44 +93,5 @@ export async function forgetAhead(tx: Tx): Promise<void> {
     .updateTable('companions')
     .set({ ahead_version: null })
     .where('ahead_version', 'is not', null)
-    .execute();
-}
-
-/**
- * Notes what a companion has installed, a version that noteInstalled() knows. A problem is noted without counting as
- * installed, and a report that arrives late never takes back a newer one.
- * @throws request_malformed for too many connections; not_found
- */
-export async function recordAcknowledgement(
-  tx: Tx,
-  companionId: string,
-  { version, krlVersion, connectionsEnded, problem }: ReportedAcknowledgement,
-  now: Date,
-): Promise<void> {
-  if (connectionsEnded > mostConnections) {
-    throw new SallyportError(
-      'request_malformed',
-      `No machine ends more than ${mostConnections} connections.`,
-    );
-  }
-  const row = await tx
-    .selectFrom('companions')
-    .select('acknowledged_version')
-    .where('id', '=', companionId)
-    .forNoKeyUpdate()
-    .executeTakeFirst();
-  if (row === undefined) throw noCompanion();
-  const late = row.acknowledged_version !== null && BigInt(row.acknowledged_version) > version;
-  const installed = {
-    acknowledged_version: version,
-    acknowledged_krl_version: krlVersion,
-    acknowledged_at: now,
-    connections_ended: connectionsEnded,
-    problem: null,
-  };
-  await tx
-    .updateTable('companions')
-    .set({ last_seen_at: now, ...(problem !== null ? { problem } : late ? {} : installed) })
-    .where('id', '=', companionId)
     .execute();
 }

@@ -1,6 +1,6 @@
 /** Gateways and hosts: the machines with a companion. */
 
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Database, Tx } from '../database/database.ts';
 import type { CompanionRow } from '../database/rows.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -28,6 +28,8 @@ export interface Companion {
   readonly acknowledged: Acknowledged | null;
   /** Why it could not install its latest state; null if it could. */
   readonly problem: string | null;
+  /** How far its revocation list is over the budget; null: it is within. */
+  readonly krlExcessBytes: number | null;
 }
 
 export interface Acknowledged {
@@ -140,6 +142,16 @@ export async function companionById(db: Database, companionId: string): Promise<
   return companionOf(row);
 }
 
+/** Those of them that there are, revoked ones too, in no order. */
+export async function companionsById(db: Database, companionIds: readonly string[]): Promise<Companion[]> {
+  const rows = await db
+    .selectFrom('companions')
+    .selectAll()
+    .where('id', '=', sql<string>`any(${[...companionIds]}::uuid[])`)
+    .execute();
+  return rows.map(companionOf);
+}
+
 /** All that are not revoked, by name, with what each acknowledged last. */
 export async function companionsOfOrganization(db: Database, organizationId: string): Promise<Companion[]> {
   const rows = await db
@@ -179,6 +191,7 @@ export function companionOf(row: Selectable<CompanionRow>): Companion {
     lastSeenAt: row.last_seen_at,
     acknowledged: acknowledgedOf(row),
     problem: row.problem,
+    krlExcessBytes: row.krl_excess_bytes,
   };
 }
 

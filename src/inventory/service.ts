@@ -1,18 +1,32 @@
 /** Databases and the like, which people of an environment tunnel to through a gateway. */
+import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import type { ServiceFacts } from '../policy/facts.ts';
 
-/** The enabled ones of the environments that a gateway serves, by name; a host has none. */
-export async function servicesOfCompanion(db: Database, companionId: string): Promise<ServiceFacts[]> {
-  const rows = await serviceQuery(db)
-    .innerJoin('companion_environments', 'companion_environments.environment_id', 'environments.id')
+/** The enabled ones of the environments that each gateway serves, in the order of their making; a host has none. */
+export async function servicesOfCompanions(
+  db: Database,
+  companionIds: readonly string[],
+): Promise<ReadonlyMap<string, ServiceFacts[]>> {
+  const served = await db
+    .selectFrom('companion_environments')
     .innerJoin('companions', 'companions.id', 'companion_environments.companion_id')
-    .where('companions.id', '=', companionId)
+    .select(['companion_environments.environment_id', 'companions.id'])
+    .where('companions.id', '=', sql<string>`any(${[...companionIds]}::uuid[])`)
     .where('companions.kind', '=', 'gateway')
+    .execute();
+  const gatewaysOf = Map.groupBy(served, ({ environment_id }) => environment_id);
+  const rows = await serviceQuery(db)
+    .select('environments.id as environment_id')
+    .where('environments.id', '=', sql<string>`any(${[...gatewaysOf.keys()]}::uuid[])`)
     .where('services.enabled', '=', true)
     .orderBy('services.id')
     .execute();
-  return rows;
+  const found = new Map<string, ServiceFacts[]>(companionIds.map((id) => [id, []]));
+  for (const { environment_id, ...service } of rows) {
+    for (const { id } of gatewaysOf.get(environment_id) ?? []) found.get(id)?.push(service);
+  }
+  return found;
 }
 
 function serviceQuery(db: Database) {

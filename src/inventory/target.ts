@@ -39,25 +39,41 @@ export async function targetsOfOrganization(db: Database, organizationId: string
  * of the targets that run on it.
  */
 export async function targetsOfCompanion(db: Database, companionId: string): Promise<Target[]> {
+  return (await targetsOfCompanions(db, [companionId])).get(companionId) ?? [];
+}
+
+/** The same of many, read together: machines that hear of the same targets hold the same objects. */
+export async function targetsOfCompanions(
+  db: Database,
+  companionIds: readonly string[],
+): Promise<ReadonlyMap<string, Target[]>> {
+  const ids = sql<string>`any(${[...companionIds]}::uuid[])`;
+  const served = await db
+    .selectFrom('companion_environments')
+    .innerJoin('companions', 'companions.id', 'companion_environments.companion_id')
+    .select(['companion_environments.environment_id', 'companions.id'])
+    .where('companions.id', '=', ids)
+    .where('companions.kind', '=', 'gateway')
+    .execute();
+  const gatewaysOf = Map.groupBy(served, ({ environment_id }) => environment_id);
   const rows = await targetQuery(db)
+    .select(['environments.id as environment_id', 'instances.host_id'])
     .where((where) =>
       where.or([
-        where('instances.host_id', '=', companionId),
-        where(
-          'environments.id',
-          'in',
-          where
-            .selectFrom('companion_environments')
-            .innerJoin('companions', 'companions.id', 'companion_environments.companion_id')
-            .select('companion_environments.environment_id')
-            .where('companions.id', '=', companionId)
-            .where('companions.kind', '=', 'gateway'),
-        ),
+        where('instances.host_id', '=', ids),
+        where('environments.id', '=', sql<string>`any(${[...gatewaysOf.keys()]}::uuid[])`),
       ]),
     )
     .orderBy('instances.target_name')
     .execute();
-  return rows.map(target);
+  const found = new Map<string, Target[]>(companionIds.map((id) => [id, []]));
+  for (const row of rows) {
+    const facts = target(row);
+    const hearing = new Set((gatewaysOf.get(row.environment_id) ?? []).map(({ id }) => id));
+    if (row.host_id !== null) hearing.add(row.host_id);
+    for (const id of hearing) found.get(id)?.push(facts);
+  }
+  return found;
 }
 
 export interface TargetBehindGateway {

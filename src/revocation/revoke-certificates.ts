@@ -29,16 +29,18 @@ export async function revokeCertificates(
   const version = await bumpStateVersion(tx, now, { krl: true });
   const rows = await tx
     .insertInto('revoked_serials')
-    .columns(['serial', 'ca_key_id', 'version', 'valid_before', 'reason'])
+    .columns(['serial', 'ca_key_id', 'version', 'valid_before', 'reason', 'account_number'])
     .expression((from) => {
       const inTime = from
         .selectFrom('certificates')
+        .leftJoin('accounts', 'accounts.id', 'certificates.account_id')
         .select([
           'serial',
           'ca_key_id',
           sql<string>`${version}::bigint`.as('version'),
           'valid_before',
           sql<string>`${reason}::text`.as('reason'),
+          'accounts.gateway_uid',
         ])
         .where('valid_before', '>', new Date(now.getTime() - graceMilliseconds));
       if ('sessionIds' in scope) {

@@ -11,6 +11,8 @@ export interface RevokedSerial {
   readonly serial: bigint;
   /** When its certificate ends. */
   readonly validBefore: Date;
+  /** Number of the account whose it is; null: nobody's, as a machine's. */
+  readonly account: number | null;
 }
 
 /** What tells whether serials have left the list: pruning takes those whose certificates ended first. */
@@ -26,7 +28,7 @@ export interface RevokedStock {
 export async function revokedSerials(db: Database, afterVersion = 0n): Promise<RevokedSerial[]> {
   const rows = await db
     .selectFrom('revoked_serials')
-    .select(['ca_key_id', 'serial', 'valid_before'])
+    .select(['ca_key_id', 'serial', 'valid_before', 'account_number'])
     .where('version', '>', String(afterVersion))
     .orderBy('serial')
     .execute();
@@ -34,6 +36,7 @@ export async function revokedSerials(db: Database, afterVersion = 0n): Promise<R
     caKeyId: row.ca_key_id,
     serial: BigInt(row.serial),
     validBefore: row.valid_before,
+    account: row.account_number,
   }));
 }
 

@@ -47,23 +47,33 @@ export async function readStateVersion(db: Database): Promise<StateVersion> {
   return { version: BigInt(row.version), krlVersion: BigInt(row.krl_version) };
 }
 
+/** The same of many: the places in the list of those that this database never gave. */
+export async function unknownVersions(
+  db: Database,
+  versions: readonly StateVersion[],
+): Promise<ReadonlySet<number>> {
+  if (versions.length === 0) return new Set();
+  const { rows } = await sql<{ place: number }>`
+    select (place - 1)::int as place
+    from unnest(
+      ${versions.map(({ version }) => String(version))}::bigint[],
+      ${versions.map(({ krlVersion }) => String(krlVersion))}::bigint[]
+    ) with ordinality as asked (version, krl_version, place), state_version
+    where asked.version > state_version.version or asked.krl_version > state_version.krl_version or exists (
+      select from state_version_gaps as gap
+      where gap.after < asked.version and asked.version < gap.before
+        or gap.after < asked.krl_version and asked.krl_version < gap.before
+    )
+  `.execute(db);
+  return new Set(rows.map(({ place }) => place));
+}
+
 /**
  * Whether this database never gave such a version: it is higher than the present one, or of the time just before
  * Postgres was started, when what was written last may have been lost. Each is compared with what it is a version of.
  */
-export async function isUnknownVersion(
-  db: Database,
-  { version, krlVersion }: StateVersion,
-): Promise<boolean> {
-  const { rows } = await sql<{ unknown: boolean }>`
-    select ${version}::bigint > version or ${krlVersion}::bigint > krl_version or exists (
-      select from state_version_gaps as gap
-      where gap.after < ${version}::bigint and ${version}::bigint < gap.before
-        or gap.after < ${krlVersion}::bigint and ${krlVersion}::bigint < gap.before
-    ) as unknown
-    from state_version
-  `.execute(db);
-  return rows[0]?.unknown === true;
+export async function isUnknownVersion(db: Database, version: StateVersion): Promise<boolean> {
+  return (await unknownVersions(db, [version])).has(0);
 }
 
 /** After a recovery companions may have what is lost; it is known by then. */

@@ -220,11 +220,14 @@ test('a state that can’t be made is told once and tried again alone, until it 
     onError: (error, companionId) => told.push([error, companionId]),
     authority: {
       ...server.authority,
-      hostCertificateFor: async (companionId) => {
-        made.push(companionId);
-        makes.emit(companionId);
-        if (isAway && companionId === other.gatewayId) throw new SallyportError('signer_failed', 'Gone.');
-        return await server.authority.hostCertificateFor(companionId);
+      hostCertificatesFor: async (companionIds) => {
+        made.push(...companionIds);
+        for (const id of companionIds) makes.emit(id);
+        const found = new Map(await server.authority.hostCertificatesFor(companionIds));
+        if (isAway && found.has(other.gatewayId)) {
+          found.set(other.gatewayId, { error: new SallyportError('signer_failed', 'Gone.') });
+        }
+        return found;
       },
     },
   });

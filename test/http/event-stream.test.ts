@@ -23,7 +23,11 @@ function reader() {
       }),
   };
 }
-const state = (version: number) => ({ event: 'state', id: `${version}`, data: `{"version":"${version}"}` });
+const state = (version: number) => ({
+  event: 'state',
+  id: `${version}`,
+  data: () => `{"version":"${version}"}`,
+});
 
 test('an event is written as server-sent events are', () => {
   const { out, taken } = reader();
