@@ -194,7 +194,10 @@ export interface EventFacts {
   'companion.refused': Refusal & { readonly companion?: string };
   'companion.revoked': { readonly companion: string; readonly by: string };
 
-  'connection.started': ConnectionFacts;
+  'connection.started': ConnectionFacts & {
+    readonly way: string | null;
+    readonly client_address: string | null;
+  };
   'connection.ended': ConnectionFacts & { readonly reason: string };
 }
 

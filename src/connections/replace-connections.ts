@@ -1,7 +1,7 @@
 /** Live SSH connections, as the companions beside the sshds report them. */
 
 import type { Selectable } from 'kysely';
-import type { ConnectionReport } from '../api/companions.ts';
+import type { ConnectionReport, EndReason } from '../api/companions.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import type { ConnectionRow } from '../database/rows.ts';
@@ -42,18 +42,18 @@ export async function replaceConnections(
 
   const accounts = await accountsOfSessions(tx, companion, [...reported.values()]);
   const isOurs = ({ session_id, account }: Reported) => accounts.get(session_id) === account;
-  const known = new Set(live.map(({ connection_key }) => connection_key));
-  const started = [...reported.values()].filter(
-    (connection) => !known.has(connection.key) && isOurs(connection),
-  );
-  await insertConnections(tx, companion, started);
-
-  await endConnections(
+  const known = new Map(live.map((row) => [row.connection_key, row]));
+  const ours = [...reported.values()].filter(isOurs);
+  await insertConnections(
     tx,
     companion,
-    live.filter(({ connection_key }) => !reported.has(connection_key)),
-    now,
+    ours.filter(({ key }) => !known.has(key)),
   );
+  await moveConnections(tx, companion, ours, known);
+
+  const reasons = new Map(report.ended?.map(({ key, reason }) => [key, reason]));
+  const gone = live.filter(({ connection_key }) => !reported.has(connection_key));
+  await endConnections(tx, companion, { gone, reasons }, now);
   const sessionIds = (connections: readonly Reported[]) => connections.map(({ session_id }) => session_id);
   const foreign = report.connections.filter((connection) => !isOurs(connection));
   const ended = await endedAmong(tx, sessionIds(report.connections));
@@ -89,10 +89,16 @@ async function accountsOfSessions(
   return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
+interface Gone {
+  readonly gone: readonly Selectable<ConnectionRow>[];
+  /** Why the companion ended some of them, by key. */
+  readonly reasons: ReadonlyMap<string, EndReason>;
+}
+
 async function endConnections(
   tx: Tx,
   companion: Companion,
-  gone: readonly Selectable<ConnectionRow>[],
+  { gone, reasons }: Gone,
   now: Date,
 ): Promise<void> {
   const ended = new Set(
@@ -101,8 +107,9 @@ async function endConnections(
       gone.map(({ session_id }) => session_id),
     ),
   );
-  for (const { id, session_id, account_name, serial, target_name } of gone) {
-    const reason = ended.has(session_id) ? 'session ended' : 'closed';
+  for (const { id, connection_key, session_id, account_name, serial, target_name } of gone) {
+    const told = reasons.get(connection_key)?.replaceAll('_', ' ');
+    const reason = told ?? (ended.has(session_id) ? 'session ended' : 'closed');
     await tx
       .updateTable('connections')
       .set({ ended_at: now, end_reason: reason })
@@ -118,16 +125,18 @@ async function endConnections(
 }
 
 async function insertConnections(tx: Tx, companion: Companion, started: readonly Reported[]): Promise<void> {
-  const rows = started.map(({ key, account, session_id, serial, target, started_at }) => ({
+  const rows = started.map((connection) => ({
     companion_id: companion.id,
-    connection_key: key,
-    account_name: account,
-    session_id,
-    serial,
-    target_name: target,
-    started_at: new Date(started_at * 1000),
+    connection_key: connection.key,
+    account_name: connection.account,
+    session_id: connection.session_id,
+    serial: connection.serial,
+    target_name: connection.target,
+    started_at: new Date(connection.started_at * 1000),
     ended_at: null,
     end_reason: null,
+    way: connection.way ?? null,
+    client_address: connection.client_address ?? null,
   }));
   for (let from = 0; from < rows.length; from += rowsPerStatement) {
     await tx
@@ -141,14 +150,37 @@ async function insertConnections(tx: Tx, companion: Companion, started: readonly
       )
       .execute();
   }
-  for (const { account, session_id, serial, target } of started) {
-    await recordEvent(tx, {
-      event: 'connection.started',
-      organizationId: companion.organizationId,
-      sessionId: session_id,
-      facts: { companion: companion.name, account, serial, target },
-    });
+  for (const connection of started) await recordStart(tx, companion, connection);
+}
+
+/** Some are known by another way or target than before: from a menu somebody went on to a target, for example. */
+async function moveConnections(
+  tx: Tx,
+  companion: Companion,
+  reported: readonly Reported[],
+  known: ReadonlyMap<string, Selectable<ConnectionRow>>,
+): Promise<void> {
+  for (const connection of reported) {
+    const { target, way = null, client_address = null } = connection;
+    const row = known.get(connection.key);
+    if (row === undefined || (row.target_name === target && row.way === way)) continue;
+    await tx
+      .updateTable('connections')
+      .set({ target_name: target, way, client_address })
+      .where('id', '=', row.id)
+      .execute();
+    await recordStart(tx, companion, connection);
   }
+}
+
+async function recordStart(tx: Tx, companion: Companion, connection: Reported): Promise<void> {
+  const { account, session_id, serial, target, way = null, client_address = null } = connection;
+  await recordEvent(tx, {
+    event: 'connection.started',
+    organizationId: companion.organizationId,
+    sessionId: session_id,
+    facts: { companion: companion.name, account, serial, target, way, client_address },
+  });
 }
 
 /** Postgres takes 65,535 parameters a statement. */

@@ -123,12 +123,51 @@ test('a companionâ€™s connections count as ended when it is revoked, and it canâ
     });
   });
   await report([connection(71)]);
-  await report([connection(72)], gone);
+  await report([connection(92)], gone);
   expect(await liveOf(sessionId)).toBe(2);
   await inTransaction(database.db, (tx) => revokeCompanion(tx, { companionId: gone, by: 'test' }, now));
   expect(await liveOf(sessionId)).toBe(1);
   expect(await eventsOf(sessionId)).toContainEqual(['connection.ended', 'companion revoked']);
   // Its credential was looked up just before.
-  await expect(report([connection(72)], gone)).rejects.toMatchObject({ code: 'token_invalid' });
+  await expect(report([connection(92)], gone)).rejects.toMatchObject({ code: 'token_invalid' });
   expect(await liveOf(sessionId)).toBe(1);
 });
+
+test('why a companion ended a connection is kept, and which way it went and from where', async () => {
+  const jump = { ...connection(91), way: 'jump' as const, client_address: '192.0.2.77' };
+  await inTransaction(database.db, (tx) =>
+    replaceConnections(tx, shop.gatewayId, { connections: [jump] }, now),
+  );
+  const ended = [{ key: jump.key, reason: 'too_long' as const }];
+  await inTransaction(database.db, (tx) =>
+    replaceConnections(tx, shop.gatewayId, { connections: [], ended }, now),
+  );
+  const row = await rowOf(jump.key);
+  expect(row).toMatchObject({ way: 'jump', client_address: '192.0.2.77', end_reason: 'too long' });
+  expect(await eventsOf(sessionId)).toContainEqual(['connection.ended', 'too long']);
+});
+
+test('somebody who goes on from a menu to a target is a connection to it, and that is an event of its own', async () => {
+  const menu = { ...connection(92), target: null, way: 'menu' as const };
+  const relayed = { ...connection(92), way: 'relay' as const };
+  for (const one of [menu, relayed, relayed]) {
+    await inTransaction(database.db, (tx) =>
+      replaceConnections(tx, shop.gatewayId, { connections: [one] }, now),
+    );
+  }
+  expect(await rowOf(menu.key)).toMatchObject({ way: 'relay', target_name: 'shop-production--web' });
+  expect(await liveOf(sessionId)).toBe(1);
+  expect(await eventsOf(sessionId)).toEqual([
+    ['connection.started', null],
+    ['connection.started', null],
+  ]);
+});
+
+function rowOf(key: string) {
+  return database.db
+    .selectFrom('connections')
+    .selectAll()
+    .where('companion_id', '=', shop.gatewayId)
+    .where('connection_key', '=', key)
+    .executeTakeFirstOrThrow();
+}
