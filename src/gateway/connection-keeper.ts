@@ -1,13 +1,17 @@
 /** Keeps the connections of a companion: who is connected, who must go, and whom nobody knows. */
 import type { ConnectionReport } from '../api/companions.ts';
 import { ConnectionEndings } from './connection-endings.ts';
+import { connectionKey } from './connection-file.ts';
 import type { Connections } from './connections.ts';
 import type { DecisionBasis } from './decision-basis.ts';
-import { type Judgement, judgeConnections } from './judge-connections.ts';
+import { endWords, isLimit } from './end-words.ts';
+import { type Judgement, judgeConnections, withIdleTimeout } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import type { Problems } from './problems.ts';
 import { readProcesses } from './proc.ts';
 import { type SshdListener, servesUser } from './sshd-listener.ts';
+import { tellTerminals } from './tell-terminals.ts';
+import { TrafficWatch } from './traffic-watch.ts';
 
 export interface ConnectionKeeperOptions {
   readonly connections: Connections;
@@ -20,12 +24,19 @@ export interface ConnectionKeeperOptions {
   readonly onChange: () => void;
 }
 
+/** Words for more than these would keep everybody's ending waiting. */
+const mostToldWhileEnding = 10;
+
 export class ConnectionKeeper {
   readonly #options: ConnectionKeeperOptions;
   readonly #endings: ConnectionEndings;
+  readonly #traffic: TrafficWatch;
+  /** Connections that were told of their limit; they end at the next look. */
+  #told = new Set<string>();
 
   constructor(options: ConnectionKeeperOptions) {
     this.#options = options;
+    this.#traffic = new TrafficWatch(options.log);
     const { connections, problems, log, onChange } = options;
     for (const path of connections.damaged) {
       const message = `${path} can't be read; its connection counts as unknown.`;
@@ -50,9 +61,37 @@ export class ConnectionKeeper {
   /** Resolves when whoever must go now is gone, or refuses to. @returns how many this call has ended */
   async endWhoMustGo(): Promise<number> {
     const judged = this.#judge();
-    const gone = new Set(await this.#endings.end(judged.map(({ connection }) => connection)));
-    for (const judgement of judged) if (gone.has(judgement.connection)) this.#logEnd(judgement);
+    const isFirstTold = this.#tell(judged);
+    const ending = judged.filter((judgement) => !isFirstTold.has(judgement));
+    // Noted before: a report may leave as soon as they are gone.
+    for (const { connection, reason } of ending) this.#options.connections.noteEnding(connection, reason);
+    const gone = new Set(await this.#endings.end(ending.map(({ connection }) => connection)));
+    for (const judgement of ending) if (gone.has(judgement.connection)) this.#logEnd(judgement);
     return gone.size;
+  }
+
+  /**
+   * Says why on the connections' terminals. What only reached a limit ends at the next look, so that the words arrive;
+   * whom somebody wants gone is not waited for.
+   * @returns those that end later
+   */
+  #tell(judged: readonly Judgement[]): ReadonlySet<Judgement> {
+    const before = this.#told;
+    this.#told = new Set(judged.map(({ connection }) => connectionKey(connection)));
+    const untold = judged.filter(({ connection }) => !before.has(connectionKey(connection)));
+    const tellable = untold.filter(
+      ({ connection, reason }) =>
+        connection.startedAtSeconds !== null &&
+        // Where a gateway brings somebody, the gateway tells.
+        connection.offer.mode !== 'hop' &&
+        (isLimit(reason) || untold.length <= mostToldWhileEnding),
+    );
+    if (tellable.length === 0) return new Set();
+    const processes = readProcesses();
+    const heard = tellable.filter(({ connection, reason }) =>
+      tellTerminals(connection, endWords(reason, connection.permitted[0]?.name), processes),
+    );
+    return new Set(heard.filter(({ reason }) => isLimit(reason)));
   }
 
   /** Connections that lived before this companion and that nobody knows: told, or ended. */
@@ -72,7 +111,11 @@ export class ConnectionKeeper {
   #judge(): readonly Judgement[] {
     const now = this.#options.basis.forEnding();
     if (now === undefined) return [];
-    return judgeConnections(this.#options.connections.all(), now.facts, now.checked.krl);
+    const { facts, checked } = now;
+    const connections = this.#options.connections.all();
+    const watched = withIdleTimeout(connections, facts);
+    const activeAtSeconds = this.#traffic.look(watched, facts.nowSeconds);
+    return judgeConnections(connections, { facts, krl: checked.krl, activeAtSeconds });
   }
 
   #logEnd({ connection, reason }: Judgement): void {

@@ -57,14 +57,24 @@ function refusalOf({ targetName }: KnownTarget, decision: AccessDecision, nobody
   return decision.visible ? [{ target: targetName, reasons: decision.reasons }] : [];
 }
 
-/** Whether a connection that was allowed to a target may go on to it. */
-export function mayGoOn(offer: Offer, target: PermittedTarget, facts: Facts): boolean {
+/** Why a connection that was allowed to a target may not go on to it; undefined: it may. */
+export function whyNotOn(
+  offer: Offer,
+  target: PermittedTarget,
+  facts: Facts,
+): 'access_denied' | 'mfa_too_old' | undefined {
   const account = accountOf(offer, facts.state);
   // A target that moved is another machine: the way to the old address must close.
-  const now = indexOf(facts.state).targets.get(target.name);
-  if (account === undefined || now === undefined) return false;
-  if (now.address !== target.address || now.port !== target.port) return false;
-  return judge(offer, account, now, facts, 'running').allowed;
+  const now = targetNamed(target.name, facts.state);
+  if (account === undefined || now === undefined) return 'access_denied';
+  if (now.address !== target.address || now.port !== target.port) return 'access_denied';
+  const decision = judge(offer, account, now, facts, 'running');
+  if (decision.allowed) return undefined;
+  return decision.reasons.every(({ code }) => code === 'mfa_too_old') ? 'mfa_too_old' : 'access_denied';
+}
+
+export function targetNamed(name: string, state: CompanionState): KnownTarget | undefined {
+  return indexOf(state).targets.get(name);
 }
 
 export interface PermittedTarget {

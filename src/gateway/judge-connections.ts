@@ -1,48 +1,79 @@
-/** Which live connections must end, pure: asked after every change of state. */
+/** Which live connections must end, pure: asked after every change of state, and by the clock. */
+import type { EndReason } from '../api/companions.ts';
 import { isKeyRevoked, isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
-import type { Connection } from './connection-file.ts';
-import { accountOf, type Facts, mayGoOn } from './decide-offer.ts';
-
-export type EndReason = 'session_ended' | 'certificate_revoked' | 'account_gone' | 'access_denied';
+import { type Connection, connectionKey } from './connection-file.ts';
+import { limitReached } from './connection-limits.ts';
+import { accountOf, type Facts, type PermittedTarget, targetNamed, whyNotOn } from './decide-offer.ts';
 
 export interface Judgement {
   readonly connection: Connection;
   readonly reason: EndReason;
 }
 
-type Check = (connection: Connection, facts: Facts, krl: ParsedKrl) => boolean;
+export interface JudgedBy {
+  readonly facts: Facts;
+  readonly krl: ParsedKrl;
+  /** When connections last carried anything, by key, where that is known. */
+  readonly activeAtSeconds: ReadonlyMap<string, number>;
+}
 
-/** The first that holds is the reason. */
-const checks: readonly (readonly [EndReason, Check])[] = [
-  ['session_ended', ({ offer }, { endedSessions }) => endedSessions.has(offer.sessionId)],
-  ['certificate_revoked', ({ offer }, _, krl) => isOfferRevoked(offer, krl)],
-  ['account_gone', ({ offer }, { state }) => accountOf(offer, state)?.disabled ?? true],
-  ['access_denied', (connection, facts) => !keepsItsWay(connection, facts)],
+type Check = (connection: Connection, by: JudgedBy) => EndReason | undefined;
+
+/** The first that finds something is the reason. */
+const checks: readonly Check[] = [
+  ({ offer }, { facts }) => (facts.endedSessions.has(offer.sessionId) ? 'session_ended' : undefined),
+  ({ offer }, { krl }) => (isOfferRevoked(offer, krl) ? 'certificate_revoked' : undefined),
+  ({ offer }, { facts }) => ((accountOf(offer, facts.state)?.disabled ?? true) ? 'account_gone' : undefined),
+  losesItsWay,
 ];
 
-export function judgeConnections(
-  connections: readonly Connection[],
-  facts: Facts,
-  krl: ParsedKrl,
-): Judgement[] {
+export function judgeConnections(connections: readonly Connection[], by: JudgedBy): Judgement[] {
   return connections.flatMap((connection) => {
-    const found = checks.find(([, mustEnd]) => mustEnd(connection, facts, krl));
-    return found ? { connection, reason: found[0] } : [];
+    for (const check of checks) {
+      const reason = check(connection, by);
+      if (reason) return { connection, reason };
+    }
+    return [];
   });
+}
+
+/** Those whose silence matters: they are allowed to a target that has an idle timeout. */
+export function withIdleTimeout(connections: readonly Connection[], { state }: Facts): Connection[] {
+  return connections.filter(({ permitted }) =>
+    permitted.some(({ name }) => (targetNamed(name, state)?.idleTimeoutSeconds ?? null) !== null),
+  );
 }
 
 /**
  * On a gateway every target that was opened to the connection must still be allowed, because nothing tells which of
  * them it uses. On a host one that shares the login is enough, as at the start. A connection without any only carries
- * the words of a refusal.
+ * the words of a refusal, or a menu.
  */
-function keepsItsWay({ offer, permitted }: Connection, facts: Facts): boolean {
-  if (permitted.length === 0) return true;
-  const goesOn = permitted.map((target) => mayGoOn(offer, target, facts));
-  return facts.state.companion.kind === 'host' ? goesOn.some(Boolean) : goesOn.every(Boolean);
+function losesItsWay(connection: Connection, by: JudgedBy): EndReason | undefined {
+  const found = connection.permitted.map((target) => whyNotTo(target, connection, by));
+  const isHost = by.facts.state.companion.kind === 'host';
+  return isHost && found.includes(undefined) ? undefined : found.find((reason) => reason !== undefined);
 }
 
-function isOfferRevoked({ authority, serial }: Connection['offer'], krl: ParsedKrl): boolean {
+function whyNotTo(
+  target: PermittedTarget,
+  connection: Connection,
+  { facts, activeAtSeconds }: JudgedBy,
+): EndReason | undefined {
+  const denied = whyNotOn(connection.offer, target, facts);
+  const limits = targetNamed(target.name, facts.state);
+  if (denied !== undefined || limits === undefined) return denied;
+  const { startedAtSeconds } = connection;
+  const times = {
+    startedAtSeconds,
+    activeAtSeconds: activeAtSeconds.get(connectionKey(connection)) ?? null,
+  };
+  return limitReached(limits, times, facts.nowSeconds);
+}
+
+/** What is no certificate has no serial: its session, account and access are all there is to it. */
+function isOfferRevoked({ authority, serial, source }: Connection['offer'], krl: ParsedKrl): boolean {
+  if (source !== 'certificate') return false;
   const caPublicKey = Buffer.from(authority, 'base64');
   return isKeyRevoked(krl, caPublicKey) || isRevoked(krl, caPublicKey, BigInt(serial));
 }

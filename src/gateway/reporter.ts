@@ -7,6 +7,8 @@ export interface ReporterOptions {
   /** Undefined until there is a feed: nothing is told before. */
   readonly feed: () => Pick<FeedClient, 'acknowledge' | 'report'> | undefined;
   readonly connections: () => ConnectionReport;
+  /** The CA has heard it. */
+  readonly onReported: (report: ConnectionReport) => void;
   readonly problem: () => string | null;
   /** Ends the connections of sessions that the reply calls ended. @returns how many are gone */
   readonly onEnded: (sessionIds: readonly string[]) => Promise<number>;
@@ -65,10 +67,13 @@ export class Reporter {
   }
 
   async #reportOnce(): Promise<void> {
-    const { feed, connections, onEnded, log } = this.#options;
+    const { feed, connections, onReported, onEnded, log } = this.#options;
     try {
-      const ended = (await feed()?.report(connections())) ?? [];
+      const to = feed();
+      const report = connections();
+      const ended = (await to?.report(report)) ?? [];
       this.#lastReportFailed = false;
+      if (to) onReported(report);
       if (ended.length > 0 && (await onEnded(ended)) > 0) this.#reporting = 'again';
     } catch (error) {
       this.#lastReportFailed = true;
