@@ -14,7 +14,7 @@ const direct = {
   audit: ['database'],
   revocation: ['audit'],
   accounts: ['policy', 'revocation'],
-  inventory: ['accounts', 'secrets'],
+  inventory: ['accounts', 'secrets', 'api'],
   sessions: ['inventory'],
   credentials: ['sessions', 'secrets', 'outbound', 'limits', 'api'],
   login: ['sessions', 'secrets', 'outbound', 'pages', 'limits'],

@@ -61,6 +61,8 @@ export const errorTable = {
   // Names and inventory
   name_refused: { status: 422, title: 'The name is not acceptable' },
   name_taken: { status: 409, title: 'The name is taken' },
+  still_used: { status: 409, title: 'It is still used' },
+  plan_outdated: { status: 409, title: 'The inventory has changed since the plan was made' },
 
   // Policy
   access_denied: { status: 403, title: 'Access denied' },

@@ -4,6 +4,7 @@ import type { Role } from '../policy/facts.ts';
 import { explained } from './broken-constraint.ts';
 import { checkSlug } from './grammar.ts';
 import { inventoryChanged } from './inventory-changed.ts';
+import { refuseRetiredName } from './retired-names.ts';
 
 export interface NewApp {
   readonly environmentId: string;
@@ -15,6 +16,7 @@ export interface NewApp {
 /** @returns its id @throws name_refused, name_taken, not_found */
 export async function createApp(tx: Tx, { environmentId, slug, sshRole }: NewApp): Promise<string> {
   checkSlug('the name of an app', slug);
+  await refuseRetiredName(tx, { kind: 'app', holderId: environmentId, slug });
   const { id } = await explained(
     tx
       .insertInto('apps')

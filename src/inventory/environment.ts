@@ -4,6 +4,7 @@ import type { AccessMode, EnvironmentKind } from '../policy/facts.ts';
 import { explained } from './broken-constraint.ts';
 import { checkSlug } from './grammar.ts';
 import { inventoryChanged } from './inventory-changed.ts';
+import { refuseRetiredName } from './retired-names.ts';
 
 export interface NewEnvironment {
   readonly projectId: string;
@@ -21,6 +22,7 @@ export interface NewEnvironment {
 export async function createEnvironment(tx: Tx, environment: NewEnvironment): Promise<string> {
   const { projectId, slug, kind, mfaRequired = false, mfaMaxAgeSeconds = null } = environment;
   checkSlug('the name of an environment', slug);
+  await refuseRetiredName(tx, { kind: 'environment', holderId: projectId, slug });
   const { id } = await explained(
     tx
       .insertInto('environments')

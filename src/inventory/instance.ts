@@ -28,8 +28,7 @@ export async function createInstance(tx: Tx, instance: NewInstance): Promise<str
   checkAddress(instance);
   checkLogin(login);
   const { organizationId, name } = await appPath(tx, appId);
-  const targetName = instanceSlug === null ? name : `${name}--${instanceSlug}`;
-  requireTargetName(targetName);
+  const targetName = requireTargetName(name, instanceSlug);
   if (hostId !== null) await requireHost(tx, hostId, organizationId);
 
   const { id } = await tx
@@ -47,12 +46,7 @@ export async function createInstance(tx: Tx, instance: NewInstance): Promise<str
     .executeTakeFirstOrThrow()
     .catch((error) => {
       if (violatedConstraint(error) !== 'instances_target_name_key') throw error;
-      throw new SallyportError(
-        'name_taken',
-        `The target name ${targetName} is taken; target names are unique in the whole installation. ` +
-          'Name the project, the environment, the app or the instance differently.',
-        { cause: error },
-      );
+      throw targetNameTaken(targetName, error);
     });
   await inventoryChanged(tx, { organizationId, change: 'instance created', name: targetName });
   return id;
@@ -78,8 +72,19 @@ export async function updateInstanceAddress(
   await inventoryChanged(tx, { organizationId, change: 'instance moved', name: before.target_name });
 }
 
-function requireTargetName(targetName: string): void {
-  if (isTargetName(targetName)) return;
+export function targetNameTaken(targetName: string, cause?: unknown): SallyportError {
+  return new SallyportError(
+    'name_taken',
+    `The target name ${targetName} is taken; target names are unique in the whole installation. ` +
+      'Name the project, the environment, the app or the instance differently.',
+    { cause },
+  );
+}
+
+/** @param appName `<project>-<environment>--<app>` @throws name_refused */
+export function requireTargetName(appName: string, instanceSlug: string | null): string {
+  const targetName = instanceSlug === null ? appName : `${appName}--${instanceSlug}`;
+  if (isTargetName(targetName)) return targetName;
   throw new SallyportError(
     'name_refused',
     `The target name would be ${targetName}, which is not one: it must begin with a letter and have at most 63 ` +
@@ -88,7 +93,7 @@ function requireTargetName(targetName: string): void {
 }
 
 /** A host certificate names the host and each of its targets; one that would name more than 32 is never made. */
-const mostTargetsOfHost = mostPrincipalsIssued - 1;
+export const mostTargetsOfHost = mostPrincipalsIssued - 1;
 
 /** Locks the host, so that two instances that come at once are counted one after the other. */
 export async function requireHost(tx: Tx, hostId: string, organizationId: string): Promise<void> {

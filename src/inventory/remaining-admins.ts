@@ -39,6 +39,36 @@ export async function requireOtherAdmin(
   tx: Tx,
   { organizationId, account }: { readonly organizationId: string; readonly account: string },
 ): Promise<void> {
+  const admins = await organizationAdmins(tx, organizationId);
+  if (!isLastAdmin(admins, account)) return;
+  throw new SallyportError(
+    'forbidden',
+    `${account} is the only admin of ${admins.organization}: without one nobody could let anyone in again. Make somebody else an admin first.`,
+  );
+}
+
+/**
+ * For whatever changes rules: runs `work` and refuses it if there was an admin for good before and is none after.
+ * @throws forbidden
+ */
+export async function requireLastingAdmin(
+  tx: Tx,
+  organizationId: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const before = lastingAdmins(await organizationAdmins(tx, organizationId));
+  await work();
+  if (before.length === 0) return;
+  const admins = await organizationAdmins(tx, organizationId);
+  if (lastingAdmins(admins).length > 0) return;
+  throw new SallyportError(
+    'forbidden',
+    `Then ${admins.organization} would have no admin left, and nobody could let anyone in again. Keep a rule without an end that makes a person an admin.`,
+  );
+}
+
+/** Locks the organization. */
+async function organizationAdmins(tx: Tx, organizationId: string): Promise<OrganizationAdmins> {
   const { slug } = await tx
     .selectFrom('organizations')
     .select('slug')
@@ -53,14 +83,9 @@ export async function requireOtherAdmin(
     .where('kind', '=', 'machine')
     .execute();
   const machineNames = new Set(machines.map(({ name }) => name));
-  const admins = {
+  return {
     organization: slug,
     rules: await rulesOfOrganization(tx, organizationId),
     people: everybody.filter(({ name }) => !machineNames.has(name)),
   };
-  if (!isLastAdmin(admins, account)) return;
-  throw new SallyportError(
-    'forbidden',
-    `${account} is the only admin of ${slug}: without one nobody could let anyone in again. Make somebody else an admin first.`,
-  );
 }
