@@ -25,6 +25,8 @@ export interface SshdConfigurationOptions {
   readonly ports?: readonly number[];
   /** Whether somebody may forward ports to their own side (-R): the answers say who and which. */
   readonly remoteForwarding?: boolean;
+  /** The same of an agent (-A). */
+  readonly agentForwarding?: boolean;
   /** Networks that sshd's penalties (9.8 and later) spare: a refused certificate must not lock an office out. */
   readonly penaltyExemptions?: readonly string[];
   readonly rootLogin?: 'no' | 'prohibit-password';
@@ -152,12 +154,13 @@ function principalsCommand(options: SshdConfigurationOptions): string {
   return `/bin/sh -c '${ask}' sh %u %k`;
 }
 
-function forwardingLines({ role, remoteForwarding = false }: SshdConfigurationOptions): Line[] {
+function forwardingLines(options: SshdConfigurationOptions): Line[] {
+  const { role, remoteForwarding = false, agentForwarding = false } = options;
   return [
     // permitopen and permitlisten in the companion's answer say where to.
     ['AllowTcpForwarding', remoteForwarding ? 'yes' : 'local'],
     ['AllowStreamLocalForwarding', 'no'],
-    ['AllowAgentForwarding', 'no'],
+    ['AllowAgentForwarding', agentForwarding ? 'yes' : 'no'],
     ['GatewayPorts', 'no'],
     ['PermitTunnel', 'no'],
     ['X11Forwarding', 'no'],

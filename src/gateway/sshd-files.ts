@@ -14,7 +14,7 @@ export interface SshdFiles {
   /** The record of the installation, which must know what stands in `ours`; null: there is none. */
   readonly recordFile: string | null;
   /** All that the state does not say. */
-  readonly options: Omit<SshdConfigurationOptions, 'ports' | 'remoteForwarding'>;
+  readonly options: Omit<SshdConfigurationOptions, 'ports' | 'remoteForwarding' | 'agentForwarding'>;
   /** Exceptions that the machine's owner has accepted, in the words of check-drift.ts. */
   readonly accepted: readonly string[];
 }
@@ -28,6 +28,7 @@ export function configurationFor(
     ...options,
     ...(state && portsOf(state).length > 0 ? { ports: portsOf(state) } : {}),
     remoteForwarding: state?.targets.some(({ forwarding }) => forwarding.remote) ?? false,
+    agentForwarding: state?.targets.some(({ forwarding }) => forwarding.agent) ?? false,
   });
 }
 

@@ -22,7 +22,7 @@ import type { Log } from '../../src/gateway/log.ts';
 import { type GeneratedUser, nameFiles } from '../../src/gateway/names.ts';
 import { type CompanionPaths, companionPaths } from '../../src/gateway/paths.ts';
 import { opensshVersion, type Programs } from '../../src/gateway/programs.ts';
-import { sshdConfiguration } from '../../src/gateway/sshd-configuration.ts';
+import { type SshdConfigurationOptions, sshdConfiguration } from '../../src/gateway/sshd-configuration.ts';
 import { writeNames } from '../../src/gateway/write-names.ts';
 
 export interface LocalMachineOptions {
@@ -45,6 +45,8 @@ export interface LocalMachineOptions {
   readonly login?: string;
   /** A machine that also runs everything else is slower to answer than a gateway of its own. */
   readonly answerSeconds?: number;
+  /** What sshd's configuration opens, for policy to narrow. */
+  readonly forwarding?: Pick<SshdConfigurationOptions, 'remoteForwarding' | 'agentForwarding'>;
   readonly companion?: Pick<
     CompanionOptions,
     'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds'
@@ -111,6 +113,7 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
       version: await opensshVersion(programs.sshd),
       penaltyExemptions: ['127.0.0.0/8', '::1'],
       whole: { address, port, pidFile, usePam: false },
+      ...options.forwarding,
       ...(options.answerSeconds === undefined ? {} : { answerSeconds: options.answerSeconds }),
     });
     const sshd = await startLocalSshd({

@@ -79,6 +79,8 @@ describe('the sshd configuration', () => {
   test('opens forwarding to the own side only where somebody may use it', () => {
     expect(linesOf({ remoteForwarding: true })).toContain('AllowTcpForwarding yes');
     expect(linesOf({ remoteForwarding: true })).toContain('GatewayPorts no');
+    expect(linesOf({ remoteForwarding: true })).toContain('AllowAgentForwarding no');
+    expect(linesOf({ agentForwarding: true })).toContain('AllowAgentForwarding yes');
   });
 
   test('quotes a path with a space', () => {

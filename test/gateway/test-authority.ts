@@ -18,11 +18,18 @@ import {
   hopSectionMark,
   krlMessage,
 } from '../../src/api/companions.ts';
+import {
+  type HopCertificateRequest,
+  type HopSource,
+  hopCertificateRequest,
+  hopMessage,
+} from '../../src/api/hop-certificates.ts';
 import type { CertificateFields } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { canaryPrincipal, hopPrincipal, keyIdFor } from '../../src/ssh/names.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { parseCertificate, parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig, verifySshsig } from '../../src/ssh/sshsig.ts';
@@ -50,6 +57,8 @@ export interface UserCertificateOptions {
   readonly mfaTimeSeconds?: number;
   readonly validBeforeSeconds?: number;
   readonly serial?: bigint;
+  /** Whether its owner's agent may be forwarded. */
+  readonly agent?: boolean;
   readonly ca?: GeneratedKey;
   /** What the claims say where it differs. */
   readonly claims?: Partial<CertificateClaims>;
@@ -102,6 +111,11 @@ export class TestAuthority {
   /** Refuses the stream, so that companions poll. */
   streamIsDown = false;
   refusesReports = false;
+  /** What gateways asked for, for their second legs. */
+  readonly hops: HopCertificateRequest[] = [];
+  /** Undefined: the certificate is given. Takes as long as it likes. */
+  refusesHop: (asked: HopCertificateRequest) => Promise<{ code: string; detail: string } | undefined> = () =>
+    Promise.resolve(undefined);
   url = '';
   readonly #tokens = new Map<string, Enrolled>();
   readonly #byCredential = new Map<string, Enrolled>();
@@ -214,6 +228,7 @@ export class TestAuthority {
         extensions: [
           { name: `claims@${domain}`, value: JSON.stringify(claims) },
           ...(mfa ? [{ name: `mfa@${domain}`, value: JSON.stringify(proof) }] : []),
+          ...(options.agent ? [{ name: 'permit-agent-forwarding', value: '' }] : []),
           { name: 'permit-port-forwarding', value: '' },
           { name: 'permit-pty', value: '' },
         ],
@@ -252,7 +267,7 @@ export class TestAuthority {
           { name: `claims@${domain}`, value: JSON.stringify(stated) },
           { name: 'permit-pty', value: '' },
           ...(options.extensions ?? []),
-        ],
+        ].sort((one, other) => (one.name < other.name ? -1 : 1)),
       },
       ca,
     );
@@ -266,7 +281,7 @@ export class TestAuthority {
         publicKey,
         serial: this.nextSerial(),
         keyId: 'host/test',
-        principals: ['127.0.0.1'],
+        principals: ['127.0.0.1', ...this.targets.map(({ targetName }) => `${targetName}.sallyport`)],
         validAfter: now - 3_600n,
         validBefore: now + 86_400n,
         criticalOptions: [],
@@ -395,7 +410,59 @@ export class TestAuthority {
       this.reports.push(connectionReport.parse(await readJson(request)));
       reply(response, { ended_sessions: this.endedAmongReported });
       this.heard.emit('report');
+    } else if (path === '/v1/companions/hop-certificates') {
+      await this.#issueHop(enrolled, await readJson(request), response);
     } else response.writeHead(404).end();
+  }
+
+  /** As the server does, but that it believes the source, whose certificate the gateway's sshd has verified. */
+  async #issueHop(enrolled: Enrolled, body: unknown, response: ServerResponse): Promise<void> {
+    const asked = hopCertificateRequest.parse(body);
+    this.hops.push(asked);
+    const publicKey = parsePublicKeyLine(asked.public_key).blob;
+    const message = hopMessage(enrolled.id, asked);
+    verifySshsig({
+      message,
+      namespace: `hop@${domain}`,
+      publicKeyBlob: publicKey,
+      armored: asked.signature,
+    });
+    const refusal = await this.refusesHop(asked);
+    const target = this.targets.find(({ targetName }) => targetName === asked.target);
+    if (refusal || !target?.host) {
+      const { code = 'access_denied', detail = 'No such target.' } = refusal ?? {};
+      reply(response, { code, detail }, 403);
+      return;
+    }
+    const [account = '', sessionId = ''] = this.#sourceOf(asked);
+    const { remote, agent } = target.forwarding;
+    const certificate = this.hopCertificate({
+      account,
+      sessionId,
+      publicKey,
+      principals: [hopPrincipal(target.host)],
+      claims: { act: enrolled.name },
+      extensions: [
+        ...(agent ? [{ name: 'permit-agent-forwarding', value: '' }] : []),
+        ...(remote ? [{ name: 'permit-port-forwarding', value: '' }] : []),
+      ],
+    });
+    const { serial, keyId, validAfter, validBefore } = parseCertificate(certificate);
+    reply(response, {
+      certificate: certificateLine(certificate),
+      serial: `${serial}`,
+      key_id: keyId,
+      host: target.host,
+      valid_after: Number(validAfter),
+      valid_before: Number(validBefore),
+    });
+  }
+
+  /** Account and session. */
+  #sourceOf({ source_certificate, registered_key }: HopSource): string[] {
+    if (source_certificate !== undefined) return parseCertificateLine(source_certificate).keyId.split('/');
+    const key = this.registeredKeys.find(({ public_key }) => public_key === registered_key);
+    return key ? [key.account, key.session_id] : [];
   }
 
   async #enrol(body: unknown): Promise<object> {
