@@ -1,7 +1,4 @@
-/**
- * GET /ssh/info: by what people know the gateways, for everybody. GET /v1/ssh/hosts: the same of the hosts that somebody
- * may reach.
- */
+/** GET /ssh/info and GET /v1/ssh/info: by what people know the gateways and the CAs. For everybody. */
 import { z } from 'zod';
 import { address, keyLine, port, slug } from './common.ts';
 
@@ -13,12 +10,14 @@ const shownKey = z.strictObject({
   fingerprint: z.string(),
 });
 
-const machine = z.strictObject({
+const gateway = z.strictObject({
   name: slug,
-  /** Where it is found: its address, and the names that its host certificate is good for besides. */
-  host_names: z.array(address).min(1),
+  address,
+  /** More names that its host certificate is good for; several gateways may share one. */
+  host_names: z.array(address),
   /** In the order in which clients try them. */
   ports: z.array(port).min(1),
+  /** The same on every port. */
   host_keys: z.array(shownKey).min(1),
 });
 
@@ -30,16 +29,11 @@ const authority = shownKey.extend({
 export const sshInfo = z.strictObject({
   /** `ssh <name>.<suffix>`, as `sally` writes it into the ssh config. */
   suffix: z.string(),
-  gateways: z.array(machine),
-  /** Who signs host keys; `known_hosts` is a line that makes ssh believe the gateways above, whatever their keys. */
+  gateways: z.array(gateway),
+  /** Who signs host keys; `known_hosts` is the line that makes ssh believe gateways by these names, whatever their keys. */
   host_authorities: z.array(authority.extend({ known_hosts: z.string() })),
   /** Who signs certificates of people: what `TrustedUserCAKeys` lists. */
   user_authorities: z.array(authority),
 });
 
-export const hostInfo = z.strictObject({
-  hosts: z.array(machine.extend({ targets: z.array(z.string()) })),
-});
-
 export type SshInfo = z.infer<typeof sshInfo>;
-export type HostInfo = z.infer<typeof hostInfo>;

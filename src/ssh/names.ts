@@ -75,7 +75,7 @@ export function rolePrincipal({
   role,
 }: Readonly<Record<'organization' | 'project' | 'environment' | 'role', string>>): string {
   const principal = `role:${organization}:${project}:${environment}:${role}`;
-  if (isRolePrincipal(principal)) return principal;
+  if (isRolePrincipal(principal) && isPrincipal(`${mfaPrefix}${principal}`)) return principal;
   throw new SallyportError(
     'name_refused',
     'The names of organization, project and environment are too long for a certificate that is narrowed to it.',

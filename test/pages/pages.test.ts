@@ -8,6 +8,7 @@ import { messagePage } from '../../src/pages/message-page.ts';
 import { sessionPage } from '../../src/pages/session-page.ts';
 import { sessionsPage } from '../../src/pages/sessions-page.ts';
 import { shortClientName } from '../../src/pages/short-client-name.ts';
+import { sshPage } from '../../src/pages/ssh-page.ts';
 
 const hostile = `"><script>alert(1)</script><img src=x onerror='alert(2)'>\${3}&amp;`;
 const nowSeconds = 1_800_000_000;
@@ -47,6 +48,23 @@ const pages: Record<string, string> = {
   }),
   'end session': endSessionPage({ person, isAdmin: true, isOwnBrowser: false, session, nowSeconds }),
   session: sessionPage({ person, isAdmin: true, session, companions: [companion], nowSeconds }),
+  ssh: sshPage({
+    publicUrl: hostile,
+    info: {
+      suffix: hostile,
+      gateways: [
+        {
+          name: hostile,
+          address: hostile,
+          host_names: [hostile],
+          ports: [22],
+          host_keys: [{ type: hostile, fingerprint: hostile }],
+        },
+      ],
+      host_authorities: [{ type: hostile, fingerprint: hostile, public_key: hostile, known_hosts: hostile }],
+      user_authorities: [{ type: hostile, fingerprint: hostile, public_key: hostile }],
+    },
+  }),
   companions: companionsPage({
     person,
     organization: hostile,
