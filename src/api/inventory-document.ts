@@ -53,7 +53,8 @@ const documentedProject = project
   .partial()
   .extend({ slug, environments: slugged(documentedEnvironment).optional() });
 
-const documentedRule = access_rule
+/** In a file and in the API: for a group or an account, on all, a project or an environment. */
+export const documentedRule = access_rule
   .omit({ group: true, account: true, project: true, environment: true, expires_at: true })
   .extend({
     group: access_rule.shape.group.unwrap().optional(),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { address, login, port, slug, targetName, unixSeconds } from './common.ts';
 import { inventoryDocument } from './inventory-document.ts';
-import { type InventoryKind, instanceState, inventoryMembers } from './inventory-members.ts';
+import { dottedName, type InventoryKind, instanceState, inventoryMembers } from './inventory-members.ts';
 
 export const inventoryKinds = Object.keys(inventoryMembers) as [InventoryKind, ...InventoryKind[]];
 
@@ -60,6 +60,43 @@ export const hostReportReply = z.strictObject({
   targets: z.array(targetName),
 });
 
+const { project, environment, service, app, gateway, instance } = inventoryMembers;
+const { host: hostMembers } = inventoryMembers;
+
+/** POST /v1/inventory/<things>: what has no default must be said. */
+export const newThing = {
+  project: project.partial().extend({ name: dottedName(1) }),
+  environment: environment
+    .partial()
+    .required({ kind: true })
+    .extend({ name: dottedName(2) }),
+  service: service
+    .partial()
+    .required({ kind: true, address: true, port: true })
+    .extend({ name: dottedName(3) }),
+  app: app.partial().extend({ name: dottedName(3) }),
+  gateway: gateway.partial().required({ address: true }).extend({ name: slug }),
+  host: hostMembers.partial().required({ address: true }).extend({ name: slug }),
+  instance: instance
+    .partial()
+    .required({ address: true, login: true })
+    // Without a slug it is the app's only one.
+    .extend({ app: dottedName(3), slug: slug.nullable().default(null) }),
+};
+
+/** GET /v1/inventory/instances, in the order of their names. */
+export const instanceQueryString = z.strictObject({
+  app: dottedName(3).optional(),
+  state: instanceState.optional(),
+  /** The last name of the page before. */
+  after: targetName.optional(),
+  limit: z
+    .string()
+    .regex(/^[1-9][0-9]{0,3}$/)
+    .transform(Number)
+    .default(500),
+});
+
 /** An instance as a list shows it, however it came. */
 export const instanceDocument = inventoryMembers.instance.extend({
   name: targetName,
@@ -69,6 +106,12 @@ export const instanceDocument = inventoryMembers.instance.extend({
   alias: z.string(),
   reported_by: z.enum(['admin', 'companion', 'orchestrator']),
   reported_at: unixSeconds.nullable(),
+});
+
+export const instanceList = z.strictObject({
+  instances: z.array(instanceDocument),
+  /** What `after` of the next page is; null: this is the last. */
+  next: targetName.nullable(),
 });
 
 /** One of a plan's changes. A member that a change does not name is as it was. */

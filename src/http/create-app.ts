@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import cookie from '@fastify/cookie';
 import fastify, { type FastifyInstance, LogController } from 'fastify';
+import { accessRuleRoutes } from './access-rule-routes.ts';
 import { accountRoutes } from './account-routes.ts';
 import type { AppParts } from './app-parts.ts';
 import { assetRoutes } from './asset-routes.ts';
@@ -16,6 +17,9 @@ import { healthRoutes } from './health-routes.ts';
 import { allowOnlyHosts } from './host-allow-list.ts';
 import { identityProviderRoutes } from './identity-provider-routes.ts';
 import { identityRoutes } from './identity-routes.ts';
+import { instanceReportRoutes } from './instance-report-routes.ts';
+import { inventoryDocumentRoutes } from './inventory-document-routes.ts';
+import { inventoryRoutes } from './inventory-routes.ts';
 import { krlRoutes } from './krl-routes.ts';
 import { leaseRoutes } from './lease-routes.ts';
 import { loginPolicyRoutes } from './login-policy-routes.ts';
@@ -95,6 +99,10 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   tokenRoutes(app, parts);
   ciRoutes(app, parts);
   sshCodeRoutes(app, parts);
+  inventoryRoutes(app, parts);
+  accessRuleRoutes(app, parts);
+  inventoryDocumentRoutes(app, parts);
+  instanceReportRoutes(app, parts);
   sshKeyRoutes(app, parts);
   leaseRoutes(app, parts);
   await mountAuthorizationServer(app, parts);

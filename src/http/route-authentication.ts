@@ -25,7 +25,10 @@ declare module 'fastify' {
     purpose: string;
     /** A second factor of the last minutes: where the organization requires any, or `always`. */
     stepUp?: boolean | 'always';
-    /** For `person`: API tokens and CI jobs may call it too. Those of `admin` they may, unless it wants a second factor. */
+    /**
+     * API tokens and CI jobs may call it too, also if it wants a second factor of people. Without it they may call those of
+     * `admin` that want none.
+     */
     machines?: true;
   }
 }

@@ -17,11 +17,13 @@ export async function requireStepUp(
   reply: FastifyReply,
   caller: Caller,
 ): Promise<void> {
-  const { stepUp = false } = request.routeOptions.config;
+  const { stepUp = false, machines = false } = request.routeOptions.config;
   if (stepUp === false || caller.kind === 'companion') return;
   const now = clock();
   const decision = await inTransaction(database.db, async (tx) => {
     const { facts: session } = await lockLiveSession(tx, caller.sessionId, 'share', now);
+    // A machine has no second factor; a route that wants one of people says whether machines may call it.
+    if (machines && (session.mode === 'token' || session.mode === 'ci')) return { allowed: true } as const;
     const { organization } = await loadAccount(tx, caller.accountId);
     const nowSeconds = Math.floor(now.getTime() / 1000);
     return decideStepUp({ session, organization, always: stepUp === 'always' }, nowSeconds);
