@@ -4,6 +4,7 @@
  */
 import { pruneReadiness } from '../ca/readiness.ts';
 import { retireExpired } from '../ca/retire-ca-key.ts';
+import { sweepLeases } from '../connections/end-lease.ts';
 import { sweepSshCodes } from '../credentials/sweep-ssh-codes.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
@@ -40,6 +41,7 @@ export function startSweeps(
     await sweepExpired(database.db, now);
     await sweepLimits(database.db, now);
     await sweepSshCodes(database.db, now);
+    await sweepLeases(database.db, now);
     await sweepPending(database.db, now);
     await sweepTombstones(database.db, now);
     for (const stream of await findStalledStreams(database.db, now)) onStalled(stream);

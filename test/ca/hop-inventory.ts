@@ -1,6 +1,6 @@
 /** What hop certificates need: a gateway, targets on enrolled hosts behind it, and the request that a gateway sends. */
 import { randomUUID } from 'node:crypto';
-import { type HopCertificateRequest, hopMessage } from '../../src/api/hop-certificates.ts';
+import { type HopCertificateRequest, type HopSource, hopMessage } from '../../src/api/hop-certificates.ts';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
@@ -85,7 +85,7 @@ export async function sourceCertificate({ authority }: SampleAuthority, sessionI
 
 export async function hopRequest(
   companionId: string,
-  asked: Pick<HopCertificateRequest, 'source_certificate' | 'target'> & { readonly request_id?: string },
+  asked: HopSource & { readonly target: string; readonly request_id?: string },
   key: GeneratedKey = generateEd25519(),
   namespace = `hop@${domain}`,
 ): Promise<HopCertificateRequest> {

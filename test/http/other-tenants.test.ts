@@ -72,6 +72,33 @@ beforeAll(async () => {
     })
     .returning('id')
     .executeTakeFirstOrThrow();
+  const registeredKey = await db
+    .insertInto('registered_keys')
+    .values({
+      account_id: victim.accountId,
+      session_id: victim.sessionId,
+      name: 'theirs',
+      public_key: Buffer.from('theirs'),
+      fingerprint: 'SHA256:theirs',
+      expires_at: new Date(server.clock.now.getTime() + 3_600_000),
+      last_used_at: null,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  const lease = await db
+    .insertInto('leases')
+    .values({
+      companion_id: server.shop.gatewayId,
+      account_id: victim.accountId,
+      session_id: victim.sessionId,
+      network: '192.0.2.7',
+      port: 22,
+      created_at: server.clock.now,
+      expires_at: new Date(server.clock.now.getTime() + 3_600_000),
+      ended_at: null,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
   await db
     .insertInto('identity_providers')
     .values({
@@ -93,6 +120,8 @@ beforeAll(async () => {
     passkeys: { theirs: passkey.id, none: randomUUID() },
     'api-tokens': { theirs: apiToken.id, none: randomUUID() },
     tokens: { theirs: apiToken.id, none: randomUUID() },
+    'ssh-keys': { theirs: registeredKey.id, none: randomUUID() },
+    leases: { theirs: lease.id, none: randomUUID() },
     'ci-rules': { theirs: rule.id, none: randomUUID() },
     rules: { theirs: rule.id, none: randomUUID() },
     'identity-providers': { theirs: 'theirs', none: 'never-was' },
@@ -187,6 +216,8 @@ test('[abuse 96] what belongs to another organization is as unknown as what neve
   const inBodies: [string, object][] = [
     ['/v1/api-tokens', { name: 'x', role_limit: 'viewer', account: victim.account, expires_at }],
     ['/v1/ssh-codes', { uses: 1, target: 'shop-production--web' }],
+    ['/v1/leases', { machine: 'gate' }],
+    ['/v1/ssh-keys/remove-all', { account: victim.account }],
   ];
   for (const [path, body] of inBodies) {
     if (!server.app.routeList.some((route) => route.path === path && route.method === 'POST')) continue;

@@ -222,6 +222,7 @@ describe('a session of an API token or a CI job', () => {
       ['GET', '/v1/ssh-configuration'],
       ['GET', '/v1/targets'],
       ['GET', '/v1/explain?target=shop-production--web'],
+      ['GET', '/v1/leases'],
       ['POST', '/v1/certificates/challenge'],
     ] as const) {
       expect((await server.call(method, url, { as })).statusCode, url).toBe(200);
@@ -234,7 +235,8 @@ describe('a session of an API token or a CI job', () => {
     const asked = { as, body: {} };
     const closed = server.app.routeList.filter(
       ({ auth, path }) =>
-        auth === 'person' && !/^\/v1\/(session|certificates|explain|ssh-configuration|targets)(\/|$)/.test(path),
+        auth === 'person' &&
+        !/^\/v1\/(session|certificates|explain|ssh-configuration|targets|leases)(\/|$)/.test(path),
     );
     expect(closed.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['/v1/api-tokens', '/v1/ssh-codes', '/v1/passkeys', '/v1/sessions/own']),
