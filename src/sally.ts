@@ -1,9 +1,11 @@
 /** `sally`, the program of the person: the only place that reads its environment and ends its process. */
 import { readFileSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
+import { hostname, networkInterfaces, userInfo } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
+import { networkKey } from './cli/network/network-key.ts';
+import { programRunner } from './cli/run-program.ts';
 import { runSally } from './cli/run-sally.ts';
 
 const { env, stdin, stdout, stderr } = process;
@@ -18,6 +20,9 @@ const {
   ...forPrograms
 } = env;
 
+// Whoever reads has read enough, as of `sally ls | head`.
+stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 141 : 1));
+
 process.exitCode = await runSally({
   argv: process.argv.slice(2),
   environment: {
@@ -30,6 +35,14 @@ process.exitCode = await runSally({
     stdinIsTerminal: stdin.isTTY ?? false,
     headless: isHeadless(),
     personIsThere: Boolean(stdin.isTTY || stderr.isTTY),
+    folder: currentFolder(),
+    proxies: {
+      all: env['all_proxy'] || env['ALL_PROXY'],
+      https: env['https_proxy'] || env['HTTPS_PROXY'],
+      http: env['http_proxy'],
+      none: env['no_proxy'] || env['NO_PROXY'],
+    },
+    network: networkKey(networkInterfaces()),
     columns: stdout.columns ?? 80,
     version: manifest.version,
     deviceName: hostname(),
@@ -48,11 +61,23 @@ process.exitCode = await runSally({
   stdin,
   stdout,
   stderr,
+  pipes: { input: stdin, output: stdout },
+  // With everything: a machine's ssh finds its credential in the environment.
+  runProgram: programRunner(env),
   now: () => new Date(),
   wait: (milliseconds) => wait(milliseconds),
   openBrowser,
   ...(stdin.isTTY && stderr.isTTY && { ask }),
 });
+
+/** Empty where the folder is gone. */
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '';
+  }
+}
 
 function passwdHome(): string | undefined {
   try {

@@ -23,7 +23,8 @@ export const sshConfiguration = z.strictObject({
   targets: z.array(
     z.strictObject({
       name: targetName,
-      gateway: slug,
+      /** null: there is none in front of its host, which lets people in itself. */
+      gateway: slug.nullable(),
       address,
       port,
       login,

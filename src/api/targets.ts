@@ -36,8 +36,8 @@ const seenTarget = z.strictObject({
   /** By name, the first one is what the ssh config takes; empty: no gateway serves it. */
   gateways: z.array(slug),
   access: z.enum(['relay', 'jump', 'both']),
-  /** What works of it: relay only where an enrolled host serves the target. */
-  ways: z.array(z.enum(['relay', 'jump'])),
+  /** What works of it: relay only where an enrolled host serves the target; host: directly, where no gateway does. */
+  ways: z.array(z.enum(['relay', 'jump', 'host'])),
   /** Of the host key of the machine that it runs on, where that is enrolled. */
   fingerprint: fingerprint.nullable(),
   allowed: z.boolean(),

@@ -4,11 +4,17 @@ import type { DebugLog } from './debug-log.ts';
 import type { DpopNonce } from './dpop-nonce.ts';
 import type { SallyEnvironment } from './environment.ts';
 import type { MachineCredential } from './machine-credential.ts';
+import type { RunProgram } from './run-program.ts';
 import type { StatePaths } from './state-paths.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Resolves with a line; rejects with an AbortError when it is not wanted any more. */
 export type Ask = (question: string, signal?: AbortSignal) => Promise<string>;
+
+export interface Pipes {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+}
 
 export interface SallyContext {
   readonly environment: SallyEnvironment;
@@ -29,6 +35,10 @@ export interface SallyContext {
   readonly mayStepUp: boolean;
   readonly wait: (milliseconds: number) => Promise<void>;
   readonly stdin?: AsyncIterable<Uint8Array>;
+  /** Runs a program in the person's terminal. */
+  readonly runProgram: RunProgram;
+  /** Standard input and output as they are, for what only passes bytes on. */
+  readonly pipes?: Pipes;
 }
 
 export function nowSeconds({ now }: Pick<SallyContext, 'now'>): number {

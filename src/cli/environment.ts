@@ -1,3 +1,5 @@
+import type { ProxyVariables } from './network/proxy.ts';
+
 /** Everything about the machine and the person that `sally` goes by; src/sally.ts reads it once. */
 export interface SallyEnvironment {
   /** $HOME: `sally` keeps its state below it. */
@@ -17,6 +19,12 @@ export interface SallyEnvironment {
   readonly headless?: boolean;
   /** Whether somebody sits at a terminal, who could log in in the middle of a command. */
   readonly personIsThere?: boolean;
+  /** The folder that the person is in. */
+  readonly folder?: string;
+  /** What the environment says about proxies. */
+  readonly proxies?: ProxyVariables;
+  /** Which network this machine is in (network/network-key.ts). */
+  readonly network?: string;
   /** Width of the terminal in characters. */
   readonly columns?: number;
   readonly version?: string;

@@ -2,13 +2,14 @@
 import { CommanderError } from 'commander';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { sallyCommands } from './command-line/commands.ts';
-import type { Ask, SallyContext } from './context.ts';
+import type { Ask, Pipes, SallyContext } from './context.ts';
 import { createDebugLog } from './debug-log.ts';
 import { dpopNonce } from './dpop-nonce.ts';
 import type { SallyEnvironment, TextSink } from './environment.ts';
 import { type ExitName, exitCodes, exitNameOf } from './exit-codes.ts';
 import { machineCredential } from './machine-credential.ts';
 import { printable } from './printable.ts';
+import { programRunner, type RunProgram } from './run-program.ts';
 import { statePaths } from './state-paths.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -26,19 +27,22 @@ export interface SallyRun {
   readonly ask?: Ask;
   /** Standard input, for `inspect -`. */
   readonly stdin?: AsyncIterable<Uint8Array>;
+  readonly pipes?: Pipes;
+  /** Runs ssh and the like; absent: for real, without any environment. */
+  readonly runProgram?: RunProgram;
 }
 
 /** Runs one command. @returns the exit code; errors are on stderr by then */
 export async function runSally(run: SallyRun): Promise<number> {
   const { environment, stderr } = run;
   const debug = createDebugLog(environment.debug ?? false, stderr);
-  let exit: ExitName = 'done';
+  let exit: ExitName | number = 'done';
   const program = sallyCommands(run, async (work, home) => {
     exit = await work(contextOf(run, debug, home));
   });
   try {
     await program.parseAsync([...run.argv], { from: 'user' });
-    return exitCodes[exit].number;
+    return typeof exit === 'number' ? exit : exitCodes[exit].number;
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? exitCodes.done.number : exitCodes.usage.number;
@@ -51,7 +55,7 @@ export async function runSally(run: SallyRun): Promise<number> {
 }
 
 function contextOf(run: SallyRun, debug: SallyContext['debug'], home: string | undefined): SallyContext {
-  const { environment, stdout, stderr, now, wait, openBrowser, ask, stdin } = run;
+  const { environment, stdout, stderr, now, wait, openBrowser, ask, stdin, pipes } = run;
   const colors = (environment.isTerminal ?? false) && !environment.noColor;
   const machine = machineCredential(environment.machine, debug);
   return {
@@ -73,6 +77,8 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], home: string | u
     // A machine is asked nothing, wherever it runs.
     ...(ask && !machine && { ask }),
     ...(stdin && { stdin }),
+    runProgram: run.runProgram ?? programRunner({}),
+    ...(pipes && { pipes }),
   };
 }
 

@@ -57,21 +57,80 @@ Host *
 `;
 }
 
+export interface HostsOptions {
+  /** The port that works here, by gateway; for the others their first one. */
+  readonly ports?: ReadonlyMap<string, number>;
+  /** Program that goes through a proxy where the environment names one; absent: it never did. */
+  readonly proxy?: string | undefined;
+}
+
+type Gateway = SshConfiguration['gateways'][number];
+type Target = SshConfiguration['targets'][number];
+
 /** `hosts.conf`: how each target and gateway is reached. @throws name_refused */
-export function hostsText(configuration: SshConfiguration): string {
+export function hostsText(configuration: SshConfiguration, options: HostsOptions = {}): string {
   checkSuffix(configuration);
-  const gateways = configuration.gateways.map(({ name, address, port, login }) =>
-    stanza(name, { HostName: address, Port: port, ...(login !== null && { User: login }) }),
-  );
-  const targets = configuration.targets.map(({ name, gateway, address, port, login }) =>
-    stanza(name, {
-      HostName: address,
-      Port: port,
-      User: login,
-      ProxyJump: jump(configuration, name, gateway),
-    }),
-  );
-  return ['# Written by sally.\n', ...gateways, ...targets].join('\n');
+  const { gateways, targets } = configuration;
+  return [
+    '# Written by sally.\n',
+    ...gateways.flatMap((gateway) => proxyStanzas(gateway, targets, options)),
+    ...gateways.map((gateway) => gatewayStanza(gateway, options)),
+    ...targets.map((target) => targetStanza(target, gatewayOf(configuration, target), options)),
+  ].join('\n');
+}
+
+export function gatewayStanza(gateway: Gateway, options: HostsOptions): string {
+  const { name, address, login } = gateway;
+  const alias = sallyportHost(name);
+  const port = portOf(gateway, options);
+  return stanza(alias, { HostName: address, Port: port, ...(login !== null && { User: login }) }, alias);
+}
+
+/** The gateway's login name says where to: the target's own name, or the one account that its sshd has. */
+export function targetStanza(target: Target, gateway: Gateway | undefined, options: HostsOptions): string {
+  const { name, address, port, login } = target;
+  const host = sallyportHost(name);
+  const direct = { HostName: address, Port: port, User: login };
+  if (!gateway) return stanza(host, direct, host);
+  const user = gateway.login ?? name;
+  if (isRelayed(target)) {
+    const place = { HostName: gateway.address, Port: portOf(gateway, options), User: user };
+    return stanza(host, place, sallyportHost(gateway.name));
+  }
+  const jump = `${user}@${sallyportHost(gateway.name)}`;
+  return stanza(host, { ...direct, ProxyJump: jump }, host);
+}
+
+/** How many names stand in one line: ssh once read no longer ones than a thousand characters. */
+const mostOfLine = 12;
+
+/** Address and port are written out: nothing that the person or a link has typed as a host name gets to a shell. */
+function proxyStanzas(gateway: Gateway, targets: readonly Target[], options: HostsOptions): string[] {
+  const { proxy } = options;
+  if (proxy === undefined) return [];
+  const relayed = targets.filter((target) => target.gateway === gateway.name && isRelayed(target));
+  const names = [gateway, ...relayed].map(({ name }) => configWord(sallyportHost(name)));
+  const place = `${configWord(gateway.address)} ${configWord(portOf(gateway, options))}`;
+  const lines = Math.ceil(names.length / mostOfLine);
+  return Array.from({ length: lines }, (_, at) => {
+    const some = names.slice(at * mostOfLine, (at + 1) * mostOfLine).join(',');
+    const program = configProgram(proxy);
+    return `Match originalhost ${some} exec ${program}\n  ProxyCommand ${program.slice(1, -1)} ${place}\n`;
+  });
+}
+
+function isRelayed({ access }: Target): boolean {
+  return access === 'relay';
+}
+
+function portOf({ name, port, ports = [] }: Gateway, options: HostsOptions): number {
+  const works = options.ports?.get(name);
+  return works !== undefined && ports.includes(works) ? works : port;
+}
+
+/** How a machine of ours is called in ssh. */
+export function sallyportHost(name: string): string {
+  return `${configWord(name)}.${hostSuffix}`;
 }
 
 /** `known_hosts`: whom we believe that a machine is the one it says. @throws the key's faults */
@@ -83,24 +142,20 @@ export function knownHostsText(configuration: SshConfiguration): string {
     .join('');
 }
 
-function stanza(name: string, options: Readonly<Record<string, string | number>>): string {
-  const host = configWord(`${configWord(name)}.${hostSuffix}`);
-  const lines = Object.entries({ ...options, HostKeyAlias: host }).map(
+function stanza(host: string, options: Readonly<Record<string, string | number>>, alias: string): string {
+  const lines = Object.entries({ ...options, HostKeyAlias: alias }).map(
     ([option, value]) => `  ${option} ${configWord(value)}\n`,
   );
-  return `Host ${host}\n${lines.join('')}`;
+  return `Host ${configWord(host)}\n${lines.join('')}`;
 }
 
-/** The gateway's login name says where to: the target's own name, or the one account that its sshd has. */
-function jump({ gateways }: SshConfiguration, target: string, gatewayName: string): string {
-  const gateway = gateways.find(({ name }) => name === gatewayName);
-  if (!gateway) {
-    throw new SallyportError(
-      'name_refused',
-      'The server named a target without its gateway. Nothing was written.',
-    );
-  }
-  return `${gateway.login ?? target}@${gateway.name}.${hostSuffix}`;
+function gatewayOf({ gateways }: SshConfiguration, target: Target): Gateway | undefined {
+  const gateway = gateways.find(({ name }) => name === target.gateway);
+  if (gateway || target.gateway === null) return gateway;
+  throw new SallyportError(
+    'name_refused',
+    'The server named a target without its gateway. Nothing was written.',
+  );
 }
 
 function checkSuffix({ suffix }: SshConfiguration): void {

@@ -6,8 +6,10 @@ import { writeFileAtomically } from '../files/write-file.ts';
 import { type Credentials, callApi } from './api-client.ts';
 import type { SallyContext } from './context.ts';
 import { freshScriptText, isMachineScriptText } from './fresh-script.ts';
+import { rememberedPorts } from './network/gateway-ports.ts';
+import { proxyScriptText } from './proxy-script.ts';
 import { ignoreMissing } from './session-file.ts';
-import { hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
+import { type HostsOptions, hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
 
 export const sshConfigurationRequest = {
   method: 'GET',
@@ -17,11 +19,15 @@ export const sshConfigurationRequest = {
 
 /** Writes what differs. All texts are made before the first is written, so that a refused one changes nothing. */
 export async function writeSshConfiguration(
-  { paths, environment }: SallyContext,
+  context: SallyContext,
   configuration: SshConfiguration,
 ): Promise<void> {
+  const { paths, environment } = context;
+  const options = await hostsOptions(context);
+  const proxy = { path: paths.proxy, text: proxyScriptText(environment.program), mode: 0o700 };
   const files = [
-    { path: paths.hosts, text: hostsText(configuration), mode: 0o600 },
+    ...(options.proxy === undefined ? [] : [proxy]),
+    { path: paths.hosts, text: hostsText(configuration, options), mode: 0o600 },
     { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
     { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
@@ -30,6 +36,16 @@ export async function writeSshConfiguration(
   for (const { path, text, mode } of files) {
     if (!(await isAlready(path, text, mode))) await writeFileAtomically(path, text, { mode });
   }
+}
+
+/** What belongs to this machine and the network that it is in. */
+export async function hostsOptions(context: SallyContext): Promise<HostsOptions> {
+  const { paths, environment } = context;
+  const ports = await rememberedPorts(context);
+  // Once there was a proxy, ssh looks for one each time: it may be there in one terminal and not in the next.
+  const { all, https, http } = environment.proxies ?? {};
+  const wasThere = await lstat(paths.proxy).catch(() => undefined);
+  return { ports, ...((all || https || http || wasThere) && { proxy: paths.proxy }) };
 }
 
 /** With each renewal: machines move and host CAs change. What fails here is tried again at the next. */
@@ -56,6 +72,8 @@ export async function removeSshConfiguration({ paths }: SallyContext): Promise<s
     paths.knownHosts,
     paths.fresh,
     paths.isMachine,
+    paths.proxy,
+    paths.ports,
     paths.renewing,
   ]) {
     if (!(await lstat(path).catch(() => undefined))) continue;

@@ -31,6 +31,12 @@ export interface StatePaths {
   /** What a machine's certificate comes from: its own state, apart from that of a person who uses the same home. */
   readonly machineIdentity: string;
   readonly personIdentity: string;
+  /** Which of a gateway's ports works where. */
+  readonly ports: string;
+  /** What ssh runs where the environment names a proxy. */
+  readonly proxy: string;
+  /** ControlMasters that `sally bastion open` keeps. */
+  readonly bastions: string;
 }
 
 /**
@@ -69,6 +75,9 @@ export function statePaths(home: string | undefined, who: 'person' | 'machine' =
     isMachine: join(folder, 'is-machine'),
     machineIdentity: join(machine, 'identity.conf'),
     personIdentity: join(folder, 'identity.conf'),
+    ports: join(folder, 'ports.json'),
+    proxy: join(folder, 'proxy'),
+    bastions: join(folder, 'bastions'),
     own,
     identity: join(own, 'identity.conf'),
     renewing: join(own, 'renewing'),

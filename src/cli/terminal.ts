@@ -7,6 +7,8 @@ import type { TextSink } from './environment.ts';
 export interface Terminal {
   /** A line of the result. */
   print(line?: string): void;
+  /** Text of the result without a line end. */
+  write(text: string): void;
   /** A line about what goes on or went wrong. */
   tell(line: string): void;
   bold(text: string): string;
@@ -21,6 +23,7 @@ export function createTerminal(sinks: { stdout: TextSink; stderr: TextSink; colo
     colors ? `\x1b[${on}m${text}\x1b[${off}m` : text;
   return {
     print: (line = '') => void stdout.write(`${line}\n`),
+    write: (text) => void stdout.write(text),
     tell: (line) => void stderr.write(`${line}\n`),
     bold: paint(1, 22),
     dim: paint(2, 22),

@@ -8,6 +8,7 @@ import { gatewaysOfOrganization } from '../inventory/gateway.ts';
 import { targetsOfOrganization } from '../inventory/target.ts';
 import { decideAccess } from '../policy/decide-access.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
+import { isDirect } from './visible-targets.ts';
 
 export async function sshConfigurationFor(
   tx: Tx,
@@ -26,9 +27,10 @@ export async function sshConfigurationFor(
   const gateways = await gatewaysOfOrganization(tx, organizationId);
   const gatewayOf = (targetName: string) =>
     gateways.find(({ targetNames }) => targetNames.includes(targetName));
-  const targets = visible.flatMap(({ targetName, address, port, login, accessMode: access }) => {
-    const gateway = gatewayOf(targetName);
-    return gateway ? [{ name: targetName, gateway: gateway.name, address, port, login, access }] : [];
+  const targets = visible.flatMap((target) => {
+    const { targetName: name, address, port, login, accessMode: access } = target;
+    const gateway = gatewayOf(name)?.name ?? null;
+    return gateway !== null || isDirect(target) ? [{ name, gateway, address, port, login, access }] : [];
   });
   const used = new Set(targets.map(({ gateway }) => gateway));
   return {

@@ -77,8 +77,7 @@ function seenTarget(
   gateways: string[],
   details: InstanceDetails | undefined,
 ): SeenTarget {
-  const { accessMode, nodeNumber, host } = target;
-  const ways = (['relay', 'jump'] as const).filter((way) => accessMode === 'both' || accessMode === way);
+  const { accessMode, nodeNumber } = target;
   const [first] = decision.allowed ? [] : decision.reasons;
   return {
     name: target.targetName,
@@ -100,12 +99,23 @@ function seenTarget(
     journal_unit: target.journalUnit,
     gateways,
     access: accessMode,
-    ways: gateways.length === 0 ? [] : ways.filter((way) => way === 'jump' || host !== null),
+    ways: waysTo(target, gateways),
     fingerprint: details?.hostKey ? fingerprint(details.hostKey) : null,
     allowed: decision.allowed,
     reason: first ? { code: first.code, message: first.message } : null,
     command: decision.allowed ? null : helpfulCommand(decision.reasons),
   };
+}
+
+function waysTo({ accessMode, host }: Target, gateways: readonly string[]): SeenTarget['ways'] {
+  if (gateways.length === 0) return isDirect({ accessMode, host }) ? ['host'] : [];
+  const ways = (['relay', 'jump'] as const).filter((way) => accessMode === 'both' || accessMode === way);
+  return ways.filter((way) => way === 'jump' || host !== null);
+}
+
+/** Without a gateway: the enrolled host decides itself, unless its environment wants to see the sessions. */
+export function isDirect({ accessMode, host }: Pick<Target, 'accessMode' | 'host'>): boolean {
+  return host !== null && accessMode !== 'relay';
 }
 
 function seenGateway({ name, address, port, ports, gatewayLogin, hostKey }: Gateway): SeenGateway {

@@ -24,6 +24,7 @@ await ensureCertificate(
     now: () => new Date(),
     patienceMilliseconds: 15_000,
     openBrowser: async () => {},
+    runProgram: async () => 0,
   },
   {
     force: true,

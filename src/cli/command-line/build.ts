@@ -3,8 +3,14 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 
-/** Runs a command's work; `home` is the home folder if the command was told one. */
-export type Go = (work: (context: SallyContext) => Promise<ExitName>, home?: string) => Promise<void>;
+/**
+ * Runs a command's work; `home` is the home folder if the command was told one. The work resolves with how it ended, or
+ * with the exit code of the program that it was there to run.
+ */
+export type Go = (
+  work: (context: SallyContext) => Promise<ExitName | number>,
+  home?: string,
+) => Promise<void>;
 
 /** A subcommand that takes over what was set up for its parent. */
 export function sub(parent: Command, name: string, description: string): Command {

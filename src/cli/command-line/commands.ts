@@ -7,6 +7,7 @@ import type { Go } from './build.ts';
 import { addCertificateCommands } from './certificate.ts';
 import { addCredentialCommands } from './credentials.ts';
 import { addLoginCommands } from './login.ts';
+import { addReachCommands } from './reach.ts';
 
 export function sallyCommands(
   { environment, stdout, stderr }: { environment: SallyEnvironment; stdout: TextSink; stderr: TextSink },
@@ -28,6 +29,7 @@ export function sallyCommands(
     })
     .addHelpText('after', () => helpAfter);
   addLoginCommands(program, go);
+  addReachCommands(program, go);
   addCertificateCommands(program, go);
   addCredentialCommands(program, go);
   addAdminCommands(program, go);
@@ -39,6 +41,7 @@ Examples:
   sally login                         at the local demo, or where you were last
   sally login --server https://ssh.example.com
   ssh shop-production--web.sallyport  from then on plain ssh
+  sally ssh web                       the same by app, role, address or id
   sally explain shop-production--web  why does it not let me in?
   SALLY_TOKEN=... sally ssh-config install
                                       a machine's job: plain ssh from then on
