@@ -3,12 +3,16 @@
  * a host, where the session starts. It is asked for every session of a connection, and everything is decided again.
  */
 import { isSallyportError } from '../errors/sallyport-error.ts';
+import { reason } from '../policy/reasons.ts';
+import { refusalText } from '../policy/refusal.ts';
 import type { Answering } from './answering.ts';
+import { readAsked } from './asked-target.ts';
 import { type Connection, connectionKey, type Way } from './connection-file.ts';
 import { decideOffer, type Facts, type OfferDecision } from './decide-offer.ts';
 import { forwardingTo } from './forwarding-to.ts';
 import { listeningPorts } from './listening-ports.ts';
 import type { KnownTarget } from './login-names.ts';
+import { menuTargets } from './menu-targets.ts';
 import { type RouteReply, routeReply } from './route-reply.ts';
 import { relayFailureText, routeText } from './route-text.ts';
 import { sessionStart } from './session-start.ts';
@@ -52,31 +56,56 @@ async function decideSession(
     note(answering, connection, connection.way ?? 'host', facts);
     return { kind: 'run', ...sessionStart(decision.allowed, connection) };
   }
-  const target = targetOf(decision, facts, asked);
-  if (target !== undefined && canRelay(target)) {
-    return await relayTo(answering, connection, target, { facts, asked, gone });
+  if (decision.menu) {
+    const isTerminal = form.get('terminal') === 'yes';
+    return await decideMenu(answering, connection, decision, { facts, asked, gone }, isTerminal);
   }
-  if (decision.menu && target === undefined && form.get('terminal') === 'yes') {
-    note(answering, connection, 'menu', facts);
-    return { kind: 'menu' };
+  const isNamed = facts.state.companion.gateway_login !== null;
+  const target = isNamed
+    ? decision.allowed.find(({ targetName }) => targetName === asked.trim())
+    : decision.allowed[0];
+  if (target !== undefined && canRelay(target)) {
+    const relaying = { facts, asked: isNamed ? null : asked, gone };
+    return await relayTo(answering, connection, target, relaying);
   }
   return refuse(answering, connection, facts, decision, asked);
 }
 
-/** Where a session goes without a menu: where the login name says, or, where all log in as one, what the client names. */
-function targetOf(
-  { allowed, menu }: OfferDecision,
-  { state }: Facts,
-  asked: string,
-): KnownTarget | undefined {
-  const isNamed = menu || state.companion.gateway_login !== null;
-  return isNamed ? allowed.find(({ targetName }) => targetName === asked.trim()) : allowed[0];
+/** Where the menu is called: the target that the client names, or the menu, or words where there is no terminal. */
+async function decideMenu(
+  answering: Answering,
+  connection: Connection,
+  decision: OfferDecision,
+  { facts, asked, gone }: Relaying & { readonly asked: string },
+  isTerminal: boolean,
+): Promise<RouteReply> {
+  const named = readAsked(asked, menuTargets(decision, facts));
+  if (named.kind === 'target') {
+    const { name } = named.target;
+    const target = decision.allowed.find(({ targetName }) => targetName === name);
+    return target !== undefined && canRelay(target)
+      ? await relayTo(answering, connection, target, { facts, asked: null, gone })
+      : refuse(answering, connection, facts, decision, name);
+  }
+  if (isTerminal && named.kind !== 'unknown') {
+    note(answering, connection, 'menu', facts);
+    return { kind: 'menu' };
+  }
+  if (named.kind !== 'app') return refuse(answering, connection, facts, decision, asked);
+  note(answering, connection, 'refusal', facts);
+  const { name: service, instances } = named;
+  const needed = reason(
+    'instance_needed',
+    service,
+    instances.map(({ name }) => name),
+  );
+  return { kind: 'words', text: refusalText({ service, user: connection.offer.account, reasons: [needed] }) };
 }
 
 export interface Relaying {
   readonly facts: Facts;
-  /** What the client wants to run. */
-  readonly asked: string;
+  /** What the client wants to run; null: a shell, since what it sent only named the target. */
+  readonly asked: string | null;
   readonly gone: AbortSignal;
 }
 
@@ -99,7 +128,8 @@ export async function relayTo(
       port,
       login,
       ...leg,
-      subsystem: isSftp(asked) ? 'sftp' : null,
+      subsystem: asked !== null && isSftp(asked) ? 'sftp' : null,
+      shell: asked === null,
       forwardAgent: agent,
       remotePorts: remote ? listeningPorts(connection) : [],
     };

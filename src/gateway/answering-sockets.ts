@@ -1,4 +1,7 @@
 /** The two sockets of a companion: one where sshd asks, one where its sessions ask what they are to be. */
+
+import { answerKeys } from './answer-keys.ts';
+import { menuAnswer } from './answer-menu.ts';
 import { answerPrincipals } from './answer-principals.ts';
 import { answerRoute } from './answer-route.ts';
 import type { Answering } from './answering.ts';
@@ -21,7 +24,10 @@ export async function openAnsweringSockets(options: AnsweringSocketsOptions): Pr
     owner: principalsOwner,
     // Above MaxStartups of sshd-configuration.ts: a login must not wait for another.
     mostConnections: 1_000,
-    routes: { '/principals': (form) => answerPrincipals(answering, form) },
+    routes: {
+      '/principals': (form) => answerPrincipals(answering, form),
+      '/keys': (form) => answerKeys(answering, form),
+    },
     onError,
   });
   try {
@@ -31,7 +37,10 @@ export async function openAnsweringSockets(options: AnsweringSocketsOptions): Pr
       owner: undefined,
       // Every user of the machine may connect here; as many sessions may start at once as people may log in.
       mostConnections: 1_000,
-      routes: { '/route': (form, gone) => answerRoute(answering, form, gone) },
+      routes: {
+        '/route': (form, gone) => answerRoute(answering, form, gone),
+        '/menu': menuAnswer(answering),
+      },
       onError,
     });
     return { close: async () => void (await Promise.all([principals.close(), route.close()])) };

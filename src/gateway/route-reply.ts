@@ -25,6 +25,8 @@ export interface RelayReply {
   readonly agent: string;
   /** A subsystem instead of a command. */
   readonly subsystem: 'sftp' | null;
+  /** A shell, whatever the client sent as its command: that named the target. */
+  readonly shell: boolean;
   /** Whether the person's own agent goes along. */
   readonly forwardAgent: boolean;
   /** Ports of this machine's loopback on which the connection listens for the person (-R). */
@@ -65,6 +67,7 @@ function relayLines(relay: RelayReply): string[] {
     plain('known_hosts', relay.knownHosts),
     plain('agent', relay.agent),
     ...(relay.subsystem === null ? [] : [`subsystem ${relay.subsystem}`]),
+    ...(relay.shell ? ['shell yes'] : []),
     ...(relay.forwardAgent ? ['forward_agent yes'] : []),
     ...relay.remotePorts.map((port) => plain('remote_port', String(port))),
   ];

@@ -10,6 +10,7 @@ const relay: RelayReply & { kind: 'relay' } = {
   knownHosts: '/run/sallyport/known_hosts',
   agent: '/run/sallyport/agents/0011223344556677',
   subsystem: null,
+  shell: false,
   forwardAgent: false,
   remotePorts: [],
 };
@@ -31,6 +32,10 @@ test('a second leg is one value per line', () => {
       '',
     ].join('\n'),
   );
+});
+
+test('a command that only named the target is none', () => {
+  expect(routeReply({ ...relay, shell: true })).toContain('shell yes\n');
 });
 
 test.each<[string, Partial<RelayReply>]>([

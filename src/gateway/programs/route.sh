@@ -27,7 +27,7 @@ ask() {
 # A line per value, of letters that mean nothing to a shell or to ssh (route-reply.ts).
 read_reply() {
   address='' port='' login='' alias='' known_hosts='' agent='' subsystem='' forward_agent='' remote_ports=''
-  folder='' environment='' welcome=''
+  folder='' environment='' welcome='' is_shell=''
   while IFS=' ' read -r name value; do
     case $name in
       address) address=$value ;;
@@ -37,6 +37,7 @@ read_reply() {
       known_hosts) known_hosts=$value ;;
       agent) agent=$value ;;
       subsystem) subsystem=$value ;;
+      shell) is_shell=$value ;;
       forward_agent) forward_agent=$value ;;
       remote_port) remote_ports="$remote_ports $value" ;;
       folder) folder=$value ;;
@@ -69,7 +70,7 @@ relay() {
   if [ "$terminal" = yes ]; then set -- "$@" -tt; else set -- "$@" -T; fi
   if [ "$subsystem" ]; then
     set -- "$@" -s -- "$address" "$subsystem"
-  elif [ "${SSH_ORIGINAL_COMMAND+set}" ]; then
+  elif [ "${SSH_ORIGINAL_COMMAND+set}" ] && [ "$is_shell" != yes ]; then
     set -- "$@" -- "$address" "$asked"
   else
     set -- "$@" -- "$address"
@@ -109,7 +110,7 @@ menu() {
   stty raw -echo
   while :; do
     size=$(stty size) || size='24 80'
-    reply=$(ask --data-urlencode "keys=$keys" --data-urlencode "rows=${size% *}" \
+    reply=$(ask --data-urlencode "menu=$$" --data-urlencode "keys=$keys" --data-urlencode "rows=${size% *}" \
       --data-urlencode "columns=${size#* }" && printf x) || reply=away
     case $reply in
       "screen$newline"*)
@@ -119,16 +120,20 @@ menu() {
       "relay$newline"*)
         reply=${reply%x}
         stty "$modes"
+        printf '\n'
         trap - EXIT HUP INT TERM
         read_reply
         relay
         ;;
       "words$newline"*)
         stty "$modes"
-        reply=${reply#words?}
-        fail "${reply%x}"
+        reply=${reply%x}
+        fail "${reply#words?}"
         ;;
-      end*) exit 0 ;;
+      end*)
+        printf '\r\n'
+        exit 0
+        ;;
       *)
         stty "$modes"
         fail "Sallyport's companion on this machine does not answer any more. Try again in a moment."
@@ -160,9 +165,10 @@ run() {
     # Not exec: a command that a signal ends is told from one that ends itself (128 and more).
     set -- "$shell" -c "$asked"
     [ -z "$environment" ] || export_environment "$environment"
-    {
-      "$@" 2>&3
-    } 3>&2 2>/dev/null
+    # Ctrl-C is for the command; this waits to tell how it ended, and keeps what sh would say of that to itself.
+    trap : INT QUIT
+    exec 3>&2 2>/dev/null
+    (exec "$@" 2>&3 3>&-)
     exit
   fi
   if [ "$terminal" = yes ]; then printf '%s' "$welcome"; fi
