@@ -10,6 +10,8 @@ export const possessionChallenge = z.strictObject({
   expires_in_seconds: z.int().positive(),
 });
 
+const environmentName = z.strictObject({ project: slug, environment: slug });
+
 export const certificateRequest = z.strictObject({
   /** An authorized_keys line. */
   public_key: keyLine,
@@ -21,7 +23,7 @@ export const certificateRequest = z.strictObject({
     signature: sshsig,
   }),
   /** Narrows the certificate to one environment: it then names the roles there, for hosts without a companion. */
-  environment: z.strictObject({ project: slug, environment: slug }).optional(),
+  environment: environmentName.optional(),
 });
 
 export const certificateReply = z.strictObject({
@@ -36,6 +38,7 @@ export const certificateReply = z.strictObject({
 });
 
 export type PossessionChallenge = z.infer<typeof possessionChallenge>;
+export type EnvironmentName = z.infer<typeof environmentName>;
 export type CertificateRequest = z.infer<typeof certificateRequest>;
 export type CertificateReply = z.infer<typeof certificateReply>;
 

@@ -3,6 +3,7 @@
  * that are made of them alone.
  */
 import { type Account, loadAccounts } from '../accounts/account.ts';
+import type { EnvironmentName } from '../api/certificates.ts';
 import { gatewayAddresses, rangesOfTokens } from '../credentials/certificate-sources.ts';
 import { policyRefusal } from '../credentials/policy-refusal.ts';
 import type { Tx } from '../database/database.ts';
@@ -22,7 +23,7 @@ export interface Asking {
   /** Where the request came from; null: nobody knows. */
   readonly clientAddress: string | null;
   /** What the certificate is to be narrowed to. */
-  readonly environment: { readonly project: string; readonly environment: string } | undefined;
+  readonly environment: EnvironmentName | undefined;
 }
 
 export interface Decided {

@@ -7,6 +7,7 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SallyContext } from './context.ts';
 import { keyFile } from './current-pair.ts';
+import { narrowedHere } from './narrowed-paths.ts';
 import { hostSuffix } from './ssh-config-text.ts';
 
 const patienceMilliseconds = 5000;
@@ -16,8 +17,11 @@ const atOnce = 8;
 export async function forgetAgentKeys(context: SallyContext): Promise<void> {
   const { paths, environment } = context;
   if (!environment.forPrograms?.['SSH_AUTH_SOCK']) return;
-  const names = await readdir(paths.pairs).catch(() => []);
-  const keys = names.filter((name) => !name.startsWith('.')).map((name) => join(paths.pairs, name, keyFile));
+  const keys: string[] = [];
+  for (const { pairs } of [paths, ...(await narrowedHere(paths))]) {
+    const names = await readdir(pairs).catch(() => []);
+    keys.push(...names.filter((name) => !name.startsWith('.')).map((name) => join(pairs, name, keyFile)));
+  }
   // ssh-add takes the certificate beside each key out along with it; a key that the agent does not hold changes nothing.
   if (keys.length > 0) await runQuietly(context, 'ssh-add', ['-q', '-d', ...keys]);
 }

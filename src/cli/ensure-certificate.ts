@@ -2,11 +2,13 @@
  * Keeps the certificate good. Who comes while another process renews does not wait if the certificate at hand still
  * serves; who had to wait looks again before renewing.
  */
+import type { EnvironmentName } from '../api/certificates.ts';
 import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, currentPair, useNoIdentity } from './current-pair.ts';
 import type { MachineCredential } from './machine-credential.ts';
 import { machineSession, recognizeMachine } from './machine-session.ts';
+import { narrowedPaths } from './narrowed-paths.ts';
 import { type Rotation, type RotationStep, rotatePair } from './rotate-pair.ts';
 import { readSchedule, renewalDueAt, type Schedule, type WhyNothing, writeSchedule } from './schedule.ts';
 import { deleteSession, readSession, type StoredSession } from './session-file.ts';
@@ -30,6 +32,8 @@ export type CertificateOutcome =
 export interface EnsureOptions {
   /** Renew even if nothing is due. */
   readonly force?: boolean;
+  /** The certificate that is narrowed to this, in place of the general one. */
+  readonly environment?: EnvironmentName;
   readonly onStep?: (step: RotationStep) => void;
 }
 
@@ -40,15 +44,24 @@ const patienceSeconds = 30;
 
 export async function ensureCertificate(
   context: SallyContext,
-  { force = false, onStep }: EnsureOptions = {},
+  { force = false, environment, onStep }: EnsureOptions = {},
 ): Promise<CertificateOutcome> {
-  const { paths, debug } = context;
+  const { debug } = context;
+  const paths = environment ? narrowedPaths(context.paths, environment) : context.paths;
   const before = usable(await currentPair(paths), context);
   const renew = async () => {
     const now = await currentPair(paths);
     // Forced, but while this waited another process has renewed: that is what was wanted.
     const stillForced = force && now?.id === before?.id;
-    return await underLock(context, { force: stillForced, ...(onStep && { onStep }) });
+    return await underLock(
+      { ...context, paths },
+      {
+        session: context,
+        force: stillForced,
+        ...(environment && { environment }),
+        ...(onStep && { onStep }),
+      },
+    );
   };
   if (!before || force) return await withStateLock(paths, renew);
   const outcome = await withStateLockIfFree(paths, renew);
@@ -57,12 +70,14 @@ export async function ensureCertificate(
   return { kind: 'current', pair: before };
 }
 
+/** @param context of the certificate; `about.session` that of the login, which is another where it is narrowed */
 async function underLock(
   context: SallyContext,
-  { force, onStep }: { force: boolean; onStep?: (step: RotationStep) => void },
+  about: EnsureOptions & { readonly session: SallyContext },
 ): Promise<CertificateOutcome> {
   const { paths, debug, machine } = context;
-  const who = machine ? await machineAtHand(context, machine) : await personAtHand(context);
+  const { session: login, force, environment, onStep } = about;
+  const who = machine ? await machineAtHand(login, machine) : await personAtHand(login);
   if ('outcome' in who) return who.outcome;
   const { session } = who;
   const found = usable(await currentPair(paths), context);
@@ -78,19 +93,25 @@ async function underLock(
   }
 
   try {
-    const rotated = await rotatePair(context, { ...(await who.ready()), ...(onStep && { onStep }) });
-    await refreshSshConfiguration(context, rotated.session);
+    const rotated = await rotatePair(context, {
+      ...(await who.ready()),
+      ...(environment && { environment }),
+      ...(onStep && { onStep }),
+    });
+    await refreshSshConfiguration(login, rotated.session);
     return { kind: 'renewed', pair: rotated.pair };
   } catch (error) {
     if (!isSallyportError(error) || error.code === 'file_refused') throw error;
     debug.say(`no new certificate: ${error.code}: ${error.message}`);
     if (endedByServer(error)) {
-      if (!machine) {
-        await rememberOver(context);
+      // The credential of a machine may serve still; what its ended session has got does not.
+      const isOver = !machine || error.code === 'session_ended';
+      if (isOver && environment) await useNoIdentity(paths);
+      if (isOver && machine) return await machineOver(login, error);
+      if (isOver) {
+        await rememberOver(login);
         return { kind: 'over', pair: undefined };
       }
-      // The credential itself may serve still; what its session has got does not.
-      if (error.code === 'session_ended') return await machineOver(context, error);
     }
     return await withoutNew(context, pair, error);
   }

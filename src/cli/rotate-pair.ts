@@ -2,7 +2,12 @@
  * One renewal, in steps of which every one leaves a working state behind, however the process ends after it. The caller
  * holds the state lock.
  */
-import { certificateReply, possessionChallenge, possessionMessage } from '../api/certificates.ts';
+import {
+  certificateReply,
+  type EnvironmentName,
+  possessionChallenge,
+  possessionMessage,
+} from '../api/certificates.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
 import { publicKeyLine } from '../ssh/public-key.ts';
@@ -33,13 +38,15 @@ export interface Rotation {
   readonly session: LiveSession;
   /** The tokens are new already: the login has just ended. */
   readonly tokensAreNew?: boolean;
+  /** What the certificate is narrowed to. */
+  readonly environment?: EnvironmentName;
   readonly onStep?: (step: RotationStep) => void;
 }
 
 /** @throws grant_invalid, session_ended: the session is over; access_denied and others: refused; unavailable */
 export async function rotatePair(
   context: SallyContext,
-  { session: before, tokensAreNew = false, onStep = () => {} }: Rotation,
+  { session: before, tokensAreNew = false, environment, onStep = () => {} }: Rotation,
 ): Promise<{ pair: CurrentPair; session: LiveSession }> {
   const { paths, debug } = context;
   // First what needs room on the disk: a full one must be met before the refresh token is used up.
@@ -53,7 +60,7 @@ export async function rotatePair(
   const session = tokensAreNew ? before : await refreshSession(context, before);
   onStep('tokens-stored');
 
-  const certificate = await askForCertificate(context, session, request);
+  const certificate = await askForCertificate(context, session, { request, environment });
   onStep('certificate-received');
 
   await storePair(paths, { id: request.id, privateKey: request.openssh, certificate });
@@ -79,7 +86,7 @@ export async function rotatePair(
 async function askForCertificate(
   context: SallyContext,
   session: LiveSession,
-  request: PendingRequest,
+  { request, environment }: { request: PendingRequest; environment: EnvironmentName | undefined },
 ): Promise<string> {
   const { publicKeyBlob, privateKey } = request;
   const { challenge, namespace } = await callApi(context, session, {
@@ -101,6 +108,7 @@ async function askForCertificate(
       public_key: publicKeyLine({ blob: publicKeyBlob }),
       request_id: request.id,
       possession: { challenge, signature },
+      ...(environment && { environment }),
     },
     reply: certificateReply,
   }).catch(async (error) => {

@@ -1,4 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { EnvironmentName } from '../../api/certificates.ts';
+import { isSlug } from '../../ssh/names.ts';
 import { type Go, sub } from './build.ts';
 
 export function addCertificateCommands(program: Command, go: Go): void {
@@ -9,6 +11,11 @@ export function addCertificateCommands(program: Command, go: Go): void {
   sub(cert, 'ensure', 'renew it if that is due')
     .option('--quiet', 'not a word, and never an error: for ssh')
     .option('--force', 'renew it in any case')
+    .option(
+      '--environment <project/environment>',
+      'one of its own that names your roles there, for hosts without a companion',
+      environmentName,
+    )
     .addOption(cert.createOption('--home <folder>', 'the home folder that ssh was set up for').hideHelp())
     .action((options) =>
       go(async (context) => (await import('../commands/cert.ts')).certEnsure(context, options), options.home),
@@ -43,6 +50,13 @@ export function addCertificateCommands(program: Command, go: Go): void {
   sub(config, 'show', 'print it').action(() =>
     go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigShow(context)),
   );
+}
+
+/** @throws InvalidArgumentError */
+function environmentName(text: string): EnvironmentName {
+  const [project = '', environment = '', ...more] = text.split('/');
+  if (isSlug(project) && isSlug(environment) && more.length === 0) return { project, environment };
+  throw new InvalidArgumentError('Expected a project and its environment, such as shop/production.');
 }
 
 const inspectHelp = `

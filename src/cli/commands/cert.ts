@@ -1,10 +1,12 @@
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { currentPair } from '../current-pair.ts';
-import { type CertificateOutcome, ensureCertificate } from '../ensure-certificate.ts';
+import { type CertificateOutcome, type EnsureOptions, ensureCertificate } from '../ensure-certificate.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
+import { narrowedPaths } from '../narrowed-paths.ts';
 import { printable } from '../printable.ts';
 import { sessionOver } from '../session-file.ts';
+import { includeLine } from '../ssh-config-text.ts';
 import { afterStepUp } from '../step-up.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
@@ -32,15 +34,18 @@ export async function certShow(context: SallyContext): Promise<ExitName> {
   return 'done';
 }
 
+interface EnsureFlags extends EnsureOptions {
+  readonly quiet?: boolean;
+}
+
 /** With --quiet for ssh: no word, and done even where nothing could be done. */
 export async function certEnsure(
   context: SallyContext,
-  options: { readonly quiet?: boolean; readonly force?: boolean },
+  { quiet, ...options }: EnsureFlags,
 ): Promise<ExitName> {
-  const force = options.force ?? false;
-  if (!options.quiet) return await ensuredAloud(context, force);
+  if (!quiet) return await ensuredAloud(context, options);
   try {
-    const { kind } = await ensureCertificate({ ...context, patienceMilliseconds: 5000 }, { force });
+    const { kind } = await ensureCertificate({ ...context, patienceMilliseconds: 5000 }, options);
     context.debug.say(`cert ensure: ${kind}`);
   } catch (error) {
     context.debug.say(`cert ensure: ${error}`);
@@ -49,14 +54,21 @@ export async function certEnsure(
 }
 
 /** With a person at hand who may log in again where the server wants a stronger login. */
-async function ensuredAloud(context: SallyContext, force: boolean): Promise<ExitName> {
+async function ensuredAloud(context: SallyContext, options: EnsureOptions): Promise<ExitName> {
   const outcome = await afterStepUp(context, async () => {
-    const found = await ensureCertificate(context, { force });
+    const found = await ensureCertificate(context, options);
     const wantsStepUp = found.kind === 'refused' && found.error.code === 'insufficient_user_authentication';
-    if (wantsStepUp && (force || !found.pair)) throw found.error;
+    if (wantsStepUp && (options.force || !found.pair)) throw found.error;
     return found;
   });
-  return report(context, outcome);
+  const exit = report(context, outcome);
+  if (exit === 'done' && options.environment) {
+    const { identity } = narrowedPaths(context.paths, options.environment);
+    context.terminal.print(
+      `Below the Host line of your ssh config it is used by: ${includeLine({ config: identity })}`,
+    );
+  }
+  return exit;
 }
 
 function report(context: SallyContext, outcome: CertificateOutcome): ExitName {

@@ -5,6 +5,7 @@ import { endAtServer } from '../end-at-server.ts';
 import { endOthers } from '../end-own-sessions.ts';
 import { endControlMasters, forgetAgentKeys } from '../end-programs.ts';
 import type { ExitName } from '../exit-codes.ts';
+import { dropNarrowed } from '../narrowed-paths.ts';
 import { forgetPending } from '../pending-request.ts';
 import { forgetSchedule, writeSchedule } from '../schedule.ts';
 import { deleteSession, readSession, type StoredSession } from '../session-file.ts';
@@ -62,6 +63,7 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
     await endControlMasters(context);
     await forgetAgentKeys(context);
     await dropAllPairs(paths);
+    await dropNarrowed(paths);
     await forgetPending(paths);
     await deleteSession(paths);
     return report(context, session, failure);
