@@ -32,16 +32,18 @@ interface Age {
   readonly version: bigint;
   readonly revocationList: bigint;
   /** Certificates are renewed without a new version; the later one has the higher serial. */
-  readonly hostCertificate: bigint;
+  readonly hostCertificate: { readonly line: string; readonly serial: bigint };
 }
 
-const nothingYet: Age = { version: -1n, revocationList: -1n, hostCertificate: -1n };
+const nothingYet: Age = { version: -1n, revocationList: -1n, hostCertificate: { line: '', serial: -1n } };
 
-function ageOf({ version, krl, host_certificate }: CompanionState): Age {
+function ageOf({ version, krl, host_certificate: line }: CompanionState, { hostCertificate }: Age): Age {
   return {
     version: BigInt(version),
     revocationList: BigInt(krl.version),
-    hostCertificate: parseCertificateLine(host_certificate).serial,
+    // The same one nearly always: it is read, which takes its time, only when it is new.
+    hostCertificate:
+      hostCertificate.line === line ? hostCertificate : { line, serial: parseCertificateLine(line).serial },
   };
 }
 
@@ -54,7 +56,7 @@ function isNewer(age: Age, last: Age): boolean {
   if (age.revocationList < last.revocationList) return false;
   if (age.version !== last.version) return age.version > last.version;
   if (age.revocationList !== last.revocationList) return true;
-  return age.hostCertificate > last.hostCertificate;
+  return age.hostCertificate.serial > last.hostCertificate.serial;
 }
 
 /** A companion has one, and while it comes back its old one may still seem open. More is somebody who wears us out. */
@@ -100,9 +102,9 @@ export class Subscriptions {
    * another machine enrolled in its place is cut off, and a state made before that is not the new machine's.
    */
   deliver(companionId: string, { state, enrolledAt }: Pick<StateOfEnrolment, 'state' | 'enrolledAt'>): void {
-    const age = ageOf(state);
     for (const listed of this.#byCompanion.get(companionId) ?? []) {
       if (enrolledAt > listed.enrolledAt) listed.subscriber.end();
+      const age = ageOf(state, listed.last);
       if (enrolledAt.getTime() !== listed.enrolledAt.getTime() || !isNewer(age, listed.last)) continue;
       listed.last = age;
       listed.subscriber.send(state);

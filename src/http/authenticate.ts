@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { loadAccount } from '../accounts/account.ts';
 import { inSnapshot, inTransaction } from '../database/transaction.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { companionByCredential } from '../inventory/companion-credentials.ts';
+import { createCredentialCheck } from '../inventory/companion-credentials.ts';
 import { hasMfa, isFreshAt, underPolicy } from '../policy/assurance.ts';
 import { sessionByCookie } from '../sessions/find-session.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
@@ -16,7 +16,8 @@ import type { RouteAuthentication } from './route-authentication.ts';
 import { csrfTokenFor, readSessionCookie } from './session-cookie.ts';
 import { insufficientAuthentication, requireStepUp } from './step-up.ts';
 
-type Parts = Pick<AppParts, 'database' | 'authorizationServer' | 'publicUrl' | 'operators' | 'clock'>;
+type Asked = Pick<AppParts, 'database' | 'authorizationServer' | 'publicUrl' | 'operators' | 'clock'>;
+type Parts = Asked & { readonly companionOf: ReturnType<typeof createCredentialCheck> };
 type Authenticator = (request: FastifyRequest, reply: FastifyReply, parts: Parts) => Promise<Caller | null>;
 
 const authenticators: Readonly<Record<RouteAuthentication, Authenticator>> = {
@@ -28,7 +29,8 @@ const authenticators: Readonly<Record<RouteAuthentication, Authenticator>> = {
   browser,
 };
 
-export function authenticateRequests(app: FastifyInstance, parts: Parts): void {
+export function authenticateRequests(app: FastifyInstance, asked: Asked): void {
+  const parts: Parts = { ...asked, companionOf: createCredentialCheck(asked.database.db) };
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     const { auth } = request.routeOptions.config ?? {};
@@ -101,13 +103,13 @@ async function operator(request: FastifyRequest, reply: FastifyReply, parts: Par
 async function companion(
   { headers }: FastifyRequest,
   _reply: FastifyReply,
-  { database }: Parts,
+  { companionOf }: Parts,
 ): Promise<Caller> {
   const [, credential] = /^Bearer ([A-Za-z0-9._~+/-]{20,200}=*)$/i.exec(headers.authorization ?? '') ?? [];
   if (credential === undefined) {
     throw new SallyportError('token_missing', 'This needs the credential of an enrolled gateway or host.');
   }
-  const { id, organizationId, enrolledAt } = await companionByCredential(database.db, credential);
+  const { id, organizationId, enrolledAt } = await companionOf(credential);
   return { kind: 'companion', id, companionId: id, organizationId, enrolledAt };
 }
 

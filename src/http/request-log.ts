@@ -48,7 +48,9 @@ function errorFacts({ name, message, stack = '', code }: Error & { code?: unknow
 
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
-    request.log.info(
+    // Every machine answers every change: thousands of lines that say nothing but that all is well.
+    const isRoutine = request.caller?.kind === 'companion' && reply.statusCode < 400;
+    request.log[isRoutine ? 'debug' : 'info'](
       {
         method: request.method,
         route: request.routeOptions.url ?? null,
