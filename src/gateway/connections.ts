@@ -13,8 +13,9 @@ import {
   removeConnectionFile,
   writeConnectionFile,
 } from './connection-file.ts';
-import { type ProcessId, readBootId, readProcesses, readSameProcess } from './proc.ts';
-import { servesUser } from './sshd-listener.ts';
+import { type ProcessId, type ProcessStat, readBootId, readProcesses, readSameProcess } from './proc.ts';
+import { processTree } from './process-tree.ts';
+import { isSshd, servesUser } from './sshd-listener.ts';
 
 export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'offeredAtSeconds'> &
   Partial<Pick<Connection, 'ticketDigest' | 'way'>>;
@@ -22,12 +23,17 @@ export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'of
 /** What became of a connection: who is on it is known, and on the way to where. */
 export type Use = Pick<Connection, 'way'> & Partial<Pick<Connection, 'permitted'>>;
 
+/** Between a login and its first session is one exchange with the client, over whatever it is connected by. */
+const sessionPatienceMilliseconds = 500;
+
 export class Connections {
   readonly #folder: string;
   readonly #bootId = readBootId();
   readonly #byKey = new Map<string, Connection>();
   /** Why connections were ended here, by key, until the CA has heard it. */
   readonly #ending = new Map<string, EndReason>();
+  /** When somebody was first seen to be logged in, by key (performance.now). */
+  readonly #servedSince = new Map<string, number>();
   /** Paths of files that stood for connections and could not be read. */
   readonly damaged: readonly string[];
 
@@ -97,13 +103,25 @@ export class Connections {
     if (offered.length === 0) return changed;
     const processes = readProcesses();
     for (const connection of offered) {
-      // Whoever asks for a session has its command name what the way is; without one it is a jump.
-      if (servesUser(connection, processes)) {
-        const way = connection.way ?? 'jump';
+      if (!servesUser(connection, processes)) continue;
+      const way = connection.way ?? this.#wayWithoutSession(connection, processes);
+      if (way !== undefined) {
         changed = this.markUsed(connectionKey(connection), { way }, nowSeconds) || changed;
       }
     }
     return changed;
+  }
+
+  /**
+   * Of a connection to a gateway on which nobody has asked for a session so far. One that does has its command name the
+   * way; one that goes on without is a jump.
+   */
+  #wayWithoutSession(connection: Connection, processes: readonly ProcessStat[]): 'jump' | undefined {
+    const key = connectionKey(connection);
+    const since = this.#servedSince.get(key) ?? performance.now();
+    this.#servedSince.set(key, since);
+    const hasSession = processTree(connection, processes).descendants.some(({ name }) => !isSshd(name));
+    return hasSession || performance.now() - since < sessionPatienceMilliseconds ? undefined : 'jump';
   }
 
   all(): Connection[] {
@@ -149,6 +167,7 @@ export class Connections {
 
   #forget(connection: Connection): void {
     this.#byKey.delete(connectionKey(connection));
+    this.#servedSince.delete(connectionKey(connection));
     removeConnectionFile(this.#folder, connection);
   }
 }

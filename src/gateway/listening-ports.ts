@@ -15,6 +15,16 @@ export function listeningPorts(monitor: ProcessId): number[] {
   return [...new Set(ports)].sort((one, other) => one - other);
 }
 
+/** Where one process listens itself. The inode tells a socket from a later one on the same port. */
+export function listenersOfProcess(
+  pid: number,
+): readonly { readonly port: number; readonly inode: string }[] {
+  const sockets = new Set(socketsOf(pid));
+  return [...listenersOf('/proc/net/tcp'), ...listenersOf('/proc/net/tcp6')].filter(({ inode }) =>
+    sockets.has(inode),
+  );
+}
+
 /** Inodes of the sockets that the process holds. */
 function socketsOf(pid: number): string[] {
   try {

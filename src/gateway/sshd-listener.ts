@@ -12,6 +12,11 @@ import {
 /** sshd-session is the monitor since OpenSSH 9.8. */
 const sshdNames: ReadonlySet<string> = new Set(['sshd', 'sshd-session']);
 
+/** Whether a process of this name (ProcessStat) is a part of sshd itself. */
+export function isSshd(name: string): boolean {
+  return sshdNames.has(name);
+}
+
 export interface SshdListener {
   /** The listener now, read anew each time: sshd may have been restarted. Undefined if none runs. */
   current(): ProcessStat | undefined;
@@ -55,7 +60,7 @@ export function createSshdListener(pidFile: string): SshdListener {
  */
 export function servesUser(monitor: ProcessId, processes: readonly ProcessStat[]): boolean {
   const candidates = processes.filter(
-    ({ pid, parent, name }) => sshdNames.has(name) && (parent === monitor.pid || pid === monitor.pid),
+    ({ pid, parent, name }) => isSshd(name) && (parent === monitor.pid || pid === monitor.pid),
   );
   return candidates.some(({ pid }) => {
     const title = readTitle(pid);
@@ -66,7 +71,7 @@ export function servesUser(monitor: ProcessId, processes: readonly ProcessStat[]
 }
 
 function isMonitor(found: ProcessStat, listener: ProcessStat): boolean {
-  return found.parent === listener.pid && sshdNames.has(found.name);
+  return found.parent === listener.pid && isSshd(found.name);
 }
 
 function readPid(pidFile: string): number | undefined {
