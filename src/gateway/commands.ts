@@ -128,6 +128,7 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
     else stopped.addEventListener('abort', () => resolve(), { once: true });
   });
   await companion.start();
+  environment.log({ level: 'info', event: 'companion.started', message: 'sshd may ask from now on.' });
   await end;
   await companion.stop();
 }

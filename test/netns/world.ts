@@ -5,6 +5,7 @@
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createApp } from '../../src/inventory/app.ts';
 import { createCompanion } from '../../src/inventory/companion.ts';
@@ -53,7 +54,12 @@ export class NetworkWorld {
     const network = await Network.open();
     const server = await NetworkServer.start(network);
     const world = new NetworkWorld(network, server);
-    await world.#fill();
+    try {
+      await world.#fill();
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
     return world;
   }
 
@@ -119,6 +125,7 @@ export class NetworkWorld {
       await this.server.introduce(one.machine);
       await this.install(one);
     }
+    // What install left is in force already.
     await Promise.all(all.map((one) => this.start(one)));
     const reached = (name: string, machine: Machine) => ({
       name,
@@ -153,13 +160,13 @@ export class NetworkWorld {
     await this.startSshd(one);
   }
 
-  /** Resolves when it answers for its sshd. */
+  /** Resolves when it answers for its sshd, from what it had or from what the server sent. */
   async startCompanion(one: RunningMachine, more: readonly string[] = []): Promise<void> {
     const child = one.machine.spawn([process.execPath, program, one.kind, 'run', ...more], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     one.companion = child;
-    await said(child, one.log, /state\.in_force/);
+    await said(child, one.log, /companion\.started/);
   }
 
   async startSshd(one: RunningMachine): Promise<void> {
@@ -182,13 +189,45 @@ export class NetworkWorld {
     return await one.machine.run([process.execPath, program, one.kind, ...args]);
   }
 
-  /** Somebody with a certificate and a role, at this machine. */
+  /** Somebody with a certificate and a role, at this machine, of whom every companion has heard. */
   async person(name: string, machine: Machine): Promise<PersonAtMachine> {
     const person = await this.server.test.person(name, 'contributor');
     const there = new PersonAtMachine(person, machine);
     await there.certify(this.server.test);
     await there.configure(this.server.test, this.reached);
+    await this.allHaveHeard();
     return there;
+  }
+
+  /** Resolves when every companion has put the present state in force. */
+  async allHaveHeard(): Promise<void> {
+    const { db } = this.server.test.database;
+    for (;;) {
+      const behind = await db
+        .selectFrom('companions')
+        .innerJoin('state_version', (join) => join.onTrue())
+        .select('companions.name')
+        .where('companions.enrolled_at', 'is not', null)
+        .where((where) =>
+          where.or([
+            where('companions.acknowledged_version', 'is', null),
+            where('companions.acknowledged_version', '<', where.ref('state_version.version')),
+          ]),
+        )
+        .execute();
+      if (behind.length === 0) return;
+      await wait(20);
+    }
+  }
+
+  /** Companions that were cut off wait a while before they try again; ones that start do not. */
+  async restartCompanions(): Promise<void> {
+    await Promise.all(
+      [...this.gateways, ...this.hosts].map(async (one) => {
+        await this.kill(one, 'companion');
+        await this.startCompanion(one);
+      }),
+    );
   }
 
   async close(): Promise<void> {
