@@ -15,6 +15,8 @@ const enrolmentSchema = z.strictObject({
   domain: z.string().min(1),
   /** Trusted from the enrolment on; see check-state.ts for how one follows another. */
   userAuthorities: z.array(keyLine).min(1),
+  /** The machine's own host key, by which it enrolled; absent: it has one of our making. */
+  hostKey: z.string().startsWith('/').optional(),
 });
 
 export type Enrolment = z.infer<typeof enrolmentSchema>;

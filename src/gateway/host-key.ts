@@ -1,4 +1,5 @@
 /** The machine's SSH host key: made once, 0600, and never replaced. Signing with it is left to ssh-keygen. */
+import { dirname } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder, readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { generateEd25519 } from '../ssh/openssh-private-key.ts';
@@ -6,10 +7,13 @@ import { parsePublicKeyLine, publicKeyLine } from '../ssh/public-key.ts';
 import { verifySshsig } from '../ssh/sshsig.ts';
 import { runProgram } from './run-program.ts';
 
-/** Makes an Ed25519 key if there is none. @returns its public key line. @throws file_refused, key_malformed */
+/**
+ * Makes an Ed25519 key if there is none. One that lies elsewhere is the machine's own: it is used as it is.
+ * @returns its public key line @throws file_refused, key_malformed
+ */
 export async function ensureHostKey(stateFolder: string, path: string, sshKeygen: string): Promise<string> {
   await ensurePrivateFolder(stateFolder);
-  if ((await readPrivateFile(path)) === undefined) {
+  if (dirname(path) === stateFolder && (await readPrivateFile(path)) === undefined) {
     const key = generateEd25519();
     const line = publicKeyLine({ type: 'ssh-ed25519', blob: key.publicKeyBlob });
     await writeFileAtomically(`${path}.pub`, `${line}\n`, { mode: 0o644 });

@@ -12,7 +12,18 @@ const changedFile = z.strictObject({
   /** base64; null: there was none */
   before: z.base64().nullable(),
   after: z.base64(),
+  /** What we had written before `after`: whoever was cut off while replacing it left one of the two. */
+  formerly: z.base64().optional(),
   mode: z.int(),
+});
+
+/** What the machine's owner chose, for whoever writes our configuration again. */
+const settingsSchema = z.strictObject({
+  keepAuthorizedKeys: z.boolean(),
+  penaltyExemptions: z.array(z.string()),
+  askProgram: z.string().nullable(),
+  /** Exceptions in the machine's own files that were told and accepted, in the words of check-drift.ts. */
+  accepted: z.array(z.string()),
 });
 
 /** `format` grows when older readers must not go on. */
@@ -20,14 +31,19 @@ const installationSchema = z.strictObject({
   format: z.literal(1),
   files: z.array(changedFile),
   createdUser: z.string().nullable(),
+  /** Absent: an older version installed it. */
+  settings: settingsSchema.optional(),
 });
 
+export type InstallationSettings = z.infer<typeof settingsSchema>;
 export type Installation = z.infer<typeof installationSchema>;
 export type ChangedFile = z.infer<typeof changedFile>;
 
 export interface FileChange {
   readonly path: string;
   readonly contents: string;
+  /** Nobody else has any business in it. */
+  readonly isOurs: boolean;
   /** Used where the file is new; an existing one keeps its own. */
   readonly mode: number;
 }
@@ -49,18 +65,28 @@ export async function writeInstallation(path: string, installation: Installation
   await writeFileAtomically(path, JSON.stringify(installation), { mode: 0o600 });
 }
 
-/** What is there now, beside what is wanted. */
-export async function planChange({ path, contents, mode }: FileChange): Promise<ChangedFile> {
-  const before = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  return {
-    path,
-    before: before?.toString('base64') ?? null,
-    after: Buffer.from(contents).toString('base64'),
-    mode: before ? (await stat(path)).mode & 0o777 : mode,
-  };
+/**
+ * What is there now, beside what is wanted.
+ * @param earlier what an earlier installation did to the same file: what was there before that is what counts
+ * @throws file_refused if somebody changed a file of ours since
+ */
+export async function planChange(
+  { path, contents, isOurs, mode }: FileChange,
+  earlier?: ChangedFile,
+): Promise<ChangedFile> {
+  const bytes = await readIfThere(path);
+  const now = bytes?.toString('base64') ?? null;
+  const after = Buffer.from(contents).toString('base64');
+  if (earlier && isAsWeLeftIt(earlier, now)) {
+    return { ...earlier, after, ...(now === null || now === after ? {} : { formerly: now }) };
+  }
+  if (isOurs && now !== null) {
+    throw new SallyportError(
+      'file_refused',
+      `Somebody changed ${path} after the installation. Move it away and install again.`,
+    );
+  }
+  return { path, before: now, after, mode: bytes ? (await stat(path)).mode & 0o777 : mode };
 }
 
 export async function applyChange({ path, after, mode }: ChangedFile): Promise<void> {
@@ -68,13 +94,36 @@ export async function applyChange({ path, after, mode }: ChangedFile): Promise<v
 }
 
 /** @returns false if somebody changed the file since: then it is left alone */
-export async function undoChange({ path, before, after, mode }: ChangedFile): Promise<boolean> {
-  const now = await readFile(path).catch(() => undefined);
-  const unchanged = now?.toString('base64') === after;
-  const neverDone = (now?.toString('base64') ?? null) === before;
-  if (neverDone) return true;
-  if (!unchanged) return false;
+export async function undoChange(file: ChangedFile): Promise<boolean> {
+  const { path, before, mode } = file;
+  const now = (await readIfThere(path))?.toString('base64') ?? null;
+  if (now === before) return true;
+  if (!isAsWeLeftIt(file, now)) return false;
   if (before === null) await rm(path);
   else await writeFileAtomically(path, Buffer.from(before, 'base64'), { mode });
   return true;
+}
+
+/** Another content for a file of ours: the record knows it before it is there. @throws file_refused as planChange() */
+export async function replaceOurFile(recordFile: string, path: string, contents: string): Promise<void> {
+  const installation = await readInstallation(recordFile);
+  const earlier = installation?.files.find((file) => file.path === path);
+  if (installation === undefined || earlier === undefined) {
+    throw new SallyportError('file_refused', `${recordFile} does not say who wrote ${path}.`);
+  }
+  const planned = await planChange({ path, contents, isOurs: true, mode: earlier.mode }, earlier);
+  const files = installation.files.map((file) => (file === earlier ? planned : file));
+  await writeInstallation(recordFile, { ...installation, files });
+  await applyChange(planned);
+}
+
+function isAsWeLeftIt({ after, formerly }: ChangedFile, now: string | null): boolean {
+  return now !== null && (now === after || now === formerly);
+}
+
+export async function readIfThere(path: string): Promise<Buffer | undefined> {
+  return await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
 }

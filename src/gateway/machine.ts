@@ -1,5 +1,6 @@
 /** The places on a real machine that an installation reads or writes; tests give others. */
 import { join } from 'node:path';
+import type { Enrolment } from './enrolment.ts';
 import { type CompanionPaths, companionPaths } from './paths.ts';
 
 export interface Machine {
@@ -12,6 +13,8 @@ export interface Machine {
   readonly emptyHome: string;
   readonly stateFolder: string;
   readonly runFolder: string;
+  /** Of root, where everybody may look: what sshd runs itself. */
+  readonly programFolder: string;
   /** The AuthorizedPrincipalsCommandUser. */
   readonly principalsUser: string;
 }
@@ -28,10 +31,17 @@ export function realMachine(kind: 'gateway' | 'host'): Machine {
     emptyHome: '/var/lib/sallyport-empty',
     stateFolder: join('/var/lib/sallyport', kind),
     runFolder: '/run/sallyport',
+    // Not below /run, where Debian lets nothing be run, nor in the state folder, which is closed to sshd's user.
+    programFolder: '/usr/local/libexec/sallyport',
     principalsUser: 'sallyport-principals',
   };
 }
 
-export function pathsOf({ stateFolder, runFolder }: Machine): CompanionPaths {
-  return companionPaths(stateFolder, runFolder);
+/** @param enrolment of this machine, if it is enrolled: it may have brought its own host key */
+export function pathsOf(
+  { stateFolder, runFolder }: Machine,
+  enrolment?: Pick<Enrolment, 'hostKey'>,
+): CompanionPaths {
+  const paths = companionPaths(stateFolder, runFolder);
+  return enrolment?.hostKey === undefined ? paths : { ...paths, hostKey: enrolment.hostKey };
 }

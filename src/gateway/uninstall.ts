@@ -1,9 +1,10 @@
 /** `sallyport gateway uninstall` and `sallyport host uninstall`: the machine as it was before, and this state gone. */
 import { rm } from 'node:fs/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { installationFile, undoInstallation } from './install.ts';
+import { undoInstallation } from './change-machine.ts';
 import { readInstallation } from './installation.ts';
 import { type Machine, pathsOf } from './machine.ts';
+import { installationFile } from './machine-sshd.ts';
 import { nameFiles } from './names.ts';
 import { createSshdListener } from './sshd-listener.ts';
 import { writeNames } from './write-names.ts';

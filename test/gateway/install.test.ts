@@ -7,7 +7,7 @@ import { companionStatus } from '../../src/gateway/companion-status.ts';
 import { type InstallOptions, install } from '../../src/gateway/install.ts';
 import { type Machine, pathsOf } from '../../src/gateway/machine.ts';
 import { lockFile } from '../../src/gateway/paths.ts';
-import { findPrograms, type Programs } from '../../src/gateway/programs.ts';
+import { findPrograms, isProgram, type Programs } from '../../src/gateway/programs.ts';
 import { runProgram } from '../../src/gateway/run-program.ts';
 import { uninstall } from '../../src/gateway/uninstall.ts';
 import { serveUnixSocket } from '../../src/gateway/unix-socket-server.ts';
@@ -46,6 +46,7 @@ beforeEach(async () => {
     emptyHome: join(folder, 'empty'),
     stateFolder: join(folder, 'state'),
     runFolder: join(folder, 'run'),
+    programFolder: join(folder, 'programs'),
     principalsUser: 'daemon',
   };
   mainConfiguration = `Include ${ssh}/sshd_config.d/*.conf\nPasswordAuthentication yes\nUsePAM yes\nSubsystem sftp internal-sftp\n`;
@@ -189,7 +190,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     await writeFile(machine.sshdConfiguration, mainConfiguration + own);
     await install(options('host'));
     expect(told).toContain(
-      `Attention: Match blocks of ${machine.sshdConfiguration} overrule PasswordAuthentication, AuthenticationMethods for whom they match. Are these still wanted?`,
+      `Attention: a Match block of ${machine.sshdConfiguration} overrules PasswordAuthentication, AuthenticationMethods, for whom it matches. Remove it; or, if it is wanted, accept it: sallyport host install --accept-exceptions`,
     );
   });
 
@@ -202,12 +203,43 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     expect(existsSync(machine.dropIn)).toBe(true);
   });
 
-  test('a second installation is refused and says what to do', async () => {
+  test('an installation over an earlier one keeps the enrolment, and undoing it restores what was there at first', async () => {
     await install(options('host'));
-    await expect(install(options('host'))).rejects.toMatchObject({
-      code: 'install_failed',
-      message: expect.stringContaining('sallyport host uninstall'),
-    });
+    const companion = await readFile(join(machine.stateFolder, 'companion.json'), 'utf8');
+    const token = () => Promise.reject(new Error('asked for a token again'));
+    await install(options('host', { token, penaltyExemptions: ['10.0.0.0/8'], keepAuthorizedKeys: true }));
+    expect(await readFile(join(machine.stateFolder, 'companion.json'), 'utf8')).toBe(companion);
+    expect((await effective()).get('authorizedkeysfile')).toMatch(/^\.ssh\/authorized_keys/);
+    expect(told.at(-1)).toContain('Restart the companion now');
+    await uninstall({ kind: 'host', machine, tell: () => {} });
+    expect(existsSync(machine.dropIn)).toBe(false);
+    expect(await readFile(machine.sshdConfiguration, 'utf8')).toBe(mainConfiguration);
+  });
+
+  test('an installation over an earlier one that sshd refuses leaves the earlier one in force', async () => {
+    await install(options('host'));
+    const before = await readFile(machine.dropIn, 'utf8');
+    const record = await readFile(join(machine.stateFolder, 'installation.json'), 'utf8');
+    await writeFile(machine.sshdConfiguration, `${mainConfiguration}NoSuchKeyword yes\n`);
+    await expect(install(options('host', { keepAuthorizedKeys: true }))).rejects.toThrow(/NoSuchKeyword/);
+    expect(await readFile(machine.dropIn, 'utf8')).toBe(before);
+    expect(await readFile(join(machine.stateFolder, 'installation.json'), 'utf8')).toBe(record);
+  });
+
+  test('an installation over an earlier one does not replace what somebody wrote into its file', async () => {
+    await install(options('host'));
+    await writeFile(machine.dropIn, '# mine now\n');
+    await expect(install(options('host'))).rejects.toMatchObject({ code: 'file_refused' });
+    expect(await readFile(machine.dropIn, 'utf8')).toBe('# mine now\n');
+  });
+
+  test('where a compiler is sshd asks with a program of root, which uninstalling removes', async () => {
+    await install(options('host'));
+    const line = (await effective()).get('authorizedprincipalscommand') ?? '';
+    const program = join(machine.programFolder, 'ask');
+    expect(line.startsWith(isProgram('/usr/bin/cc') ? `${program} ` : '/bin/sh ')).toBe(true);
+    await uninstall({ kind: 'host', machine, tell: () => {} });
+    expect(existsSync(program)).toBe(false);
   });
 
   test('a file that somebody changed is not overwritten by uninstalling', async () => {
