@@ -4,6 +4,7 @@ import { isKeyRevoked, isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import { type Connection, connectionKey } from './connection-file.ts';
 import { limitReached } from './connection-limits.ts';
 import { accountOf, type Facts, type PermittedTarget, targetNamed, whyNotOn } from './decide-offer.ts';
+import { isRegistered } from './registered-keys.ts';
 
 export interface Judgement {
   readonly connection: Connection;
@@ -24,6 +25,7 @@ const checks: readonly Check[] = [
   ({ offer }, { facts }) => (facts.endedSessions.has(offer.sessionId) ? 'session_ended' : undefined),
   ({ offer }, { krl }) => (isOfferRevoked(offer, krl) ? 'certificate_revoked' : undefined),
   ({ offer }, { facts }) => ((accountOf(offer, facts.state)?.disabled ?? true) ? 'account_gone' : undefined),
+  ({ offer }, { facts }) => (isRegistered(offer, facts.state) ? undefined : 'session_ended'),
   losesItsWay,
 ];
 

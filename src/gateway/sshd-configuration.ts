@@ -27,6 +27,8 @@ export interface SshdConfigurationOptions {
   readonly remoteForwarding?: boolean;
   /** The same of an agent (-A). */
   readonly agentForwarding?: boolean;
+  /** Whether anybody may come with a registered key: the companion is asked about plain keys too. */
+  readonly registeredKeys?: boolean;
   /** Networks that sshd's penalties (9.8 and later) spare: a refused certificate must not lock an office out. */
   readonly penaltyExemptions?: readonly string[];
   readonly rootLogin?: 'no' | 'prohibit-password';
@@ -93,7 +95,7 @@ function trustLines({ paths, otherHostKeys = [] }: SshdConfigurationOptions): Li
 }
 
 function authenticationLines(options: SshdConfigurationOptions): Line[] {
-  const { principalsUser, rootLogin = 'no', keepAuthorizedKeys = false } = options;
+  const { principalsUser, rootLogin = 'no', keepAuthorizedKeys = false, registeredKeys = false } = options;
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(principalsUser)) {
     throw new SallyportError(
       'settings_invalid',
@@ -109,16 +111,21 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
     ['GSSAPIAuthentication', 'no'],
     ...(keepAuthorizedKeys ? [] : ([['AuthorizedKeysFile', 'none']] as const)),
     ['AuthorizedPrincipalsFile', 'none'],
-    ['AuthorizedPrincipalsCommand', principalsCommand(options)],
+    ['AuthorizedPrincipalsCommand', askCommand(options, '/principals')],
     ['AuthorizedPrincipalsCommandUser', principalsUser],
     // Behind the line above, never before it: up to OpenSSH 9.x the two share a check (servconf.c, parse_command), by
     // which a keys command before it silently removes it, and a second one of its kind replaces it.
-    ...(keepAuthorizedKeys
-      ? []
-      : ([
-          ['AuthorizedKeysCommand', 'none'],
-          ['AuthorizedKeysCommandUser', 'nobody'],
-        ] as const)),
+    ...(registeredKeys
+      ? ([
+          ['AuthorizedKeysCommand', askCommand(options, '/keys')],
+          ['AuthorizedKeysCommandUser', principalsUser],
+        ] as const)
+      : keepAuthorizedKeys
+        ? []
+        : ([
+            ['AuthorizedKeysCommand', 'none'],
+            ['AuthorizedKeysCommandUser', 'nobody'],
+          ] as const)),
     ['PermitRootLogin', rootLogin],
     ['PermitEmptyPasswords', 'no'],
     ['PermitUserRC', 'no'],
@@ -137,19 +144,19 @@ const longestAnswerSeconds = 0.2;
  * to choose. Where there is no compiler sh names the connection (its parent is the monitor) and curl asks; the name is a
  * parameter there, never shell text. Without a whole answer in time both fail, and sshd denies.
  */
-function principalsCommand(options: SshdConfigurationOptions): string {
+function askCommand(options: SshdConfigurationOptions, route: '/principals' | '/keys'): string {
   const { paths, curl, askProgram, answerSeconds = longestAnswerSeconds } = options;
   checkSocketPath(paths.principalsSocket);
   if (askProgram) {
     checkSocketPath(askProgram);
     const milliseconds = Math.round(answerSeconds * 1_000);
-    return `${askProgram} ${paths.principalsSocket} /principals ${milliseconds} user=%u key=%k`;
+    return `${askProgram} ${paths.principalsSocket} ${route} ${milliseconds} user=%u key=%k`;
   }
   checkSocketPath(curl);
   const ask = [
     `exec ${curl} -q -sf --max-time ${answerSeconds} --unix-socket ${paths.principalsSocket}`,
     '--data-urlencode "ppid=$PPID" --data-urlencode "user=$1" --data-urlencode "key=$2"',
-    'http://gateway/principals',
+    `http://gateway${route}`,
   ].join(' ');
   return `/bin/sh -c '${ask}' sh %u %k`;
 }

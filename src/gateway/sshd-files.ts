@@ -14,7 +14,10 @@ export interface SshdFiles {
   /** The record of the installation, which must know what stands in `ours`; null: there is none. */
   readonly recordFile: string | null;
   /** All that the state does not say. */
-  readonly options: Omit<SshdConfigurationOptions, 'ports' | 'remoteForwarding' | 'agentForwarding'>;
+  readonly options: Omit<
+    SshdConfigurationOptions,
+    'ports' | 'registeredKeys' | 'remoteForwarding' | 'agentForwarding'
+  >;
   /** Exceptions that the machine's owner has accepted, in the words of check-drift.ts. */
   readonly accepted: readonly string[];
 }
@@ -22,11 +25,12 @@ export interface SshdFiles {
 /** What our file must say with this state. */
 export function configurationFor(
   { options }: Pick<SshdFiles, 'options'>,
-  state: Pick<CompanionState, 'companion' | 'targets'> | undefined,
+  state: Pick<CompanionState, 'companion' | 'targets' | 'registered_keys'> | undefined,
 ): string {
   return sshdConfiguration({
     ...options,
     ...(state && portsOf(state).length > 0 ? { ports: portsOf(state) } : {}),
+    registeredKeys: (state?.registered_keys.length ?? 0) > 0,
     remoteForwarding: state?.targets.some(({ forwarding }) => forwarding.remote) ?? false,
     agentForwarding: state?.targets.some(({ forwarding }) => forwarding.agent) ?? false,
   });

@@ -46,7 +46,10 @@ export interface LocalMachineOptions {
   /** A machine that also runs everything else is slower to answer than a gateway of its own. */
   readonly answerSeconds?: number;
   /** What sshd's configuration opens, for policy to narrow. */
-  readonly forwarding?: Pick<SshdConfigurationOptions, 'remoteForwarding' | 'agentForwarding'>;
+  readonly forwarding?: Pick<
+    SshdConfigurationOptions,
+    'remoteForwarding' | 'agentForwarding' | 'registeredKeys'
+  >;
   readonly companion?: Pick<
     CompanionOptions,
     'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds'

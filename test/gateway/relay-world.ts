@@ -1,6 +1,6 @@
 /** A gateway that takes people on to a host, on this machine: what the tests of relayed connections begin with. */
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
-import type { LocalMachine } from './local-machine.ts';
+import type { LocalMachine, LocalMachineOptions } from './local-machine.ts';
 import { createPerson, type Person, type RunningSsh, startSsh } from './ssh-client.ts';
 import type { TargetDocument, UserCertificateOptions } from './test-authority.ts';
 import { alice, TestWorld, web } from './test-world.ts';
@@ -12,6 +12,11 @@ interface Machine {
 
 export class RelayWorld extends TestWorld {
   readonly started: RunningSsh[] = [];
+  /** What both sshds are configured for. */
+  readonly forwarding: NonNullable<LocalMachineOptions['forwarding']> = {
+    remoteForwarding: true,
+    agentForwarding: true,
+  };
   #gateway: Machine | undefined;
   #host: Machine | undefined;
 
@@ -28,7 +33,7 @@ export class RelayWorld extends TestWorld {
   override async open(): Promise<void> {
     await super.open();
     this.authority.hopCa = generateEd25519();
-    const forwarding = { remoteForwarding: true, agentForwarding: true };
+    const { forwarding } = this;
     this.#host = await this.startMachine('host', { forwarding });
     this.authority.targets = [this.target()];
     this.authority.push();
