@@ -158,8 +158,14 @@ test('the systemd units run commands that there are', async () => {
 // Where there is no systemd there is nothing to say about its units: not a test that was skipped.
 if (existsSync('/usr/bin/systemd-analyze')) {
   test('systemd accepts the units', async () => {
-    for (const unit of await readdir(join(deploy, 'systemd'))) {
-      const path = join(deploy, 'systemd', unit);
+    const folders = ['systemd', 'host-by-hand'].map((name) => join(deploy, name));
+    const files = (
+      await Promise.all(folders.map(async (name) => (await readdir(name)).map((one) => [name, one])))
+    ).flat();
+    for (const [folder = '', unit = ''] of files.filter(([, name]) =>
+      /\.(service|timer)$/.test(name ?? ''),
+    )) {
+      const path = join(folder, unit);
       const { stdout, stderr } = await run('/usr/bin/systemd-analyze', ['verify', '--man=no', path]).catch(
         (error) => error,
       );
