@@ -33,7 +33,7 @@ export function menuAnswer(answering: Answering): AnswerForm {
     const decision = decideOffer(connection.offer, connection.user, facts);
     if (!decision.menu) return undefined;
     const targets = menuTargets(decision, facts);
-    if (targets.length === 0) return routeReply({ kind: 'words', text: nothingToChoose(connection) });
+    if (targets.length === 0) return routeReply({ kind: 'words', text: nothingToChoose });
 
     const key = `${connectionKey(connection)} ${(form.get('menu') ?? '').slice(0, 20)}`;
     const before = open.get(key)?.state;
@@ -75,9 +75,7 @@ function titleOf({ offer }: Connection, { state }: Facts) {
   return { account: offer.account, gateway: state.companion.name };
 }
 
-function nothingToChoose({ offer }: Connection): string {
-  return `There is no target behind this gateway that ${offer.account} has a role on. Ask an admin for a role.`;
-}
+const nothingToChoose = 'You have no role on any target behind this gateway. Ask an admin for one.';
 
 /** A terminal that does not know its size says 0. */
 function sizeOf(form: URLSearchParams): ScreenSize {
