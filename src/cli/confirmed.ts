@@ -2,7 +2,11 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import type { SallyContext } from './context.ts';
 
 /** @throws settings_invalid unless the person says yes */
-export async function confirmed({ ask }: SallyContext, question: string): Promise<void> {
+export async function confirmed(
+  { ask }: SallyContext,
+  question: string,
+  otherwise = 'Nothing was ended.',
+): Promise<void> {
   if (!ask) {
     throw new SallyportError(
       'settings_invalid',
@@ -11,5 +15,5 @@ export async function confirmed({ ask }: SallyContext, question: string): Promis
   }
   const answer = await ask(`${question} [y/N] `);
   if (/^y(es)?$/i.test(answer.trim())) return;
-  throw new SallyportError('settings_invalid', 'Nothing was ended.');
+  throw new SallyportError('settings_invalid', otherwise);
 }

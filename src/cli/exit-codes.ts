@@ -9,6 +9,7 @@ export const exitCodes = {
   refused: { number: 4, meaning: 'the server refuses; for explain: access would be refused' },
   unreachable: { number: 5, meaning: 'the server cannot be reached or is in trouble' },
   files: { number: 6, meaning: 'a file or folder of yours is not as it must be' },
+  pending: { number: 7, meaning: 'admin apply --dry-run: there is something to do' },
 } as const satisfies Record<string, { number: number; meaning: string }>;
 
 export type ExitName = keyof typeof exitCodes;

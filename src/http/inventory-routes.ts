@@ -38,20 +38,25 @@ function organizationRoutes(app: FastifyInstance, parts: Parts): void {
     { config: { auth: 'admin', purpose: 'the organization’s own settings and its switch' } },
     async (request) => {
       parseInput(noQuery, request.query, 'query');
-      return thingDocument(await own(db, adminOf(request).organizationId));
+      return organizationDocument(await own(db, adminOf(request).organizationId));
     },
   );
   app.post(
     '/v1/inventory/organization',
     { config: { ...writing, purpose: 'changes the organization’s settings or its switch' } },
     async (request) =>
-      thingDocument(
+      organizationDocument(
         await changing(parts, request, async ({ tx, organizationId }) => {
           const before = await own(tx, organizationId);
           return { action: 'change', before, after: changedItem(before, request.body) };
         }),
       ),
   );
+}
+
+/** Its name in the inventory is the slug; `name` is what people call it. */
+function organizationDocument({ name: slug, members }: Item): Record<string, unknown> {
+  return { slug, ...members };
 }
 
 function listRoutes(app: FastifyInstance, { database }: Parts): void {

@@ -54,7 +54,7 @@ export interface TestServer {
     role: Role | null,
     more?: { groups?: string[]; domain?: string; organization?: string },
   ): Promise<TestPerson>;
-  call(method: 'GET' | 'POST' | 'PUT', url: string, more?: Call): Promise<LightMyRequestResponse>;
+  call(method: 'GET' | 'POST' | 'PUT' | 'PATCH', url: string, more?: Call): Promise<LightMyRequestResponse>;
   /** Enrols the shop's gateway and returns its credential. */
   enrol(companionId?: string): Promise<string>;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { collected, type Go, span, sub } from './build.ts';
 import { roleOption } from './credentials.ts';
+import { addInventoryCommands } from './inventory.ts';
 
 export function addAdminCommands(program: Command, go: Go): void {
   const admin = sub(program, 'admin', 'for admins');
@@ -14,6 +15,7 @@ export function addAdminCommands(program: Command, go: Go): void {
       go(async (context) => (await import('../commands/admin-providers.ts')).providersList(context, options)),
     );
   addCiRules(admin, go);
+  addInventoryCommands(admin, go);
 }
 
 function addSessions(admin: Command, go: Go): void {
