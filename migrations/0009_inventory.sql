@@ -48,6 +48,8 @@ alter table instances
     constraint instances_reported_by_check check (reported_by in ('admin', 'companion', 'orchestrator')),
   add column reported_at timestamptz;
 create index instances_app_index on instances (app_id);
+-- Read with every certificate; hardly any app is in it.
+create index apps_agent_forwarding_index on apps (environment_id) where agent_forwarding;
 create index instances_host_index on instances (host_id) where host_id is not null;
 -- What stands behind the app's name in the target name: the two are composed of slugs, which hold no "--".
 update instances set slug = nullif(split_part(target_name, '--', 3), '');

@@ -31,6 +31,8 @@ export const hopCertificateReply = z.strictObject({
   host: slug,
   valid_after: unixSeconds,
   valid_before: unixSeconds,
+  /** When the person's login session ends, for the welcome. */
+  session_expires_at: unixSeconds.optional(),
 });
 
 export type HopCertificateRequest = z.infer<typeof hopCertificateRequest>;

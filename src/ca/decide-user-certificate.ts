@@ -9,7 +9,9 @@ import { policyRefusal } from '../credentials/policy-refusal.ts';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesForAccount } from '../inventory/access-rules.ts';
+import { agentAppsOf } from '../inventory/agent-apps.ts';
 import { environmentsByName } from '../inventory/environment-facts.ts';
+import { type AgentApp, mayForwardAgent } from '../policy/agent-forwarding.ts';
 import { type CertificateDecision, decideCertificate } from '../policy/decide-certificate.ts';
 import { decideNarrowedCertificate } from '../policy/decide-narrowed.ts';
 import type { AccessRuleFacts, EnvironmentFacts } from '../policy/facts.ts';
@@ -39,7 +41,9 @@ export interface GroupFacts {
   readonly ranges: ReadonlyMap<string, readonly string[]>;
   /** By organization. */
   readonly gateways: ReadonlyMap<string, readonly string[]>;
-  /** By account; of those that ask for a narrowed certificate. */
+  /** By organization: apps that allow agents to be forwarded. */
+  readonly agentApps: ReadonlyMap<string, readonly AgentApp[]>;
+  /** By account; of those whose certificate depends on them. */
   readonly rules: ReadonlyMap<string, readonly AccessRuleFacts[]>;
   readonly environments: ReadonlyMap<Asking, EnvironmentFacts>;
 }
@@ -60,25 +64,37 @@ export async function readFacts(tx: Tx, group: readonly Asking[]): Promise<Group
     return account && isBound ? [account.organizationId] : [];
   });
   const gateways = await gatewayAddresses(tx, bound);
-  return { accounts, ranges, gateways, ...(await readNarrowing(tx, group, accounts)) };
+  const agentApps = await agentAppsOf(tx, [
+    ...new Set([...accounts.values()].map(({ organizationId }) => organizationId)),
+  ]);
+  const environments = await readEnvironments(tx, group, accounts);
+  const dependent = group.filter(({ accountId, environment }) => {
+    const account = accounts.get(accountId);
+    return account !== undefined && (environment !== undefined || agentApps.has(account.organizationId));
+  });
+  return { accounts, ranges, gateways, agentApps, environments, rules: await readRules(tx, dependent) };
 }
 
-async function readNarrowing(
+async function readEnvironments(
   tx: Tx,
   group: readonly Asking[],
   accounts: GroupFacts['accounts'],
-): Promise<Pick<GroupFacts, 'rules' | 'environments'>> {
+): Promise<GroupFacts['environments']> {
   const narrowed = group.flatMap((asking) => {
     const account = accounts.get(asking.accountId);
     const { environment } = asking;
     return account && environment ? [{ asking, organizationId: account.organizationId, ...environment }] : [];
   });
   const found = await environmentsByName(tx, narrowed);
+  return new Map([...found].map(([{ asking }, facts]) => [asking, facts]));
+}
+
+async function readRules(tx: Tx, asking: readonly Asking[]): Promise<GroupFacts['rules']> {
   const rules = new Map<string, readonly AccessRuleFacts[]>();
-  for (const { accountId } of new Set(narrowed.map(({ asking }) => asking))) {
+  for (const { accountId } of asking) {
     if (!rules.has(accountId)) rules.set(accountId, await rulesForAccount(tx, accountId));
   }
-  return { rules, environments: new Map([...found].map(([{ asking }, facts]) => [asking, facts])) };
+  return rules;
 }
 
 /** @throws session_ended, access_denied, insufficient_user_authentication, not_found */
@@ -101,6 +117,12 @@ export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Da
           nowSeconds,
         );
   if (!decision.allowed) throw policyRefusal(decision.reasons);
+  const forwardsAgent = mayForwardAgent({
+    ...about,
+    apps: agentAppsFor(asking, facts.agentApps.get(account.organizationId) ?? []),
+    rules: facts.rules.get(accountId) ?? [],
+    nowSeconds,
+  });
   const source = decideSource({
     pinning: organization.sourcePinning,
     clientAddress,
@@ -108,7 +130,18 @@ export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Da
     gateways: facts.gateways.get(account.organizationId) ?? [],
   });
   if (!source.allowed) throw policyRefusal([source.reason]);
-  return { account, decision, sources: source.sources };
+  const extensions = forwardsAgent
+    ? ['permit-agent-forwarding', ...decision.extensions]
+    : decision.extensions;
+  return { account, decision: { ...decision, extensions }, sources: source.sources };
+}
+
+/** Of a narrowed certificate those of its environment alone count. */
+function agentAppsFor({ environment: narrowed }: Asking, apps: readonly AgentApp[]): readonly AgentApp[] {
+  if (narrowed === undefined) return apps;
+  return apps.filter(
+    ({ project, environment }) => project === narrowed.project && environment === narrowed.environment,
+  );
 }
 
 /** '' is no credential's id. */

@@ -25,7 +25,7 @@ export interface LockedHopSource {
   readonly session: Session;
   /** The session as the source proves it: with its MFA, and only as long as it is good. */
   readonly proven: SessionFacts;
-  /** A terminal, if the person's own certificate permits one. Forwarding ends at the gateway. */
+  /** What the person's own certificate permits of sshd; keys and codes say nothing of that. */
   readonly permissions: readonly string[];
   /** For the stored decision. */
   readonly evidence: Readonly<Record<string, string>>;
@@ -38,6 +38,9 @@ export interface HopSourceContext {
   readonly target: string;
   readonly now: Date;
 }
+
+/** What policy may narrow. A code's listener forwards nothing at all. */
+const everything = ['permit-agent-forwarding', 'permit-port-forwarding', 'permit-pty'];
 
 /** @throws certificate_malformed, the key's faults */
 export function readHopSource(request: HopCertificateRequest): HopSource {
@@ -68,8 +71,7 @@ async function lockCertificate(
   context: HopSourceContext,
 ): Promise<LockedHopSource> {
   const { session, proven, serial, extensions } = await lockSource(tx, certificate, context);
-  const permissions = extensions.includes('permit-pty') ? ['permit-pty'] : [];
-  return { session, proven, permissions, evidence: { source_serial: `${serial}` } };
+  return { session, proven, permissions: extensions, evidence: { source_serial: `${serial}` } };
 }
 
 async function lockKey(
@@ -80,7 +82,7 @@ async function lockKey(
   const session = await lockRegisteredKey(tx, { publicKey, organizationId }, now);
   if (session === undefined) throw refusedSource('The key is not registered here, or is good no more.');
   const evidence = { registered_key: fingerprint(publicKey) };
-  return { session, proven: session.facts, permissions: ['permit-pty'], evidence };
+  return { session, proven: session.facts, permissions: everything, evidence };
 }
 
 async function lockCodeUse(

@@ -15,7 +15,7 @@ import { rulesForAccount } from '../inventory/access-rules.ts';
 import { companionById } from '../inventory/companion.ts';
 import { targetBehindGateway } from '../inventory/target.ts';
 import { backdateSeconds } from '../policy/decide-certificate.ts';
-import { decideHop } from '../policy/decide-hop.ts';
+import { decideHop, hopPermissions } from '../policy/decide-hop.ts';
 import { helpfulCommand, type Reasons, reason } from '../policy/reasons.ts';
 import { type Certificate, type CertificateFields, nonceLength } from '../ssh/certificate.ts';
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
@@ -50,9 +50,9 @@ export async function issueHopCertificate(
   issuing: Issuing,
   asking: AskingForHop,
 ): Promise<HopCertificateReply> {
-  const { caKeyId, toBeSigned, hostName } = await readAndStore(issuing, asking);
+  const { caKeyId, toBeSigned, ...about } = await readAndStore(issuing, asking);
   const certificate = await signCertificate(toBeSigned, issuing.keys.byId(caKeyId)?.signer);
-  return replyWith(certificate, hostName);
+  return replyWith(certificate, about);
 }
 
 async function readAndStore(issuing: Issuing, asking: AskingForHop): Promise<ToSign> {
@@ -79,6 +79,7 @@ interface Asked {
 
 interface ToSign extends Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'> {
   readonly hostName: string;
+  readonly sessionExpiresAt: number;
 }
 
 /** The key is one that may be certified, and whoever asks holds its private half. */
@@ -138,19 +139,21 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
     nowSeconds,
   });
   if (!decision.allowed) throw refused(decision.reasons);
-  if (hostName === null) throw refused([reason('host_missing')]);
+  if (found === undefined || hostName === null) throw refused([reason('host_missing')]);
   const principal = hopPrincipal(hostName);
+  const about = { hostName, sessionExpiresAt: Math.floor(source.session.facts.expiresAtSeconds) };
 
   const earlier = (await certificatesOfRequests(tx, [{ sessionId, requestId }])).values().next().value;
   // For a serial that is not needed it asks all the same whether anything may be issued.
   const [serial] = await nextSerials(tx, earlier === undefined ? 1 : 0, now);
   if (earlier !== undefined || serial === undefined) {
-    return { ...repeatable(issuing, earlier, { gatewayId, publicKey, principal }, now), hostName };
+    return { ...repeatable(issuing, earlier, { gatewayId, publicKey, principal }, now), ...about };
   }
 
   await requireFreshKey(tx, { publicKey, accountId });
   const caKey = issuing.keys.active('hop');
   const sourceAddress = addressOf(gateway);
+  const permissions = hopPermissions(source.permissions, found.target);
   const fields: CertificateFields = {
     kind: 'user',
     publicKey,
@@ -167,7 +170,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
       session: source.proven,
       issuer: source.session.issuer,
       publicOrigin,
-      permissions: source.permissions,
+      permissions,
       mfa: false,
       actor: gateway.name,
     }),
@@ -179,6 +182,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
     maxLifetime: longestHopLife,
     maxBackdate: BigInt(backdateSeconds),
     sourceAddress,
+    permissions,
   });
   compareWithDecision(toBeSigned, fields);
   await storeCertificate(tx, {
@@ -198,7 +202,7 @@ async function decideAndStore(tx: Tx, issuing: Issuing, asked: Asked): Promise<T
     login: { accountId, sessionId, requestId },
     companionId: gatewayId,
   });
-  return { caKeyId: caKey.id, toBeSigned, hostName };
+  return { caKeyId: caKey.id, toBeSigned, ...about };
 }
 
 /**
@@ -301,7 +305,10 @@ async function ownerOf(tx: Tx, { toBeSigned, publicKey }: Certificate) {
     .executeTakeFirst();
 }
 
-function replyWith(certificate: Certificate, host: string): HopCertificateReply {
+function replyWith(
+  certificate: Certificate,
+  { hostName: host, sessionExpiresAt }: Pick<ToSign, 'hostName' | 'sessionExpiresAt'>,
+): HopCertificateReply {
   const { blob, keyId, serial, validAfter, validBefore } = certificate;
   return {
     certificate: certificateLine(blob, keyId),
@@ -310,5 +317,6 @@ function replyWith(certificate: Certificate, host: string): HopCertificateReply 
     host,
     valid_after: Number(validAfter),
     valid_before: Number(validBefore),
+    session_expires_at: sessionExpiresAt,
   };
 }

@@ -35,8 +35,8 @@ export const backdateSeconds = 60;
 export const shortestLifeSeconds = 120;
 
 /**
- * A terminal and forwarding to targets. X11, agent forwarding and ~/.ssh/rc are left out: they hand the far machine a
- * way back to the person's own.
+ * A terminal and forwarding to targets. X11 and ~/.ssh/rc are left out: they hand the far machine a way back to the
+ * person's own. So does an agent, which is permitted where an app wants it (agent-forwarding.ts).
  */
 const permissions: readonly string[] = ['permit-port-forwarding', 'permit-pty'];
 

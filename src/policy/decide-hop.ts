@@ -34,6 +34,22 @@ function decideAt(target: TargetFacts, facts: Omit<AccessFacts, 'target'>): Acce
   return decideAccess({ ...facts, target });
 }
 
+/**
+ * What sshd of the host is told to permit the second leg, of what the person's own certificate permits: a terminal, and
+ * what the gateway carries on of their forwarding where the app wants it. Tunnels to services end at the gateway.
+ */
+export function hopPermissions(
+  permitted: readonly string[],
+  { forwarding }: Pick<TargetFacts, 'forwarding'>,
+): string[] {
+  const wanted = [
+    ...(forwarding.agent ? ['permit-agent-forwarding'] : []),
+    ...(forwarding.remote ? ['permit-port-forwarding'] : []),
+    'permit-pty',
+  ];
+  return wanted.filter((name) => permitted.includes(name));
+}
+
 function checkAccessMode({ accessMode, environment }: TargetFacts): Reason | undefined {
   return accessMode === 'jump' ? reason('relay_off', environment) : undefined;
 }

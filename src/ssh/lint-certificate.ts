@@ -48,6 +48,8 @@ export function lintHostCertificate(toBeSigned: Buffer, rules: LintRules): void 
 export interface HopRules extends LintRules {
   /** The gateway's address, as the `source-address` option spells it. */
   readonly sourceAddress: string;
+  /** What policy permits of sshd, `permit-*`; absent: a terminal. */
+  readonly permissions?: readonly string[];
 }
 
 /** Seconds from `now` to the end of a hop certificate at most, whatever the rules say. */
@@ -65,6 +67,7 @@ export function lintHopCertificate(toBeSigned: Buffer, rules: HopRules): void {
   lint(toBeSigned, { ...rules, maxLifetime }, [
     ...commonRequirements,
     ...hopRequirements,
+    [permitsOnly(rules.permissions ?? ['permit-pty']), 'it permits more than the decision did'],
     [isFromTheGateway, 'its only critical option must be source-address with the address of the gateway'],
   ]);
 }
@@ -168,6 +171,12 @@ const criticalOptions: ReadonlyMap<string, (data: Buffer, subjectType: PublicKey
   ['verify-required', (data: Buffer, type: PublicKeyType) => data.length === 0 && isSecurityKey(type)],
 ]);
 
+const hopPermits: ReadonlySet<string> = new Set([
+  'permit-agent-forwarding',
+  'permit-port-forwarding',
+  'permit-pty',
+]);
+
 const flagExtensions: ReadonlySet<string> = new Set([
   'permit-X11-forwarding',
   'permit-agent-forwarding',
@@ -265,10 +274,15 @@ function isOneAddress({ name, data }: Option, address: string): boolean {
   return parseSourceAddresses(list).length === 1 && list === address;
 }
 
-/** A terminal and what the person's own certificate says; forwarding stays on the gateway. */
+/** What a second leg may ever need of sshd, and what the person's own certificate says. */
 function isHopExtension(option: Option): boolean {
   const { name } = option;
-  return (name === 'permit-pty' || name.startsWith('claims@')) && isKnownExtension(option);
+  return (hopPermits.has(name) || name.startsWith('claims@')) && isKnownExtension(option);
+}
+
+function permitsOnly(permissions: readonly string[]) {
+  return ({ extensions }: Reading) =>
+    extensions.every(({ name }) => !hopPermits.has(name) || permissions.includes(name));
 }
 
 /** A flag of sshd without data, or one of ours, `mfa@DOMAIN` or `claims@DOMAIN`, with printable ASCII. */

@@ -138,13 +138,10 @@ describe.skipIf(!hasNames)('a relayed connection (needs root, sshd, curl, libnss
       const running = world.start(person, args);
       await running.waitForOutput(/\d/);
       const isOurs = ({ session_id }: { session_id: string }) => session_id === person.sessionId;
-      const ways = () =>
-        authority.reports.flatMap(({ connections }) =>
-          connections.filter(isOurs).map(({ way, target }) => `${way} ${target}`),
-        );
-      await until(() => new Set(ways()).size > 1, 'reports of both machines');
+      const ours = () => authority.reports.flatMap(({ connections }) => connections.filter(isOurs));
+      await until(() => new Set(ours().map(({ key }) => key)).size > 1, 'reports of both machines');
       running.child.kill('SIGKILL');
-      return new Set(ways());
+      return new Set(ours().map(({ way, target }) => `${way} ${target}`));
     };
     expect(await reported(at(loop))).toEqual(new Set([`relay ${web.targetName}`]));
     const jump = ['-J', `${web.targetName}@127.0.0.1:${world.gateway.port}`, '-p', String(world.host.port)];

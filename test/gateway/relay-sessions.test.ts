@@ -144,7 +144,9 @@ describe.skipIf(!hasNames || !hasTerminals)('a relayed terminal (needs root, ssh
     await terminal.waitForOutput(/\$ $/);
     terminal.type('echo rea""dy; cat\n');
     await terminal.waitForOutput(/ready/);
+    terminal.stdout = '';
     terminal.type('\u0003');
+    await terminal.waitForOutput(/\$ $/);
     terminal.type('echo go""ing on; exit 5\n');
     await terminal.waitForOutput(/going on/);
     expect((await terminal.ended).status).toBe(5);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AccessFacts, decideAccess, unknownTarget } from '../../src/policy/decide-access.ts';
-import { decideHop, decideHopArrival, type HopFacts } from '../../src/policy/decide-hop.ts';
+import { decideHop, decideHopArrival, type HopFacts, hopPermissions } from '../../src/policy/decide-hop.ts';
 import { bob, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
 
 const facts = { account: bob, session, target, rules: [rule], nowSeconds };
@@ -69,5 +69,21 @@ describe('decideHopArrival', () => {
     ['target_unknown', { target: { ...target, organization: 'other' } }],
   ] as const)('asks for everything else: %s', (code, changed) => {
     expect(codes(decideHopArrival({ ...arriving, ...changed }))).toEqual([code]);
+  });
+});
+
+describe('hopPermissions', () => {
+  const certificate = ['permit-agent-forwarding', 'permit-port-forwarding', 'permit-pty'];
+  const none = { local: true, remote: false, agent: false };
+
+  it('are a terminal, where the app wants nothing more', () => {
+    expect(hopPermissions(certificate, { forwarding: none })).toEqual(['permit-pty']);
+  });
+
+  it('are what the app wants and the certificate permits', () => {
+    const forwarding = { ...none, remote: true, agent: true };
+    expect(hopPermissions(certificate, { forwarding })).toEqual(certificate);
+    expect(hopPermissions(['permit-pty'], { forwarding })).toEqual(['permit-pty']);
+    expect(hopPermissions([], { forwarding })).toEqual([]);
   });
 });

@@ -311,12 +311,24 @@ describe('a hop certificate that may not leave', () => {
         ],
       },
     ],
-    ['forwarding', { extensions: [['permit-port-forwarding', flag]] }],
+    ['forwarding that was not decided', { extensions: [['permit-port-forwarding', flag]] }],
+    ['an agent that was not decided', { extensions: [['permit-agent-forwarding', flag]] }],
+    ['a permission that no second leg ever has', { extensions: [['permit-user-rc', flag]] }],
     ['the MFA fact', { extensions: [['mfa@ca.example.org', packed('{"v":1}')]] }],
   ];
   test.each(cases)('for %s', (_, change) => {
     expect(() => lintHop({})).not.toThrow();
     expect(codeOf(() => lintHop(change))).toBe('certificate_refused');
+  });
+
+  test('for a permission that the decision names and no second leg ever has, unlike one that it may', () => {
+    const lint = (name: string) => {
+      const toBeSigned = rawToBeSigned({ ...rawHop, extensions: [[name, flag]] });
+      lintHopCertificate(toBeSigned, { ...rules, sourceAddress: address, permissions: [name] });
+    };
+    expect(codeOf(() => lint('permit-X11-forwarding'))).toBe('certificate_refused');
+    expect(() => lint('permit-port-forwarding')).not.toThrow();
+    expect(() => lint('permit-agent-forwarding')).not.toThrow();
   });
 
   test('for a life that the rules allow and a hop does not', () => {
