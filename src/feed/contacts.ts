@@ -3,6 +3,8 @@ import type { Database } from '../database/database.ts';
 import { touchCompanions } from '../inventory/companion-contact.ts';
 
 const everyMilliseconds = 5_000;
+/** Small: their rows are held meanwhile, and acknowledgements wait for none. */
+const rowsAtOnce = 50;
 
 export class Contacts {
   readonly #db: Database;
@@ -29,7 +31,9 @@ export class Contacts {
     const ids = [...this.#heard];
     if (ids.length === 0) return;
     this.#heard = new Set();
-    // The database may be away; whoever looks sees the machines as not seen lately, which is true.
-    await touchCompanions(this.#db, ids, this.#clock()).catch(() => {});
+    for (let from = 0; from < ids.length; from += rowsAtOnce) {
+      // The database may be away; whoever looks sees the machines as not seen lately, which is true.
+      await touchCompanions(this.#db, ids.slice(from, from + rowsAtOnce), this.#clock()).catch(() => {});
+    }
   }
 }

@@ -12,11 +12,13 @@ const longestEvent = 128 * 1024 * 1024;
 /**
  * Yields each event as it is complete; an unfinished one at the end is dropped.
  * @param onBytes is called for everything that arrives, heartbeats included
+ * @param onRetry is called with the milliseconds that the sender wants a reader to wait when the stream breaks
  * @throws unavailable if an event is endless
  */
 export async function* readEvents(
   body: AsyncIterable<Uint8Array>,
   onBytes: () => void = () => {},
+  onRetry: (milliseconds: number) => void = () => {},
 ): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
   /** Pieces of a line that is not complete yet: joined once, however many chunks it takes. */
@@ -42,6 +44,7 @@ export async function* readEvents(
         length = 0;
       } else if (field === 'event') event = value;
       else if (field === 'data') data.push(value);
+      else if (field === 'retry' && /^[0-9]{1,9}$/.test(value)) onRetry(Number(value));
     }
   }
 }

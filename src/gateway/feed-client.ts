@@ -1,6 +1,6 @@
 /**
  * Hears from the CA: a stream of server-sent events, and a poll whenever the stream could not be opened, with growing
- * and random pauses, so that all companions do not come back at the same moment. What arrives is handed over as a
+ * and random pauses (back-off.ts), so that all companions do not come back at the same moment. What arrives is handed over as a
  * parsed document; whether it may be installed is for others.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -12,6 +12,8 @@ import {
   companionState,
   connectionReportReply,
 } from '../api/companions.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { BackOff, type Pauses } from './back-off.ts';
 import { readEvents } from './event-stream.ts';
 import { type Log, logFailure } from './log.ts';
 import { openResponse, requestJson, type Server } from './server-request.ts';
@@ -27,7 +29,7 @@ export interface FeedClientOptions {
   /** Anything was heard, a heartbeat included. */
   readonly onContact: () => void;
   readonly log: Log;
-  readonly pauses?: { readonly firstMilliseconds: number; readonly longestMilliseconds: number };
+  readonly pauses?: Pauses;
   /** Longer silence than this, heartbeats included, means that the line is dead. */
   readonly silenceMilliseconds?: number;
 }
@@ -65,28 +67,28 @@ export function startFeedClient(options: FeedClientOptions): FeedClient {
 }
 
 async function run(options: FeedClientOptions, stopped: AbortSignal): Promise<void> {
-  const { firstMilliseconds, longestMilliseconds } = options.pauses ?? {
-    firstMilliseconds: 250,
-    longestMilliseconds: 30_000,
-  };
-  let failures = 0;
+  const backOff = new BackOff(options.pauses);
   while (!stopped.aborted) {
     try {
-      await stream(options, stopped, () => {
-        failures = 0;
-      });
+      await stream(options, stopped, backOff);
     } catch (error) {
       if (stopped.aborted) return;
+      noteFailure(backOff, error);
       logFailure(options.log, 'warning', 'feed.interrupted', error);
     }
-    const longest = Math.min(longestMilliseconds, firstMilliseconds * 2 ** Math.min(failures, 20));
-    await wait(Math.random() * longest, undefined, { signal: stopped }).catch(() => {});
-    if (failures > 0 && !stopped.aborted) await poll(options, stopped);
-    failures++;
+    const mayPoll = backOff.hasFailed;
+    await wait(backOff.next(Math.random()), undefined, { signal: stopped }).catch(() => {});
+    if (mayPoll && !backOff.isRefused && !stopped.aborted) await poll(options, stopped, backOff);
   }
 }
 
-async function stream(options: FeedClientOptions, stopped: AbortSignal, onOpen: () => void): Promise<void> {
+function noteFailure(backOff: BackOff, error: unknown): void {
+  const seconds = isSallyportError(error) ? error.members['retry_after'] : undefined;
+  if (typeof seconds === 'number') backOff.refused(seconds);
+  else backOff.unreachable();
+}
+
+async function stream(options: FeedClientOptions, stopped: AbortSignal, backOff: BackOff): Promise<void> {
   const silence = new AbortController();
   const limit = options.silenceMilliseconds ?? 60_000;
   const timer = setTimeout(() => silence.abort(new Error('nothing was heard for too long')), limit);
@@ -97,14 +99,15 @@ async function stream(options: FeedClientOptions, stopped: AbortSignal, onOpen: 
       accept: 'text/event-stream',
     });
     if (response.body === null) return;
-    onOpen();
+    backOff.opened();
     options.onContact();
     options.onConnected();
     const heard = () => {
       timer.refresh();
       options.onContact();
     };
-    for await (const { event, data } of readEvents(response.body, heard)) {
+    const events = readEvents(response.body, heard, (milliseconds) => backOff.returnWithin(milliseconds));
+    for await (const { event, data } of events) {
       if (event === 'state') await handOver(options, data);
     }
   } finally {
@@ -124,14 +127,16 @@ async function handOver({ onState, log }: FeedClientOptions, data: string): Prom
   await onState(state);
 }
 
-async function poll(options: FeedClientOptions, stopped: AbortSignal): Promise<void> {
+async function poll(options: FeedClientOptions, stopped: AbortSignal, backOff: BackOff): Promise<void> {
   try {
     const path = `/v1/companions/state${queryOf(options)}`;
     const state = await requestJson(options.server, path, companionState, { signal: stopped });
     options.onContact();
     await options.onState(state);
   } catch (error) {
-    if (!stopped.aborted) logFailure(options.log, 'warning', 'feed.unreachable', error);
+    if (stopped.aborted) return;
+    noteFailure(backOff, error);
+    logFailure(options.log, 'warning', 'feed.unreachable', error);
   }
 }
 

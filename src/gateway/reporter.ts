@@ -15,11 +15,15 @@ export interface ReporterOptions {
   readonly log: Log;
 }
 
+type Installed = Pick<CompanionState, 'version' | 'krl'>;
+
 export class Reporter {
   readonly #options: ReporterOptions;
   #reporting: 'no' | 'yes' | 'again' = 'no';
   #lastReportFailed = false;
   #endedForVersion = { version: '', count: 0 };
+  /** What the CA did not take. */
+  #unacknowledged: Installed | undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -41,11 +45,14 @@ export class Reporter {
   /** The CA was heard, so it may take now what it did not take before. */
   onContact(): void {
     if (this.#lastReportFailed && this.#reporting === 'no') void this.report();
+    if (this.#unacknowledged) void this.acknowledge(this.#unacknowledged, 0);
   }
 
   /** @param ended connections that were ended because of the state, since this was last told. Never throws. */
-  async acknowledge({ version, krl }: CompanionState, ended: number): Promise<void> {
+  async acknowledge(installed: Installed, ended: number): Promise<void> {
     const { feed, problem, log } = this.#options;
+    const { version, krl } = installed;
+    this.#unacknowledged = undefined;
     // A state may come twice, after a reconnect for example: what it ended the first time stays true.
     const before = this.#endedForVersion.version === version ? this.#endedForVersion.count : 0;
     this.#endedForVersion = { version, count: before + ended };
@@ -57,6 +64,8 @@ export class Reporter {
         problem: problem(),
       });
     } catch (error) {
+      // Unless a newer one has been told meanwhile, which says it all.
+      if (this.#endedForVersion.version === version) this.#unacknowledged = installed;
       logFailure(log, 'error', 'feed.not_acknowledged', error);
     }
     if (ended > 0) await this.report();

@@ -65,9 +65,16 @@ export async function openResponse(
 const problem = z.looseObject({ code: z.string(), detail: z.string() });
 
 async function problemOf(response: Response, url: string): Promise<SallyportError> {
+  const members = retryAfter(response);
   const parsed = problem.safeParse(await response.json().catch(() => null));
   if (parsed.success && Object.hasOwn(errorTable, parsed.data.code)) {
-    return new SallyportError(parsed.data.code as ErrorCode, parsed.data.detail);
+    return new SallyportError(parsed.data.code as ErrorCode, parsed.data.detail, { members });
   }
-  return new SallyportError('unavailable', `${url} answered with status ${response.status}.`);
+  return new SallyportError('unavailable', `${url} answered with status ${response.status}.`, { members });
+}
+
+/** RFC 9110 section 10.2.3; a date, which servers of ours do not give, is as good as none. */
+function retryAfter({ headers, status }: Response): { retry_after?: number } {
+  const seconds = headers.get('retry-after') ?? '';
+  return [429, 503].includes(status) && /^[0-9]{1,6}$/.test(seconds) ? { retry_after: Number(seconds) } : {};
 }

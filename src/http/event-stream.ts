@@ -28,6 +28,11 @@ export class EventStream {
     else this.#write(`event: ${event.event}\nid: ${event.id}\ndata: ${event.data()}\n\n`);
   }
 
+  /** How long a reader should wait, at random, before it comes back when this breaks (section 9.2.6, `retry`). */
+  returnWithin(milliseconds: number): void {
+    if (!this.#blocked) this.#write(`retry: ${Math.ceil(milliseconds)}\n\n`);
+  }
+
   /** Call at every interval: keeps proxies from closing the connection, and drops a reader that stands still. */
   heartbeat(): void {
     if (this.#blocked && this.#blockedAtLastHeartbeat) {

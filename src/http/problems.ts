@@ -35,7 +35,11 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   if (challenge !== undefined) reply.header('www-authenticate', challenge);
   // RFC 9110 section 10.2.3: seconds.
   const { retry_after } = problem;
-  if (typeof retry_after === 'number') reply.header('retry-after', String(Math.ceil(retry_after)));
+  if (typeof retry_after === 'number') {
+    reply.header('retry-after', String(Math.ceil(retry_after)));
+    // Who is to come back later takes no place meanwhile.
+    if (problem.status === 503) reply.header('connection', 'close');
+  }
   reply.code(problem.status);
   if (wantsPage(request)) return sendPage(reply, problemPage(problem));
   return reply.type('application/problem+json').send(JSON.stringify(problem));

@@ -9,6 +9,7 @@ import { EventStream } from './event-stream.ts';
 /** Proxies close what is silent for a minute; a companion takes a minute of silence for a dead line. */
 const heartbeatMilliseconds = 15_000;
 const heartbeatsPerTouch = 4;
+const leastReturnMilliseconds = 250;
 
 export async function streamStates(
   { feed }: Pick<AppParts, 'feed'>,
@@ -38,12 +39,14 @@ export async function streamStates(
   }
   out.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
   stream = new EventStream(out);
+  stream.returnWithin(returnWithin(feed.subscriptions));
   if (isOver) out.end();
   else if (first) stream.send(event(first));
 
   let beats = 0;
   const heart = setInterval(() => {
     stream.heartbeat();
+    stream.returnWithin(returnWithin(feed.subscriptions));
     beats += 1;
     if (beats % heartbeatsPerTouch === 0) feed.heardOf(caller.companionId);
   }, heartbeatMilliseconds);
@@ -51,6 +54,11 @@ export async function streamStates(
     clearInterval(heart);
     subscription.close();
   });
+}
+
+/** When this server is gone, its machines come back at 500 in a second, wherever they go. */
+function returnWithin(machines: number): number {
+  return Math.max(leastReturnMilliseconds, machines * 2);
 }
 
 function event(state: CompanionState) {
