@@ -28,7 +28,25 @@ export interface Admission {
 }
 
 /** Undefined: no answer at all, as for a name that does not exist. The connection is on disk when this returns. */
-export function admit(answering: Answering, asking: Asking, { facts }: Basis): Admission | undefined {
+export function admit(answering: Answering, asking: Asking, basis: Basis): Admission | undefined {
+  const registered = registerOffer(answering, asking, basis);
+  if (registered === undefined) return undefined;
+  const { decision, ticket } = registered;
+  const route = { program: answering.routeProgram, ticket };
+  return { options: keyOptions(permitsOf(decision, asking.offer, basis.facts), route) };
+}
+
+export interface RegisteredOffer {
+  readonly decision: OfferDecision;
+  readonly ticket: string;
+}
+
+/** The same without key options, for where sshd takes none: who came with a one-time code. */
+export function registerOffer(
+  answering: Answering,
+  asking: Asking,
+  { facts }: Basis,
+): RegisteredOffer | undefined {
   const { monitor, offer, user } = asking;
   const decision = decideOffer(offer, user, facts);
   const { allowed, refused, menu } = decision;
@@ -42,8 +60,7 @@ export function admit(answering: Answering, asking: Asking, { facts }: Basis): A
     ticketDigest: digest,
     way: wayAtHost(decision, offer, facts),
   });
-  const route = { program: answering.routeProgram, ticket };
-  return { options: keyOptions(permitsOf(decision, offer, facts), route) };
+  return { decision, ticket };
 }
 
 /** What the connection is judged by for as long as it lives. Which way it goes, and from a menu where to, shows later. */

@@ -1,4 +1,5 @@
 /** What a companion needs to be told. */
+import type { CodePaths } from './code-paths.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { FeedClientOptions } from './feed-client.ts';
 import type { Log } from './log.ts';
@@ -30,6 +31,8 @@ export interface CompanionOptions {
   readonly whenStale?: WhenStale;
   /** The sshd whose configuration is kept and looked at; absent: somebody else's business. */
   readonly sshdFiles?: SshdFiles;
+  /** Gateways that take one-time codes: a listener of their own beside sshd. */
+  readonly codes?: CodePaths;
   readonly intervals?: {
     readonly processesMilliseconds: number;
     readonly filesMilliseconds: number;

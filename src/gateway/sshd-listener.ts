@@ -1,5 +1,6 @@
 /** The sshd that this companion stands beside: who its listener is, which processes are its monitors, and reloading it. */
 import { readFileSync } from 'node:fs';
+import { codeService } from './code-paths.ts';
 import {
   type ProcessId,
   type ProcessStat,
@@ -9,8 +10,8 @@ import {
   readTitle,
 } from './proc.ts';
 
-/** sshd-session is the monitor since OpenSSH 9.8. */
-const sshdNames: ReadonlySet<string> = new Set(['sshd', 'sshd-session']);
+/** sshd-session is the monitor since OpenSSH 9.8. The listener for one-time codes runs by a name of its own before that. */
+const sshdNames: ReadonlySet<string> = new Set(['sshd', 'sshd-session', codeService]);
 
 /** Whether a process of this name (ProcessStat) is a part of sshd itself. */
 export function isSshd(name: string): boolean {
@@ -32,7 +33,7 @@ export function createSshdListener(pidFile: string): SshdListener {
   const current = () => {
     const pid = readPid(pidFile);
     const found = pid === undefined ? undefined : readProcess(pid);
-    return found?.name === 'sshd' ? found : undefined;
+    return found?.name === 'sshd' || found?.name === codeService ? found : undefined;
   };
   return {
     current,
@@ -54,6 +55,17 @@ export function createSshdListener(pidFile: string): SshdListener {
   };
 }
 
+/** Several that one companion stands beside, as one: the first is its own. */
+export function severalListeners(first: SshdListener, others: readonly SshdListener[]): SshdListener {
+  const all = [first, ...others];
+  return {
+    current: () => first.current(),
+    monitor: (pid) => all.map((one) => one.monitor(pid)).find((found) => found !== undefined),
+    monitors: () => all.flatMap((one) => one.monitors()),
+    reload: () => all.map((one) => one.reload())[0] ?? false,
+  };
+}
+
 /**
  * Whether somebody is logged in on the connection: its monitor has a child that serves the user. What sshd's children
  * are is told by their titles: "sshd: alice [net]" is still on its way in, "sshd: alice" and "sshd: alice@pts/1" are in.
@@ -65,8 +77,8 @@ export function servesUser(monitor: ProcessId, processes: readonly ProcessStat[]
   return candidates.some(({ pid }) => {
     const title = readTitle(pid);
     // For root there is no second process: the monitor itself serves the session and says so.
-    if (pid === monitor.pid) return /^sshd(-session)?: [^ ]+@/.test(title);
-    return /^sshd(-session)?: [^ ]+$/.test(title);
+    if (pid === monitor.pid) return /^(sshd(-session)?|sallyport-codes): [^ ]+@/.test(title);
+    return /^(sshd(-session)?|sallyport-codes): [^ ]+$/.test(title);
   });
 }
 

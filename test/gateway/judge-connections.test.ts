@@ -7,6 +7,7 @@ import { type JudgedBy, judgeConnections, withIdleTimeout } from '../../src/gate
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseKrl } from '../../src/ssh/parse-krl.ts';
+import { publicKeyLine } from '../../src/ssh/public-key.ts';
 import { alice, web } from './test-world.ts';
 
 const now = 1_800_000_000;
@@ -64,6 +65,7 @@ interface Changes {
   readonly ended?: readonly string[];
   readonly revoked?: readonly bigint[];
   readonly activeAtSeconds?: number;
+  readonly keys?: CompanionState['registered_keys'];
 }
 
 function by(changes: Changes = {}): JudgedBy {
@@ -73,6 +75,7 @@ function by(changes: Changes = {}): JudgedBy {
     targets,
     accounts: [{ name: alice, organization: 'example', disabled, groups: [] }],
     access_rules: changes.rules ?? [rule],
+    registered_keys: changes.keys ?? [],
   } as unknown as CompanionState;
   const serials = [1n, ...(changes.revoked ?? [])];
   const krl = encodeKrl({
@@ -130,9 +133,25 @@ test('a connection that carries a refusal or a menu has no limit of a target, an
 });
 
 test('a key or a code has no serial that could be revoked', () => {
-  const offer = { ...connection.offer, source: 'key', serial: '0', authority: '' } as const;
+  const offer = { ...connection.offer, source: 'code', serial: '0', authority: '' } as const;
   expect(reasonOf({ revoked: [7n] }, { offer })).toBeUndefined();
   expect(reasonOf({ ended: [sessionId] }, { offer })).toBe('session_ended');
+});
+
+test('who came with a key goes with it', () => {
+  const { publicKeyBlob } = generateEd25519();
+  const public_key = publicKeyLine({ blob: publicKeyBlob });
+  const offer = {
+    ...connection.offer,
+    source: 'key',
+    serial: '0',
+    authority: '',
+    sourceText: public_key,
+  } as const;
+  const key = { account: alice, session_id: sessionId, public_key, expires_at: now + 60 };
+  expect(reasonOf({ keys: [key] }, { offer })).toBeUndefined();
+  expect(reasonOf({ keys: [] }, { offer })).toBe('session_ended');
+  expect(reasonOf({ keys: [{ ...key, session_id: randomUUID() }] }, { offer })).toBe('session_ended');
 });
 
 test('only connections to targets with an idle timeout are watched', () => {

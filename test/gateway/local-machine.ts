@@ -52,7 +52,7 @@ export interface LocalMachineOptions {
   >;
   readonly companion?: Pick<
     CompanionOptions,
-    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds'
+    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds' | 'codes'
   >;
 }
 

@@ -37,7 +37,12 @@ export class RelayWorld extends TestWorld {
     this.#host = await this.startMachine('host', { forwarding });
     this.authority.targets = [this.target()];
     this.authority.push();
-    this.#gateway = await this.startMachine('gateway', { forwarding });
+    this.#gateway = await this.startMachine('gateway', { forwarding, ...this.gatewayOptions() });
+  }
+
+  /** What the gateway has beside that. */
+  gatewayOptions(): Partial<LocalMachineOptions> {
+    return {};
   }
 
   /** The target on the host. */

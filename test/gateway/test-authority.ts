@@ -24,6 +24,7 @@ import {
   hopCertificateRequest,
   hopMessage,
 } from '../../src/api/hop-certificates.ts';
+import { type SshCodeCheck, type SshCodeVerdict, sshCodeCheck } from '../../src/api/ssh-codes.ts';
 import type { CertificateFields } from '../../src/ssh/certificate.ts';
 import { assembleCertificate, certificateLine, encodeToBeSigned } from '../../src/ssh/encode-certificate.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
@@ -113,6 +114,11 @@ export class TestAuthority {
   refusesReports = false;
   /** What gateways asked for, for their second legs. */
   readonly hops: HopCertificateRequest[] = [];
+  /** One-time codes, each good once. */
+  readonly codes = new Map<string, SshCodeVerdict>();
+  readonly codeChecks: SshCodeCheck[] = [];
+  /** Account and session by the id of the code's use. */
+  readonly codeUses = new Map<string, [string, string]>();
   /** Undefined: the certificate is given. Takes as long as it likes. */
   refusesHop: (asked: HopCertificateRequest) => Promise<{ code: string; detail: string } | undefined> = () =>
     Promise.resolve(undefined);
@@ -410,6 +416,12 @@ export class TestAuthority {
       this.reports.push(connectionReport.parse(await readJson(request)));
       reply(response, { ended_sessions: this.endedAmongReported });
       this.heard.emit('report');
+    } else if (path === '/v1/companions/ssh-codes/verify') {
+      const check = sshCodeCheck.parse(await readJson(request));
+      this.codeChecks.push(check);
+      const verdict = this.codes.get(check.code);
+      this.codes.delete(check.code);
+      reply(response, verdict ?? { accepted: false });
     } else if (path === '/v1/companions/hop-certificates') {
       await this.#issueHop(enrolled, await readJson(request), response);
     } else response.writeHead(404).end();
@@ -459,7 +471,9 @@ export class TestAuthority {
   }
 
   /** Account and session. */
-  #sourceOf({ source_certificate, registered_key }: HopSource): string[] {
+  #sourceOf({ source_certificate, registered_key, ssh_code_use }: HopSource): string[] {
+    const used = ssh_code_use === undefined ? undefined : this.codeUses.get(ssh_code_use);
+    if (used) return used;
     if (source_certificate !== undefined) return parseCertificateLine(source_certificate).keyId.split('/');
     const key = this.registeredKeys.find(({ public_key }) => public_key === registered_key);
     return key ? [key.account, key.session_id] : [];
