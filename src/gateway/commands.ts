@@ -1,15 +1,20 @@
 /** `sallyport gateway ...` and `sallyport host ...`: the same four commands for both kinds of machine. */
 import { readFile } from 'node:fs/promises';
+import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { createCompanion } from './companion.ts';
 import { companionStatus } from './companion-status.ts';
 import { requireEnrolment } from './enrolment.ts';
+import { fingerprintLines } from './fingerprints.ts';
 import { generatedPrincipalsUser, install } from './install.ts';
+import { readInstallation } from './installation.ts';
 import type { Log } from './log.ts';
 import { type Machine, pathsOf, realMachine } from './machine.ts';
+import { installationFile, sshdFilesOf } from './machine-sshd.ts';
 import { findUser } from './machine-users.ts';
 import { findPrograms } from './programs.ts';
+import { staleChoices, type WhenStale } from './trusted-age.ts';
 import { uninstall } from './uninstall.ts';
 
 export interface CompanionEnvironment {
@@ -32,12 +37,21 @@ interface InstallFlags {
   readonly tokenFile?: string;
   readonly keepAuthorizedKeys?: boolean;
   readonly penaltyExemption?: readonly string[];
+  /** true: Debian's own. */
+  readonly withHostKey?: string | true;
+  readonly askProgram?: string;
+  readonly acceptExceptions?: boolean;
 }
 
 interface RunFlags {
   readonly failClosed?: boolean;
   readonly maximumStaleness?: string;
+  readonly whenStale?: string;
 }
+
+const defaultHostKey = '/etc/ssh/ssh_host_ed25519_key';
+/** A day: certificates end within the hour, so after that only registered keys and open connections are at stake. */
+const defaultStalenessSeconds = 86_400;
 
 const about: Readonly<Record<Kind, string>> = {
   gateway: 'make this machine a gateway: people reach targets through its sshd',
@@ -56,6 +70,15 @@ export function registerCompanionCommands(program: Command, environment: Compani
         'file with the enrolment token; without it the token is read from standard input',
       )
       .option(
+        '--with-host-key [file]',
+        `enrol by this host key, whose fingerprint was registered, and keep using it (default ${defaultHostKey})`,
+      )
+      .option(
+        '--ask-program <file>',
+        'the compiled programs/ask.c; without it it is built where a compiler is',
+      )
+      .option('--accept-exceptions', "what the machine's own Match blocks overrule now is wanted")
+      .option(
         '--penalty-exemption <network...>',
         "networks that sshd's penalties spare (OpenSSH 9.8 and later)",
       );
@@ -65,13 +88,31 @@ export function registerCompanionCommands(program: Command, environment: Compani
     group
       .command('run')
       .description('run the companion: keeps sshd current, answers for it, ends connections')
-      .option('--fail-closed', 'end connections that the companion does not know')
-      .option('--maximum-staleness <seconds>', 'let nobody in when the CA was not heard of for so long')
+      .option(
+        '--fail-closed',
+        'end connections that the companion does not know; let nobody in while the clock is wrong',
+      )
+      .option(
+        '--maximum-staleness <seconds>',
+        `how long the last state counts while the CA is not heard; "unlimited" (default ${defaultStalenessSeconds})`,
+      )
+      .option(
+        '--when-stale <what>',
+        'what happens then: deny (nobody gets in), strict (sshd trusts no CA either), keep (default deny)',
+      )
       .action((flags: RunFlags) => runCompanion(kind, flags, environment));
     group
       .command('status')
       .description('show what is installed and in force; exit status 1 if something needs attention')
       .action(() => runStatus(kind, environment));
+    group
+      .command('fingerprint')
+      .description(
+        "show by which keys this machine's sshd is known, to compare them with what the server publishes",
+      )
+      .action(async () => {
+        for (const line of await fingerprintLines(realMachine(kind))) environment.tell(line);
+      });
     group
       .command('uninstall')
       .description('undo the installation')
@@ -85,15 +126,18 @@ export function registerCompanionCommands(program: Command, environment: Compani
 async function runInstall(kind: Kind, flags: InstallFlags, environment: CompanionEnvironment): Promise<void> {
   const programs = findPrograms();
   requireRoot();
-  const { tokenFile, keepAuthorizedKeys = false, penaltyExemption = [] } = flags;
+  const { tokenFile, keepAuthorizedKeys = false, penaltyExemption = [], withHostKey } = flags;
   await install({
     kind,
     machine: realMachine(kind),
     programs,
     serverUrl: flags.server,
     token: async () => (await (tokenFile ? readFile(tokenFile, 'utf8') : environment.readInput())).trim(),
+    ...(withHostKey === undefined ? {} : { hostKey: withHostKey === true ? defaultHostKey : withHostKey }),
     keepAuthorizedKeys,
     penaltyExemptions: penaltyExemption,
+    askProgram: flags.askProgram,
+    acceptExceptions: flags.acceptExceptions ?? false,
     clock: environment.clock,
     log: environment.log,
     tell: environment.tell,
@@ -102,15 +146,24 @@ async function runInstall(kind: Kind, flags: InstallFlags, environment: Companio
 
 async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionEnvironment): Promise<void> {
   const machine = realMachine(kind);
+  answerBeforeOthers();
+  const enrolment = await requireEnrolment(pathsOf(machine).enrolment);
+  const programs = findPrograms();
+  const installation = await readInstallation(installationFile(machine));
   const companion = createCompanion({
-    paths: pathsOf(machine),
-    enrolment: await requireEnrolment(pathsOf(machine).enrolment),
-    programs: findPrograms(),
+    paths: pathsOf(machine, enrolment),
+    enrolment,
+    programs,
+    // An older version recorded too little; installing again does.
+    ...(installation?.settings
+      ? { sshdFiles: await sshdFilesOf(machine, programs, enrolment, installation.settings) }
+      : {}),
     sshdPidFile: machine.sshdPidFile,
     clock: environment.clock,
     log: environment.log,
     failClosed: flags.failClosed ?? false,
     maximumStalenessSeconds: secondsOf(flags.maximumStaleness),
+    whenStale: whenStaleOf(flags.whenStale),
     principalsOwner: await principalsOwner(machine),
     ...(kind === 'gateway'
       ? {
@@ -133,8 +186,20 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
   await companion.stop();
 }
 
+/**
+ * When hundreds log in at once, sshd's own work would keep the companion from answering in time, and people would be
+ * refused for that. Without the right to do so it goes on as usual.
+ */
+function answerBeforeOthers(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGH);
+  } catch {
+    // Whoever started it decides: Nice= in the unit.
+  }
+}
+
 async function runStatus(kind: Kind, { tell, setExitStatus }: CompanionEnvironment): Promise<void> {
-  const { lines, good } = await companionStatus(realMachine(kind), findPrograms().sshKeygen);
+  const { lines, good } = await companionStatus(realMachine(kind), findPrograms());
   for (const line of lines) tell(line);
   if (!good) setExitStatus(1);
 }
@@ -149,12 +214,19 @@ async function principalsOwner({ principalsUser }: Machine): Promise<{ uid: numb
 }
 
 function secondsOf(text: string | undefined): number | null {
-  if (text === undefined) return null;
+  if (text === undefined) return defaultStalenessSeconds;
+  if (text === 'unlimited') return null;
   if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
   throw new SallyportError(
     'settings_invalid',
-    '--maximum-staleness wants a number of seconds, such as 3600.',
+    '--maximum-staleness wants a number of seconds, such as 3600, or "unlimited".',
   );
+}
+
+function whenStaleOf(text = 'deny'): WhenStale {
+  const found = staleChoices.find((choice) => choice === text);
+  if (found) return found;
+  throw new SallyportError('settings_invalid', `--when-stale wants one of ${staleChoices.join(', ')}.`);
 }
 
 function requireRoot(): void {

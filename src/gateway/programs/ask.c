@@ -41,12 +41,18 @@ static char reply[LONGEST_REPLY];
 
 static void fail(void) { _exit(1); }
 
+static volatile sig_atomic_t late;
+
 static void too_late(int number) {
   (void)number;
-  _exit(1);
+  late = 1;
 }
 
-/* One clock over everything, connecting to a full backlog and writing to a full pipe included. */
+/*
+ * One clock over everything, connecting to a full backlog and writing to a full pipe included. On a machine that has too
+ * much to do this program may itself sleep past the end: an answer that is there by then counts, and nothing is waited
+ * for any more. It rings again, since it may ring just before something begins to wait.
+ */
 static void start_clock(long milliseconds) {
   struct sigaction action;
   struct itimerval timer;
@@ -58,6 +64,7 @@ static void start_clock(long milliseconds) {
   memset(&timer, 0, sizeof timer);
   timer.it_value.tv_sec = milliseconds / 1000;
   timer.it_value.tv_usec = (milliseconds % 1000) * 1000;
+  timer.it_interval.tv_usec = 10000;
   /* Who started this may have blocked or ignored the signal. */
   if (sigaction(SIGALRM, &action, NULL) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
       setitimer(ITIMER_REAL, &timer, NULL) != 0)
@@ -118,7 +125,7 @@ static int connect_to(const char *path) {
   if (connection < 0 || strlen(path) >= sizeof address.sun_path) fail();
   memcpy(address.sun_path, path, strlen(path));
   while (connect(connection, (struct sockaddr *)&address, sizeof address) != 0) {
-    if (errno != EINTR) fail();
+    if (errno != EINTR || late) fail();
   }
   return connection;
 }
@@ -126,7 +133,7 @@ static int connect_to(const char *path) {
 static void write_all(int to, const char *bytes, size_t length) {
   while (length > 0) {
     ssize_t written = write(to, bytes, length);
-    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EINTR && !late) continue;
     if (written <= 0) fail();
     bytes += written;
     length -= (size_t)written;
@@ -139,7 +146,7 @@ static size_t read_all(int from) {
   for (;;) {
     ssize_t got;
     if (length == sizeof reply) fail();
-    got = read(from, reply + length, sizeof reply - length);
+    got = recv(from, reply + length, sizeof reply - length, late ? MSG_DONTWAIT : 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail();
     if (got == 0) return length;
