@@ -118,9 +118,9 @@ export async function relayTo(
 ): Promise<RouteReply> {
   const { address, port, login, targetName: name } = target;
   const others = connection.permitted.filter((one) => one.name !== name);
-  note(answering, connection, 'relay', facts, [...others, { name, address, port }]);
   try {
     const leg = await answering.relays.open(connection, target, facts, gone);
+    note(answering, connection, 'relay', facts, [...others, { name, address, port }]);
     const { remote, agent } = forwardingTo(target, connection.offer, facts);
     return {
       kind: 'relay',
@@ -135,6 +135,7 @@ export async function relayTo(
     };
   } catch (error) {
     if (!isSallyportError(error)) throw error;
+    note(answering, connection, 'refusal', facts);
     return { kind: 'words', text: relayFailureText({ target, error, ...askerOf(connection, facts) }) };
   }
 }

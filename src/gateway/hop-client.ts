@@ -23,11 +23,17 @@ export interface AskedHop {
   readonly signal: AbortSignal;
 }
 
+export interface IssuedHop {
+  readonly certificate: Buffer;
+  /** When the person's login session ends; null: an older server. */
+  readonly sessionExpiresAtSeconds: number | null;
+}
+
 /** Somebody waits before a terminal: half of it for the first try. */
 const patienceMilliseconds = 4_000;
 
-/** @returns the certificate's blob @throws the CA's refusal; unavailable */
-export async function requestHopCertificate(client: HopClient, asked: AskedHop): Promise<Buffer> {
+/** @throws the CA's refusal; unavailable */
+export async function requestHopCertificate(client: HopClient, asked: AskedHop): Promise<IssuedHop> {
   const { offer, target, key, signal } = asked;
   const about = { request_id: randomUUID(), target, [hopSourceMembers[offer.source]]: offer.sourceText };
   const signature = await signSshsig({
@@ -46,10 +52,13 @@ export async function requestHopCertificate(client: HopClient, asked: AskedHop):
     const path = '/v1/companions/hop-certificates';
     return await requestJson(client.server, path, hopCertificateReply, { body, signal: deadline });
   };
-  const { certificate } = await ask().catch((error: unknown) => {
+  const { certificate, session_expires_at = null } = await ask().catch((error: unknown) => {
     // A lost reply: the same request again gives the same certificate.
     if (isSallyportError(error) && error.code === 'unavailable' && !signal.aborted) return ask();
     throw error;
   });
-  return parseCertificateLine(certificate).blob;
+  return {
+    certificate: parseCertificateLine(certificate).blob,
+    sessionExpiresAtSeconds: session_expires_at,
+  };
 }

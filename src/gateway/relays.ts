@@ -17,8 +17,9 @@ import { type HopClient, requestHopCertificate } from './hop-client.ts';
 import type { KnownTarget } from './login-names.ts';
 import type { RelayReply } from './route-reply.ts';
 import { sessionUser } from './session-user.ts';
+import { relayWelcome } from './welcome.ts';
 
-export type Leg = Pick<RelayReply, 'alias' | 'knownHosts' | 'agent'>;
+export type Leg = Pick<RelayReply, 'alias' | 'knownHosts' | 'agent' | 'welcome'>;
 
 export interface RelaysOptions {
   readonly client: HopClient;
@@ -57,7 +58,7 @@ export class Relays {
     const { client, runFolder, folderInSessions } = this.#options;
     const { offer } = connection;
     const asked = { offer, target: target.targetName, key, signal: gone };
-    const certificate = await requestHopCertificate(client, asked);
+    const { certificate, sessionExpiresAtSeconds } = await requestHopCertificate(client, asked);
     await this.#writeAuthorities(facts.state.host_authorities);
     const owner = ownerOf(connection);
     const name = join(agentsFolder, randomBytes(8).toString('hex'));
@@ -75,6 +76,7 @@ export class Relays {
       alias: `${target.targetName}.${hostSuffix}`,
       knownHosts: join(folderInSessions, knownHostsFile),
       agent: join(folderInSessions, name),
+      welcome: relayWelcome(sessionExpiresAtSeconds),
     };
   }
 

@@ -31,6 +31,8 @@ export interface RelayReply {
   readonly forwardAgent: boolean;
   /** Ports of this machine's loopback on which the connection listens for the person (-R). */
   readonly remotePorts: readonly number[];
+  /** Shown before a shell on a terminal: printable ASCII. */
+  readonly welcome: readonly string[];
 }
 
 export interface RunReply {
@@ -70,6 +72,7 @@ function relayLines(relay: RelayReply): string[] {
     ...(relay.shell ? ['shell yes'] : []),
     ...(relay.forwardAgent ? ['forward_agent yes'] : []),
     ...relay.remotePorts.map((port) => plain('remote_port', String(port))),
+    ...welcomeLines(relay),
   ];
 }
 
@@ -77,8 +80,12 @@ function runLines({ folder, environment, welcome }: RunReply): string[] {
   return [
     ...(folder === null ? [] : [plain('folder', folder)]),
     ...(environment === null ? [] : [plain('environment', environment)]),
-    ...welcome.map((line) => `welcome ${line.replace(/[^ -~]/gu, '?')}`),
+    ...welcomeLines({ welcome }),
   ];
+}
+
+function welcomeLines({ welcome }: Pick<RunReply, 'welcome'>): string[] {
+  return welcome.map((line) => `welcome ${line.replace(/[^ -~]/gu, '?')}`);
 }
 
 /** @throws request_malformed for what is not plain: nothing of the kind ever reaches a shell */

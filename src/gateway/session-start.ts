@@ -14,6 +14,6 @@ export function sessionStart(targets: readonly KnownTarget[], connection: Connec
   return {
     folder: common(({ folder }) => folder),
     environment: common(({ envFile }) => envFile),
-    welcome: welcomeText(targets, connection.offer),
+    welcome: welcomeText(targets, connection),
   };
 }

@@ -13,6 +13,7 @@ const relay: RelayReply & { kind: 'relay' } = {
   shell: false,
   forwardAgent: false,
   remotePorts: [],
+  welcome: [],
 };
 
 test('a second leg is one value per line', () => {

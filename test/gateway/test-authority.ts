@@ -467,6 +467,7 @@ export class TestAuthority {
       host: target.host,
       valid_after: Number(validAfter),
       valid_before: Number(validBefore),
+      session_expires_at: nowSeconds() + 28_800,
     });
   }
 

@@ -74,6 +74,7 @@ relay() {
     set -- "$@" -- "$address" "$asked"
   else
     set -- "$@" -- "$address"
+    if [ "$terminal" = yes ]; then printf '%s' "$welcome"; fi
   fi
   set -- "$ssh" "$@"
   # When the client has gone there is nobody to tell the second leg but the kernel.
@@ -89,6 +90,8 @@ export_environment() {
     _sallyport_name=${_sallyport_line%%=*}
     case $_sallyport_line in '#'* | '') continue ;; *=*) ;; *) continue ;; esac
     case $_sallyport_name in '' | [0-9]* | *[!A-Za-z0-9_]* | _sallyport_*) continue ;; esac
+    # Some shells end over these.
+    case $_sallyport_name in BASH* | SHELLOPTS | UID | EUID | PPID | OPTIND | LINENO) continue ;; esac
     _sallyport_value=${_sallyport_line#*=}
     case $_sallyport_value in
       \"*\") _sallyport_value=${_sallyport_value#?} _sallyport_value=${_sallyport_value%?} ;;
@@ -171,8 +174,15 @@ run() {
     (exec "$@" 2>&3 3>&-)
     exit
   fi
+  if [ "$folder" ] && ! cd "$folder" 2>/dev/null; then
+    welcome="${welcome}The folder $folder can't be entered.$newline"
+  elif [ "$folder" ] && ! [ -w . ]; then
+    welcome="${welcome}The folder $folder is read-only.$newline"
+  fi
+  if [ "$environment" ] && ! [ -r "$environment" ]; then
+    welcome="${welcome}The environment in $environment can't be read.$newline"
+  fi
   if [ "$terminal" = yes ]; then printf '%s' "$welcome"; fi
-  if [ "$folder" ]; then cd "$folder" 2>/dev/null || printf '%s\n' "The folder $folder can't be entered." >&2; fi
   set -- "$shell" -l
   [ -z "$environment" ] || export_environment "$environment"
   exec "$@"
