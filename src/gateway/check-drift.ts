@@ -4,7 +4,14 @@
  * meet. Told in words, each of which an owner may accept when installing.
  */
 import { readFile } from 'node:fs/promises';
-import { askSshd, decisive, type Effective, type Login, overruled, readLines } from './effective-configuration.ts';
+import {
+  askSshd,
+  decisive,
+  type Effective,
+  type Login,
+  overruled,
+  readLines,
+} from './effective-configuration.ts';
 import { exceptionsIn, filesRead } from './match-blocks.ts';
 import type { SshdFiles } from './sshd-files.ts';
 

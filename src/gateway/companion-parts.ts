@@ -1,6 +1,8 @@
 /** The parts of a companion, put together: who tells whom. Nothing runs yet. */
 import { basename, dirname, join } from 'node:path';
+import type { Answering } from './answering.ts';
 import { openAnsweringSockets } from './answering-sockets.ts';
+import { openCodeSocket } from './code-socket.ts';
 import type { CompanionOptions } from './companion-options.ts';
 import { ConnectionKeeper } from './connection-keeper.ts';
 import { Connections } from './connections.ts';
@@ -8,11 +10,13 @@ import { DecisionBasis } from './decision-basis.ts';
 import { type FeedClient, startFeedClient } from './feed-client.ts';
 import { ensureHostKey } from './host-key.ts';
 import { logFailure } from './log.ts';
-import { Problems } from './problems.ts';
+import { MachineWatch } from './machine-watch.ts';
+import { notForTheCa, Problems } from './problems.ts';
 import { type Receiving, receiveState } from './receive-state.ts';
 import { Relays } from './relays.ts';
 import { Reporter } from './reporter.ts';
-import { createSshdListener, type SshdListener } from './sshd-listener.ts';
+import { SshdKeeper } from './sshd-keeper.ts';
+import { createSshdListener, type SshdListener, severalListeners } from './sshd-listener.ts';
 import { StateInstaller } from './state-installer.ts';
 import type { UnixSocketServer } from './unix-socket-server.ts';
 import { writeRouteProgram } from './write-route-program.ts';
@@ -23,6 +27,7 @@ export interface CompanionParts {
   readonly reporter: Reporter;
   readonly problems: Problems;
   readonly listener: SshdListener;
+  readonly watch: MachineWatch;
   /** From now on sshd may ask. */
   openSockets(): Promise<UnixSocketServer>;
   /** From now on states arrive and reports leave. */
@@ -38,7 +43,9 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
 
   const problems = new Problems();
   const listener = createSshdListener(options.sshdPidFile);
-  const connections = new Connections(paths.connections);
+  const codeListeners = options.codes ? [createSshdListener(options.codes.pidFile)] : [];
+  const listeners = severalListeners(listener, codeListeners);
+  const connections = new Connections(paths.connections, (key) => relays.forget(key));
   const { maximumStalenessSeconds = null, whenStale = 'deny', failClosed = false } = options;
   const basis = new DecisionBasis({
     nowSeconds,
@@ -50,7 +57,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     feed: () => feed,
     connections: () => connections.report(),
     onReported: (report) => connections.noteReported(report),
-    problem: () => problems.text(),
+    problem: () => problems.text(notForTheCa),
     onEnded: (sessionIds) => {
       basis.noteEnded(sessionIds);
       return keeper.endWhoMustGo();
@@ -60,7 +67,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
   const report = () => void reporter.report();
   const keeper = new ConnectionKeeper({
     connections,
-    listener,
+    listener: listeners,
     basis,
     problems,
     log,
@@ -75,7 +82,21 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     names: options.names,
     basis,
     log,
-    onHostCertificate: () => listener.reload(),
+    onHostCertificate: () => listeners.reload(),
+  });
+  const { sshdFiles } = options;
+  const watch = new MachineWatch({
+    age: basis.age,
+    whenStale,
+    installer,
+    problems,
+    sshd: sshdFiles && {
+      files: sshdFiles,
+      keeper: new SshdKeeper({ files: sshdFiles, folder: paths.stateFolder, listener, log }),
+    },
+    reportFile: paths.report,
+    nowSeconds,
+    log,
   });
   const routeSocket = options.routeSocketInSessions ?? paths.routeSocket;
   const relays = new Relays({
@@ -95,24 +116,34 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     reporter,
     problems,
     listener,
+    watch,
     async openSockets() {
       await relays.prepare();
       await writeRouteProgram({ path: paths.routeProgram, socket: routeSocket, programs });
-      return await openAnsweringSockets({
-        paths,
-        answering: {
-          domain: enrolment.domain,
-          routeProgram: join(dirname(routeSocket), basename(paths.routeProgram)),
-          listener,
-          connections,
-          relays,
-          log,
-          current: () => basis.forAdmission(),
-          onStarted: report,
-        },
-        principalsOwner: options.principalsOwner,
-        onError: (error) => logFailure(log, 'error', 'socket.error', error),
+      const answering: Answering = {
+        domain: enrolment.domain,
+        routeProgram: join(dirname(routeSocket), basename(paths.routeProgram)),
+        listener,
+        connections,
+        relays,
+        log,
+        current: () => basis.forAdmission(),
+        onStarted: report,
+      };
+      const onError = (error: unknown) => logFailure(log, 'error', 'socket.error', error);
+      const { principalsOwner, codes } = options;
+      const sockets = await openAnsweringSockets({ paths, answering, principalsOwner, onError });
+      const [codeListener] = codeListeners;
+      if (codes === undefined || codeListener === undefined) return sockets;
+      const server = { url: enrolment.serverUrl, credential: enrolment.credential };
+      const codeSocket = await openCodeSocket({
+        codes,
+        answering: { answering, listener: codeListener, server },
+        curl: programs.curl,
+        runFolderInSessions: dirname(routeSocket),
+        onError,
       });
+      return { close: async () => void (await Promise.all([sockets.close(), codeSocket.close()])) };
     },
     startFeed() {
       feed = startFeedClient({
@@ -122,6 +153,11 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
         onConnected: report,
         onContact: () => {
           basis.age.noteHeard();
+          if (problems.has('stale')) {
+            watch
+              .lookAtAge()
+              .catch((error: unknown) => logFailure(log, 'error', 'companion.check_failed', error));
+          }
           reporter.onContact();
         },
         log,

@@ -9,6 +9,7 @@ import type { CompanionOptions } from './companion-options.ts';
 import { assembleParts, type CompanionParts } from './companion-parts.ts';
 import type { FeedClient } from './feed-client.ts';
 import { logFailure } from './log.ts';
+import { OneAtATime } from './one-at-a-time.ts';
 import type { UnixSocketServer } from './unix-socket-server.ts';
 
 export interface CompanionStatus {
@@ -30,6 +31,7 @@ export interface Companion {
   /** What the timers do, for whoever can't wait: look at the files, look at the processes. */
   checkFiles(): Promise<void>;
   checkConnections(): Promise<void>;
+  checkSshd(): Promise<void>;
 }
 
 export function createCompanion(options: CompanionOptions): Companion {
@@ -40,6 +42,8 @@ class RunningCompanion implements Companion {
   readonly #options: CompanionOptions;
   readonly #ready = Promise.withResolvers<void>();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #sshdWork = new OneAtATime();
+  #hasLooked = false;
   #lock: ProcessLock | undefined;
   #parts: CompanionParts | undefined;
   #sockets: UnixSocketServer | undefined;
@@ -56,17 +60,21 @@ class RunningCompanion implements Companion {
   async start(): Promise<void> {
     const { paths, intervals, failClosed = false } = this.#options;
     this.#lock = await claimFolders(paths);
-    const parts = await assembleParts(this.#options, () => this.#ready.resolve());
-    const { installer, keeper } = parts;
+    const parts = await assembleParts(this.#options, () => this.#onState());
+    const { installer, keeper, watch } = parts;
     this.#parts = parts;
     await installer.installSaved();
     if (installer.installed) this.#ready.resolve();
+    // A machine that slept may wake with an old state.
+    await watch.lookAtAge();
     await keeper.endWhoMustGo();
     await keeper.findUnknown(failClosed);
     this.#sockets = await parts.openSockets();
     this.#feed = parts.startFeed();
     this.#every(intervals?.processesMilliseconds ?? 1_000, () => this.checkConnections());
     this.#every(intervals?.filesMilliseconds ?? 3_000, () => this.checkFiles());
+    this.#every(intervals?.driftMilliseconds ?? 60_000, () => this.checkSshd());
+    if (installer.installed) this.#onState();
   }
 
   async stop(): Promise<void> {
@@ -74,6 +82,7 @@ class RunningCompanion implements Companion {
     await this.#feed?.stop();
     await this.#sockets?.close();
     this.#sockets = undefined;
+    await this.#sshdWork.idle();
     await this.#parts?.installer.idle();
     this.#lock?.release();
     this.#lock = undefined;
@@ -103,7 +112,7 @@ class RunningCompanion implements Companion {
 
   async checkConnections(): Promise<void> {
     if (this.#parts === undefined) return;
-    const { installer, keeper, reporter, problems } = this.#parts;
+    const { installer, keeper, reporter, problems, watch } = this.#parts;
     // Not after the next step, which takes its time where something refuses to go.
     const reporting = keeper.refresh() ? reporter.report() : undefined;
     // Access rules end by the clock too.
@@ -111,7 +120,35 @@ class RunningCompanion implements Companion {
     await (ended > 0 ? reporter.report() : reporting);
     // A state with a problem does not count as in force: the CA must hear that there is none any more.
     const hasCleared = problems.forgetGone();
-    if (hasCleared && installer.installed) await reporter.acknowledge(installer.installed, 0);
+    const hasAged = await watch.lookAtAge();
+    if ((hasCleared || hasAged) && installer.installed) await reporter.acknowledge(installer.installed, 0);
+  }
+
+  /** sshd's configuration: as the state wants it, and as it was installed. One look at a time. */
+  checkSshd(): Promise<void> {
+    return this.#sshdWork.run(async () => {
+      if (this.#parts === undefined) return;
+      const { installer, reporter, watch } = this.#parts;
+      const isWritten = await watch.adaptSshd();
+      const hasDrifted = await watch.lookAtSshd();
+      if ((isWritten || hasDrifted) && installer.installed) {
+        await reporter.acknowledge(installer.installed, 0);
+      }
+    });
+  }
+
+  /** A state is in force. Most change nothing of sshd's configuration, which is seen without asking sshd. */
+  #onState(): void {
+    this.#ready.resolve();
+    const { log, sshdFiles } = this.#options;
+    const { watch } = this.#parts ?? {};
+    if (sshdFiles === undefined || watch === undefined) return;
+    this.#sshdWork
+      .run(async () => {
+        if ((await watch.adaptSshd()) || !this.#hasLooked) await watch.lookAtSshd();
+        this.#hasLooked = true;
+      })
+      .catch((error: unknown) => logFailure(log, 'error', 'companion.check_failed', error));
   }
 
   /**

@@ -4,6 +4,12 @@ import { type ProcessId, readSameProcess } from './proc.ts';
 /** `left` and `unknown` are processes of connections; such a problem lives exactly as long as they do. */
 export type ProblemSubject = 'state' | 'clock' | 'stale' | 'drift' | 'configuration' | 'left' | 'unknown';
 
+/**
+ * A state that is acknowledged with a problem does not count as in force (inventory/companion-contact.ts): ports that are
+ * taken are no reason for that.
+ */
+export const notForTheCa: readonly ProblemSubject[] = ['configuration'];
+
 /** What an acknowledgement takes. */
 const longestText = 500;
 
@@ -44,10 +50,14 @@ export class Problems {
     return this.#sentences.has(subject);
   }
 
-  /** All sentences; null if there is none. */
-  text(): string | null {
-    if (this.#sentences.size === 0) return null;
-    return [...this.#sentences.values()].join(' ').slice(0, longestText);
+  /** All sentences but those about `except`; null if there is none. */
+  text(except: readonly ProblemSubject[] = []): string | null {
+    const told = [...this.#sentences].filter(([subject]) => !except.includes(subject));
+    if (told.length === 0) return null;
+    return told
+      .map(([, sentence]) => sentence)
+      .join(' ')
+      .slice(0, longestText);
   }
 }
 

@@ -40,6 +40,8 @@ export interface StateInstallerOptions {
   readonly onHostCertificate: () => void;
 }
 
+const noAuthorities = '# The CA was not heard for too long: nobody is trusted until it is heard again.\n';
+
 type Versions = StateExpectations['versions'];
 
 export class StateInstaller {
@@ -53,6 +55,7 @@ export class StateInstaller {
   /** What the machine did not let be written, by a full disk for example. The CA does not send it again. */
   #unwritten: CheckedState | undefined;
   #installed: CompanionState | undefined;
+  #isTrusted = true;
 
   constructor(options: StateInstallerOptions) {
     this.#options = options;
@@ -62,6 +65,15 @@ export class StateInstaller {
   /** The state whose files are in place; decisions may already be made from a newer one. */
   get installed(): CompanionState | undefined {
     return this.#installed;
+  }
+
+  /** Whether sshd is to trust any CA: it does not where nobody is to come in while the CA is not heard. */
+  trust(isTrusted: boolean): Promise<void> {
+    if (this.#isTrusted === isTrusted) return Promise.resolve();
+    this.#isTrusted = isTrusted;
+    return this.#fileWork.run(async () => {
+      if (this.#files) await writeInstalledFiles(this.#options.paths, this.#asTrusted(this.#files));
+    });
   }
 
   /** The highest that were ever installed; zero before the first. */
@@ -107,7 +119,7 @@ export class StateInstaller {
       }
       if (this.#files === undefined) return false;
       const { paths, sshKeygen, log } = this.#options;
-      const healed = await writeInstalledFiles(paths, this.#files);
+      const healed = await writeInstalledFiles(paths, this.#asTrusted(this.#files));
       if (healed.length === 0) return false;
       log({
         level: 'error',
@@ -122,6 +134,11 @@ export class StateInstaller {
   /** Resolves when no file is being written. */
   idle(): Promise<void> {
     return this.#fileWork.idle();
+  }
+
+  /** sshd reads the file at every login: one without keys, unlike one that is missing, is no error to it. */
+  #asTrusted(files: InstalledFiles): InstalledFiles {
+    return this.#isTrusted ? files : { ...files, userAuthorities: Buffer.from(noAuthorities) };
   }
 
   #check(state: CompanionState): CheckedState {
@@ -173,7 +190,7 @@ export class StateInstaller {
     const { paths, sshKeygen } = this.#options;
     const previous = this.#files;
     this.#files = filesOf(checked);
-    const written = await writeInstalledFiles(paths, this.#files);
+    const written = await writeInstalledFiles(paths, this.#asTrusted(this.#files));
     try {
       // At the first installation too, and at another try: whoever wrote the file may have been cut off before it had asked.
       if (previous === undefined || this.#unwritten !== undefined || written.includes('revokedKeys')) {
@@ -182,7 +199,7 @@ export class StateInstaller {
       }
     } catch (error) {
       this.#files = previous;
-      if (previous) await writeInstalledFiles(paths, previous);
+      if (previous) await writeInstalledFiles(paths, this.#asTrusted(previous));
       throw error;
     }
     return written.includes('hostCertificate');

@@ -263,12 +263,12 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
 
   test('the status tells that the KRL is in force and that the companion does not run', async () => {
     await install(options('host'));
-    const before = await companionStatus(machine, programs.sshKeygen);
+    const before = await companionStatus(machine, programs);
     expect(before.lines).toContain('KRL: in force');
     expect(before.lines).toContain('Companion: does not run. Run: sallyport host run');
     expect(before.good).toBe(false);
     await writeFile(join(machine.stateFolder, 'revoked_keys'), '');
-    const after = await companionStatus(machine, programs.sshKeygen);
+    const after = await companionStatus(machine, programs);
     expect(after.lines.find((line) => line.startsWith('KRL:'))).toMatch(/0 of 1 canaries/);
   });
 
@@ -276,7 +276,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     await install(options('host'));
     const { principalsSocket } = pathsOf(machine);
     const companionLine = async () =>
-      (await companionStatus(machine, programs.sshKeygen)).lines.find((line) =>
+      (await companionStatus(machine, programs)).lines.find((line) =>
         line.startsWith('Companion:'),
       );
     const listening = await serveUnixSocket({
@@ -303,7 +303,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     const lock = lockFile(pathsOf(machine));
     await rm(lock);
     await mkdir(lock);
-    await expect(companionStatus(machine, programs.sshKeygen)).resolves.toMatchObject({ good: false });
+    await expect(companionStatus(machine, programs)).resolves.toMatchObject({ good: false });
   });
 });
 

@@ -141,7 +141,7 @@ describe.skipIf(!hasNames)('a companion that is stopped (needs root, sshd, curl,
 });
 
 describe.skipIf(!hasNames)('a companion (needs root, sshd, curl, libnss-extrausers)', () => {
-  test('that has not heard of the CA for longer than allowed lets nobody in', async () => {
+  test('that has not heard of the CA for longer than allowed lets nobody in, and says why', async () => {
     await companion.stop();
     await takeOver({
       enrolment: { ...host.machine.enrolment, serverUrl: 'http://localhost:1' },
@@ -150,7 +150,10 @@ describe.skipIf(!hasNames)('a companion (needs root, sshd, curl, libnss-extrause
     });
     const person = await createPerson(authority, world.folder, bob);
     const args = ['-p', String(host.port), `${appLogin}@127.0.0.1`, 'true'];
-    expect(await runSsh(person, args)).toMatchObject({ status: 255 });
+    expect(await runSsh(person, args)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('This machine has not heard from the certificate authority for'),
+    });
     await companion.stop();
     await takeOver();
     expect(await runSsh(person, args)).toMatchObject({ status: 0 });

@@ -30,6 +30,8 @@ const rows: { [Code in ReasonCode]: readonly [who: string, ...about: About[Code]
   instance_inactive: ['who deploys', 'shop-production--web'],
   relay_off: ['you', 'production'],
   host_missing: ['you, an operator'],
+  machine_stale: ['an operator', 7_200],
+  machine_clock: ['an operator', 600],
   mfa_impossible: ['an admin', 'production'],
   mfa_missing: ['you', 'environment', 'production'],
   mfa_too_old: ['you', 'environment', 'production', 900],
