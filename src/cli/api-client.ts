@@ -68,6 +68,23 @@ export async function callApi<Reply>(
     accessToken: credentials.tokens.access_token,
     key: credentials.dpop_key,
   });
+  return await replyOf(response, reply);
+}
+
+/** The same where nobody need be logged in. */
+export async function callOpen<Reply>(
+  context: SallyContext,
+  server: URL,
+  { method, path, reply }: ApiRequest<Reply>,
+): Promise<Reply> {
+  const headers = { accept: 'application/json' };
+  return await replyOf(
+    await fetchOf(context, server)(String(new URL(path, server)), { method, headers }),
+    reply,
+  );
+}
+
+async function replyOf<Reply>(response: Response, reply: ApiRequest<Reply>['reply']): Promise<Reply> {
   const text = await response.text();
   if (!response.ok) throw refusal(response.status, text);
   if (reply === null) return undefined as Reply;

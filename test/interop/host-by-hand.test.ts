@@ -246,8 +246,9 @@ describe.skipIf(!canRun)('a host by hand (needs openssh-server, curl)', () => {
     expect([status, stderr]).toEqual([1, expect.stringContaining('must be an https:// URL')]);
   });
 
-  test('believes a list of the key that it knows while the next one signs, and the next one once it knows it', async () => {
+  test('[seeds 40] believes a list of the key that it knows while the next one signs, and the next one once it knows it', async () => {
     const change = { db: server.database.db, ...server.held, now: server.clock.now, by: 'olga@example.com' };
+    const early = await certified(admin);
     await rotateCaKey(change, { purpose: 'user' });
     await rotateCaKey(change, { purpose: 'user', now: true });
     const blocks = (await server.call('GET', '/ssh/krl.sig')).body.split('-----BEGIN SSH SIGNATURE-----');
@@ -258,7 +259,7 @@ describe.skipIf(!canRun)('a host by hand (needs openssh-server, curl)', () => {
     for (const block of page.blocks('sh', '## Whom it trusts'))
       await runProgram('/bin/sh', ['-euc', here(block)]);
     expect(await krl()).toMatchObject({ status: 0, stderr: '' });
-    expect(await getsIn(newcomer)).toBe(true);
+    expect([await getsIn(newcomer), await getsIn(early)]).toEqual([true, true]);
     const canaries = (await readFile(join(folder, 'canaries.pub'), 'utf8')).trim().split('\n');
     expect(canaries).toHaveLength(2);
   });

@@ -108,6 +108,15 @@ function addLooking(program: Command, go: Go): void {
     .action((options) =>
       go(async (context) => (await import('../commands/gateway-check.ts')).gatewayCheck(context, options)),
     );
+  sub(gateway, 'fingerprint', 'by which key each is known, as the server publishes it; needs no login')
+    .argument('[name]', 'a gateway, by name or host name (default: all)')
+    .option('--server <url>', 'the Sallyport server (default: SALLY_SERVER, the last one, the local demo)')
+    .option('--json', 'for programs')
+    .action((name: string | undefined, options) =>
+      go(async (context) =>
+        (await import('../commands/gateway-fingerprint.ts')).gatewayFingerprint(context, name, options),
+      ),
+    );
 }
 
 function addLogs(program: Command, go: Go): void {
