@@ -43,7 +43,12 @@ export async function openAnsweringSockets(options: AnsweringSocketsOptions): Pr
       },
       onError,
     });
-    return { close: async () => void (await Promise.all([principals.close(), route.close()])) };
+    return {
+      async close() {
+        answering.relays.close();
+        await Promise.all([principals.close(), route.close()]);
+      },
+    };
   } catch (error) {
     await principals.close();
     throw error;

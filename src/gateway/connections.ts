@@ -28,6 +28,7 @@ const sessionPatienceMilliseconds = 500;
 
 export class Connections {
   readonly #folder: string;
+  readonly #onGone: (key: string) => void;
   readonly #bootId = readBootId();
   readonly #byKey = new Map<string, Connection>();
   /** Why connections were ended here, by key, until the CA has heard it. */
@@ -37,9 +38,14 @@ export class Connections {
   /** Paths of files that stood for connections and could not be read. */
   readonly damaged: readonly string[];
 
-  /** @param folder exists and is private. Reads what an earlier companion knew and keeps what /proc confirms. */
-  constructor(folder: string) {
+  /**
+   * Reads what an earlier companion knew and keeps what /proc confirms.
+   * @param folder exists and is private
+   * @param onGone told of every connection that is no more
+   */
+  constructor(folder: string, onGone: (key: string) => void = () => {}) {
     this.#folder = folder;
+    this.#onGone = onGone;
     const { connections, damaged } = readConnectionFiles(folder);
     this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {
@@ -168,6 +174,7 @@ export class Connections {
   #forget(connection: Connection): void {
     this.#byKey.delete(connectionKey(connection));
     this.#servedSince.delete(connectionKey(connection));
+    this.#onGone(connectionKey(connection));
     removeConnectionFile(this.#folder, connection);
   }
 }

@@ -80,10 +80,9 @@ export class Relays {
     };
   }
 
-  /** Keys of connections that are gone go too. */
-  keepOnly(connections: readonly Connection[]): void {
-    const live = new Set(connections.map(connectionKey));
-    for (const [agent, connection] of this.#agents) if (!live.has(connection)) agent.close();
+  /** What was made for a connection that is gone goes too. @param key the connection's */
+  forget(key: string): void {
+    for (const [agent, connection] of this.#agents) if (connection === key) agent.close();
   }
 
   close(): void {
