@@ -3,6 +3,7 @@ import formbody from '@fastify/formbody';
 import type { FastifyInstance } from 'fastify';
 import { accountRoutes } from './account-routes.ts';
 import { companionRoutes } from './companion-routes.ts';
+import { connectionRoutes } from './connection-routes.ts';
 import type { ConsoleParts } from './console-parts.ts';
 import { identityRoutes } from './identity-routes.ts';
 import { providerRoutes } from './provider-routes.ts';
@@ -28,6 +29,7 @@ export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): 
   sessionRoutes(app, parts);
   accountRoutes(app, parts);
   companionRoutes(app, parts);
+  connectionRoutes(app, parts);
   identityRoutes(app, parts);
   signInSettingsRoutes(app, parts);
   providerRoutes(app, parts);

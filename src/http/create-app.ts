@@ -13,6 +13,7 @@ import { ciRoutes } from './ci-routes.ts';
 import { findClientAddresses } from './client-address.ts';
 import { companionRoutes } from './companion-routes.ts';
 import { hangUp, limitConnections, serverOptions, usualConnectionLimits } from './connection-limits.ts';
+import { connectionRoutes } from './connection-routes.ts';
 import { healthRoutes } from './health-routes.ts';
 import { allowOnlyHosts } from './host-allow-list.ts';
 import { identityProviderRoutes } from './identity-provider-routes.ts';
@@ -87,6 +88,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   accountRoutes(app, parts);
   targetRoutes(app, parts);
   companionRoutes(app, parts);
+  connectionRoutes(app, parts);
   sshInfoRoutes(app, parts);
   krlRoutes(app, parts);
   caRoutes(app, parts);

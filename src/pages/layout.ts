@@ -2,7 +2,14 @@
 import { refreshScriptAsset, stylesheetAsset } from './assets.ts';
 import { type Html, html } from './html.ts';
 
-export type ConsolePage = 'sessions' | 'accounts' | 'companions' | 'sign-in' | 'tokens' | 'security';
+export type ConsolePage =
+  | 'sessions'
+  | 'connections'
+  | 'accounts'
+  | 'companions'
+  | 'sign-in'
+  | 'tokens'
+  | 'security';
 
 export interface PageFrame {
   /** Of the window and, unless main has its own, nothing else. */
@@ -51,6 +58,7 @@ const consolePages: readonly {
   readonly adminsOnly?: true;
 }[] = [
   { name: 'sessions', path: '/console/sessions', text: 'Sessions' },
+  { name: 'connections', path: '/console/connections', text: 'Connections' },
   { name: 'accounts', path: '/console/accounts', text: 'Accounts', adminsOnly: true },
   { name: 'companions', path: '/console/companions', text: 'Machines', adminsOnly: true },
   { name: 'sign-in', path: '/console/sign-in-settings', text: 'Sign-in', adminsOnly: true },

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { SessionDocument } from '../../src/api/sessions.ts';
 import { assets, contentSecurityPolicy } from '../../src/pages/assets.ts';
 import { companionsPage } from '../../src/pages/companions-page.ts';
+import { connectionsPage } from '../../src/pages/connections-page.ts';
 import { endSessionPage } from '../../src/pages/end-session-page.ts';
 import { html } from '../../src/pages/html.ts';
 import { messagePage } from '../../src/pages/message-page.ts';
@@ -68,17 +69,42 @@ const pages: Record<string, string> = {
   companions: companionsPage({
     person,
     organization: hostile,
-    stateVersion: 7n,
-    companions: [
+    machines: {
+      version: '7',
+      companions: [
+        {
+          name: hostile,
+          kind: 'gateway',
+          address: hostile,
+          port: 22,
+          enrolled: true,
+          online: false,
+          last_seen_at: 1,
+          acknowledged_version: '6',
+          acknowledged_at: 1,
+          behind: { since: 1, ended_sessions: 2 },
+          problem: hostile,
+          krl_excess_bytes: 5,
+        },
+      ],
+    },
+    nowSeconds,
+  }),
+  connections: connectionsPage({
+    person,
+    organization: hostile,
+    isAdmin: true,
+    connections: [
       {
-        name: hostile,
-        kind: 'gateway',
-        address: hostile,
-        enrolled: true,
-        lastSeenSeconds: 1,
-        acknowledgedVersion: 6n,
-        acknowledgedAtSeconds: 1,
-        problem: hostile,
+        account: hostile,
+        session_id: session.id,
+        companion: hostile,
+        companion_kind: 'gateway',
+        target: hostile,
+        way: 'relay',
+        started_at: 1,
+        client_address: hostile,
+        ending: true,
       },
     ],
     nowSeconds,

@@ -15,6 +15,7 @@ export function addAdminCommands(program: Command, go: Go): void {
       go(async (context) => (await import('../commands/admin-providers.ts')).providersList(context, options)),
     );
   addCiRules(admin, go);
+  addConnections(admin, go);
   addInventoryCommands(admin, go);
 }
 
@@ -37,6 +38,26 @@ function addSessions(admin: Command, go: Go): void {
     .action((who: string | undefined, options) =>
       go(async (context) =>
         (await import('../commands/admin-sessions.ts')).adminSessionsRevoke(context, who, options),
+      ),
+    );
+}
+
+function addConnections(admin: Command, go: Go): void {
+  const connections = sub(admin, 'connections', 'live SSH connections of the organization');
+  sub(connections, 'list', 'who is connected where')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) =>
+        (await import('../commands/admin-connections.ts')).adminConnectionsList(context, options),
+      ),
+    );
+  const machines = sub(admin, 'machines', 'gateways and hosts of the organization');
+  sub(machines, 'list', 'which are online, and which have not installed what was sent last')
+    .option('--behind', 'only those that have not')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) =>
+        (await import('../commands/admin-connections.ts')).adminMachinesList(context, options),
       ),
     );
 }
