@@ -15,9 +15,20 @@ export function momentText(seconds: number, now: Date): string {
 /** Unix seconds of what a person wrote. @throws settings_invalid */
 export function momentOf(text: string, now: Date): number {
   const isRfc3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)$/.test(text);
-  const time = text === 'now' ? now.getTime() : isRfc3339 ? Date.parse(text) : Number.NaN;
+  const time = text === 'now' ? now.getTime() : isRfc3339 ? Date.parse(text) : later(text, now);
   if (Number.isFinite(time)) return Math.floor(time / 1000);
-  throw new SallyportError('settings_invalid', 'A moment is given as 2026-05-04T10:00:00Z, or now.');
+  throw new SallyportError(
+    'settings_invalid',
+    'A moment is given as 2026-05-04T10:00:00Z, as "in 2h" (s, m, h, d or w), or as now.',
+  );
+}
+
+const unitMilliseconds = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** Milliseconds of "in 2h"; NaN if it is none. */
+function later(text: string, now: Date): number {
+  const [, count = '', unit = 's'] = /^in ([0-9]{1,6}) ?([smhdw])$/.exec(text) ?? [];
+  return count === '' ? Number.NaN : now.getTime() + Number(count) * unitMilliseconds[unit as 's'];
 }
 
 /** "in 7 h 58 min", "now", "4 min ago". */

@@ -1,34 +1,49 @@
-/** Would somebody get in, and if not, why and what to do: the same decision that gateways make. */
+/** Would somebody get in, and if not, why and what to do: the same decisions that the CA, gateways and hosts make. */
 import { type Account, loadAccount } from '../accounts/account.ts';
-import type { ExplainReply } from '../api/explain.ts';
+import type { ExplainQuery, ExplainReply } from '../api/explain.ts';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesForAccount } from '../inventory/access-rules.ts';
+import { appByName } from '../inventory/app-by-name.ts';
 import { targetByName } from '../inventory/target.ts';
-import { underPolicy } from '../policy/assurance.ts';
-import { decideAccess, unknownTarget } from '../policy/decide-access.ts';
+import { decideExplained } from '../policy/decide-explained.ts';
 import type { SessionFacts } from '../policy/facts.ts';
 import { helpfulCommand } from '../policy/reasons.ts';
 import { refusalText } from '../policy/refusal.ts';
+import { type Supposition, suppose, supposedInWords, supposesLogin } from '../policy/suppose.ts';
 import { newestHelperSession } from '../sessions/find-session.ts';
 
 export interface Asked {
   readonly accountId: string;
-  /** The session that would be used. */
-  readonly session: SessionFacts;
+  /** The session that would be used, and what it is called. */
+  readonly login: { readonly session: SessionFacts; readonly words: string };
   readonly targetName: string;
+  readonly supposition: Supposition;
+  /** An admin asks: a role may be supposed where the account has none. */
+  readonly seesAll: boolean;
 }
 
 export async function explainAccess(tx: Tx, asked: Asked, nowSeconds: number): Promise<ExplainReply> {
-  const { accountId, targetName } = asked;
-  const account = await loadAccount(tx, accountId);
-  const rules = await rulesForAccount(tx, accountId);
-  const session = underPolicy(asked.session, account.organization);
+  const { accountId, targetName, supposition, seesAll, login } = asked;
+  const { facts: account, organization, organizationId } = await loadAccount(tx, accountId);
+  // Both are always asked for: what one may not see takes as long as what there is not.
   const target = await targetByName(tx, targetName);
-  const decision = target
-    ? decideAccess({ account: account.facts, session, target, rules, nowSeconds, phase: 'start' })
-    : unknownTarget;
-  const question = { account: account.facts.name, target: targetName };
+  const app = await appByName(tx, organizationId, targetName);
+  const facts = {
+    account,
+    organization,
+    session: login.session,
+    rules: await rulesForAccount(tx, accountId),
+    target,
+    app,
+    nowSeconds,
+  };
+  const decision = decideExplained(suppose(facts, supposition, { seesAll }));
+  const question = {
+    account: account.name,
+    target: targetName,
+    assumed: [login.words, ...supposedInWords(supposition)],
+  };
   if (decision.allowed) return { ...question, allowed: true, reasons: [], command: null, text: '' };
   const { reasons } = decision;
   return {
@@ -36,16 +51,41 @@ export async function explainAccess(tx: Tx, asked: Asked, nowSeconds: number): P
     allowed: false,
     reasons: reasons.map(({ code, message }) => ({ code, message })),
     command: helpfulCommand(reasons),
-    text: refusalText({ service: targetName, user: account.facts.name, reasons }),
+    text: refusalText({ service: targetName, user: account.name, reasons }),
   };
 }
 
-/** Another account of the organization, and the session that it would use: its newest live one of `sally`. */
+/** @throws request_malformed for a time that has passed */
+export function suppositionOf(query: ExplainQuery, nowSeconds: number): Supposition {
+  const { without_mfa, mfa_age, role, at, as_token } = query;
+  const atSeconds = at === undefined ? undefined : Math.floor(Date.parse(at) / 1000);
+  if (atSeconds !== undefined && atSeconds < nowSeconds - clockSkewSeconds) {
+    throw new SallyportError(
+      'request_malformed',
+      'The time that you ask about has passed: only what is so now is known. Give one in the future.',
+    );
+  }
+  return {
+    mfaAgeSeconds: without_mfa === undefined ? mfa_age : 'none',
+    role,
+    atSeconds,
+    asToken: as_token !== undefined,
+  };
+}
+
+/** "now" on a machine whose clock is behind. */
+const clockSkewSeconds = 300;
+
+/**
+ * Another account of the organization, and the login that it would use: its newest live session of `sally`; a new login
+ * where the question supposes one.
+ */
 export async function somebodyElse(
   tx: Tx,
   { name, organizationId }: { name: string; organizationId: string },
+  supposition: Supposition,
   now: Date,
-): Promise<{ account: Account; session: SessionFacts }> {
+): Promise<{ account: Account; login: Asked['login'] }> {
   const row = await tx
     .selectFrom('accounts')
     .select('id')
@@ -56,21 +96,25 @@ export async function somebodyElse(
     throw new SallyportError('not_found', `There is no account ${name} in your organization.`);
   const account = await loadAccount(tx, row.id);
   const session = await newestHelperSession(tx, row.id, now);
-  return { account, session: session?.facts ?? noSession(now) };
+  if (session) return { account, login: { session: session.facts, words: `the newest login of ${name}` } };
+  const atSeconds = supposition.atSeconds ?? Math.floor(now.getTime() / 1000);
+  const login = supposesLogin(supposition)
+    ? { session: newSession(atSeconds, false), words: `a new login of ${name}, who is not logged in` }
+    : { session: newSession(atSeconds, true), words: `${name} is not logged in` };
+  return { account, login };
 }
 
-/** Not logged in: that is the only thing wrong with it, since nobody knows how the next login will be. */
-function noSession(now: Date): SessionFacts {
-  const nowSeconds = Math.floor(now.getTime() / 1000);
+/** Ended: not logged in, and that is the only thing wrong with it, since nobody knows how the next login will be. */
+function newSession(atSeconds: number, ended: boolean): SessionFacts {
   return {
     id: '00000000-0000-0000-0000-000000000000',
     mode: 'interactive',
-    ended: true,
-    expiresAtSeconds: nowSeconds,
+    ended,
+    expiresAtSeconds: ended ? atSeconds : atSeconds + longEnoughSeconds,
     assurance: {
       amr: [],
       acr: null,
-      authTimeSeconds: nowSeconds,
+      authTimeSeconds: atSeconds,
       mfa: true,
       mfaBy: 'provider',
       mfaMethods: [],
@@ -79,3 +123,5 @@ function noSession(now: Date): SessionFacts {
     roleLimit: null,
   };
 }
+
+const longEnoughSeconds = 3600;

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { accountName, targetName } from '../api/common.ts';
-import type { ExplainReply } from '../api/explain.ts';
+import { targetName } from '../api/common.ts';
+import { type ExplainReply, explainQuery } from '../api/explain.ts';
 import type { SshConfiguration } from '../api/ssh-configuration.ts';
 import { mostTargetsOfPage } from '../api/targets.ts';
 import { hasLostCertificate } from '../ca/lost-certificate.ts';
@@ -12,7 +12,7 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
 import type { AppParts } from './app-parts.ts';
 import { personOf } from './callers.ts';
-import { explainAccess, somebodyElse } from './explain-access.ts';
+import { explainAccess, somebodyElse, suppositionOf } from './explain-access.ts';
 import { membershipOf } from './membership.ts';
 import { parseInput } from './parse-input.ts';
 import { sshConfigurationFor } from './ssh-configuration.ts';
@@ -28,8 +28,6 @@ const targetsQuery = z.strictObject({
     .default(mostTargetsOfPage),
 });
 
-const explainQuery = z.strictObject({ target: targetName, account: accountName.optional() });
-
 export function targetRoutes(
   app: FastifyInstance,
   { database, authority, clock }: Pick<AppParts, 'database' | 'authority' | 'clock'>,
@@ -44,27 +42,35 @@ export function targetRoutes(
       },
     },
     async (request): Promise<ExplainReply> => {
-      const { target, account } = parseInput(explainQuery, request.query, 'query');
+      const query = parseInput(explainQuery, request.query, 'query');
+      const { target: targetName, account } = query;
       const { sessionId, accountId, roleLimit } = personOf(request);
       const now = clock();
       const nowSeconds = Math.floor(now.getTime() / 1000);
+      const supposition = suppositionOf(query, nowSeconds);
       return await inTransaction(database.db, async (tx) => {
         const membership = await membershipOf(tx, accountId, now, roleLimit);
+        const seesAll = membership.role === 'admin';
+        const question = { targetName, supposition, seesAll };
         if (account === undefined || account === membership.account) {
           const { facts: session } = await lockLiveSession(tx, sessionId, 'share', now);
-          const explained = await explainAccess(tx, { accountId, session, targetName: target }, nowSeconds);
+          const login = { session, words: 'your login' };
+          const explained = await explainAccess(tx, { accountId, login, ...question }, nowSeconds);
           return (await hasLostCertificate(tx, sessionId, now)) ? { ...explained, renew: true } : explained;
         }
-        if (membership.role !== 'admin') {
+        if (!seesAll) {
           throw new SallyportError(
             'forbidden',
-            `Only admins of ${membership.organization} may ask about others. About yourself: sally explain ${target}`,
+            `Only admins of ${membership.organization} may ask about others. About yourself: sally explain ${targetName}`,
           );
         }
         const { organizationId } = membership;
-        const other = await somebodyElse(tx, { name: account, organizationId }, now);
-        const asked = { accountId: other.account.id, session: other.session, targetName: target };
-        return await explainAccess(tx, asked, nowSeconds);
+        const other = await somebodyElse(tx, { name: account, organizationId }, supposition, now);
+        return await explainAccess(
+          tx,
+          { accountId: other.account.id, login: other.login, ...question },
+          nowSeconds,
+        );
       });
     },
   );

@@ -47,6 +47,7 @@ test('who gets in is told so', async () => {
     reasons: [],
     command: null,
     text: '',
+    assumed: ['your login'],
   });
 });
 

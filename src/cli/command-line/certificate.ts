@@ -1,7 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EnvironmentName } from '../../api/certificates.ts';
 import { isSlug } from '../../ssh/names.ts';
-import { type Go, sub } from './build.ts';
+import { type Go, span, sub } from './build.ts';
 
 export function addCertificateCommands(program: Command, go: Go): void {
   const cert = sub(program, 'cert', 'the SSH certificate');
@@ -31,11 +31,23 @@ export function addCertificateCommands(program: Command, go: Go): void {
     );
 
   sub(program, 'explain', 'would you get in, and if not, why and what to do')
-    .argument('<target>', 'such as shop-production--web')
+    .argument('<name...>', 'a target, such as shop-production--web; admins: an account and a target')
+    .usage('[options] [account] <target>')
     .option('--account <account>', 'for admins: ask about somebody else')
+    .option('--without-mfa', 'if the login had no second factor')
+    .option('--mfa-age <seconds>', 'if the second factor were so old, such as 600 or 10m', span)
+    .addOption(
+      new Option('--role <role>', 'if the account had this role, and no other').choices([
+        'viewer',
+        'contributor',
+        'admin',
+      ]),
+    )
+    .option('--at <time>', 'at another time: 2026-05-04T10:00:00Z, or "in 2h"')
+    .option('--as-token', 'if an API token asked')
     .option('--json', 'for programs')
-    .action((target: string, options) =>
-      go(async (context) => (await import('../commands/explain.ts')).explain(context, target, options)),
+    .action((names: string[], options) =>
+      go(async (context) => (await import('../commands/explain.ts')).explain(context, names, options)),
     );
 
   const config = sub(program, 'ssh-config', 'the part of your ssh config that is about *.sallyport');
