@@ -98,6 +98,15 @@ comment on column companions.host_names is 'More names that its host certificate
 comment on column companions.host_fingerprint is 'The host key that may enrol the machine without a token, registered beforehand.';
 comment on column companions.lease_max_seconds is 'The longest lease of its firewall; null: it gives none.';
 
+create table enrolment_nonces (
+  nonce_hash bytea constraint enrolment_nonces_pkey primary key,
+  companion_id uuid not null constraint enrolment_nonces_companion_fkey references companions (id),
+  expires_at timestamptz not null,
+  used_at timestamptz
+);
+create index enrolment_nonces_companion_index on enrolment_nonces (companion_id);
+comment on table enrolment_nonces is 'What machines sign that enrol by a host key which was registered beforehand; each is good once, for minutes.';
+
 create table companion_apps (
   companion_id uuid not null constraint companion_apps_companion_fkey references companions (id),
   app_id uuid not null constraint companion_apps_app_fkey references apps (id),

@@ -58,6 +58,14 @@ program
   });
 
 program
+  .command('enrolment-fingerprint <companion> <fingerprint>')
+  .description('the host key by which a gateway or host may enrol without a token')
+  .action(async (name: string, fingerprint: string) => {
+    const { runEnrolmentFingerprint } = await import('./operator/run-enrolment-fingerprint.ts');
+    await runEnrolmentFingerprint({ name, fingerprint, environment: process.env, stdout: process.stdout });
+  });
+
+program
   .command('revoke-companion <companion>')
   .description('end a gateway or host for good: its credential and its host certificates')
   .action(async (name: string) => {

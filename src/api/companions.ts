@@ -29,6 +29,8 @@ export const enrolmentRequest = z.strictObject({
 });
 
 /** A machine whose host key was registered beforehand asks for a nonce, and enrols by a signature over it. */
+export const enrolmentNonceRequest = z.strictObject({ host_public_key: keyLine });
+
 export const enrolmentNonceReply = z.strictObject({
   nonce: z.string(),
   expires_in_seconds: z.int().positive(),

@@ -191,6 +191,7 @@ export interface EventFacts {
   };
   'enrolment_token.created': { readonly companion: string /** Unix seconds. */; readonly expires_at: number };
   'companion.enrolled': { readonly companion: string; readonly kind: 'gateway' | 'host' };
+  'companion.fingerprint_registered': { readonly companion: string; readonly fingerprint: string };
   'companion.refused': Refusal & { readonly companion?: string };
   'companion.revoked': { readonly companion: string; readonly by: string };
 

@@ -208,6 +208,12 @@ export interface EnrolmentTokenRow {
   expires_at: Timestamp;
   used_at: Timestamp | null;
 }
+export interface EnrolmentNonceRow {
+  nonce_hash: Buffer;
+  companion_id: string;
+  expires_at: Timestamp;
+  used_at: Timestamp | null;
+}
 export interface LoginSessionRow {
   id: Generated<string>;
   account_id: string;
@@ -573,6 +579,7 @@ export interface Tables {
   companion_environments: CompanionEnvironmentRow;
   companion_apps: CompanionAppRow;
   enrolment_tokens: EnrolmentTokenRow;
+  enrolment_nonces: EnrolmentNonceRow;
   login_sessions: LoginSessionRow;
   login_states: LoginStateRow;
   identity_providers: IdentityProviderRow;

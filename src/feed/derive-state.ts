@@ -29,6 +29,7 @@ export function deriveState(source: StateSource): CompanionState {
       name: companion.name,
       kind: companion.kind,
       gateway_login: companion.gatewayLogin,
+      ...(companion.ports.length > 0 && { ports: [companion.port, ...companion.ports] }),
     },
     generated_at: unixSeconds(now),
     user_authorities: shared(common.userAuthorities, authoritiesOf),

@@ -5,6 +5,8 @@ import {
   type CompanionState,
   connectionReport,
   type EnrolmentReply,
+  enrolmentByKeyRequest,
+  enrolmentNonceRequest,
   enrolmentRequest,
   installedVersions,
 } from '../api/companions.ts';
@@ -13,6 +15,7 @@ import { replaceConnections } from '../connections/replace-connections.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { AppParts } from './app-parts.ts';
 import { companionOf } from './callers.ts';
+import { enrolByKey, giveEnrolmentNonce } from './enrol-by-key.ts';
 import { enrolCompanion } from './enrol-companion.ts';
 import { parseInput } from './parse-input.ts';
 import { streamStates } from './stream-states.ts';
@@ -22,7 +25,7 @@ const largestReportBytes = 4 * 1024 * 1024;
 
 export function companionRoutes(
   app: FastifyInstance,
-  parts: Pick<AppParts, 'database' | 'authority' | 'feed' | 'clock'>,
+  parts: Pick<AppParts, 'database' | 'authority' | 'feed' | 'clock' | 'publicUrl'>,
 ): void {
   const { database, authority, feed, clock } = parts;
 
@@ -47,6 +50,32 @@ export function companionRoutes(
     },
     async (request): Promise<EnrolmentReply> =>
       await enrolCompanion(parts, parseInput(enrolmentRequest, request.body, 'body')),
+  );
+
+  app.post(
+    '/v1/companions/enrolment-nonces',
+    {
+      config: {
+        auth: 'none',
+        purpose: 'what a machine signs with a host key that was registered beforehand',
+      },
+    },
+    async (request) => {
+      const { host_public_key } = parseInput(enrolmentNonceRequest, request.body, 'body');
+      return await giveEnrolmentNonce(parts, host_public_key);
+    },
+  );
+
+  app.post(
+    '/v1/companions/enrol-by-key',
+    {
+      config: {
+        auth: 'none',
+        purpose: 'enrols a machine; takes a proof of a host key that was registered beforehand',
+      },
+    },
+    async (request): Promise<EnrolmentReply> =>
+      await enrolByKey(parts, parseInput(enrolmentByKeyRequest, request.body, 'body')),
   );
 
   app.get(

@@ -3,8 +3,10 @@
 import { type EnrolmentReply, type EnrolmentRequest, enrolmentMessage } from '../api/companions.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { requireIssuingAllowed } from '../ca/issuing-allowed.ts';
+import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import type { Companion } from '../inventory/companion.ts';
 import { companionOfToken, completeEnrolment, consumeEnrolmentToken } from '../inventory/enrolment.ts';
 import { newToken, tokenHash } from '../secrets/token.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
@@ -23,10 +25,8 @@ export async function enrolCompanion(parts: Enrolling, request: EnrolmentRequest
   }
 }
 
-async function enrol(
-  { database, authority, clock }: Enrolling,
-  request: EnrolmentRequest,
-): Promise<EnrolmentReply> {
+async function enrol(parts: Enrolling, request: EnrolmentRequest): Promise<EnrolmentReply> {
+  const { authority } = parts;
   const { token, host_public_key, signature } = request;
   const hostKey = parsePublicKeyLine(host_public_key).blob;
   authority.refuseListedKey(hostKey);
@@ -36,16 +36,23 @@ async function enrol(
     publicKeyBlob: hostKey,
     armored: signature,
   });
-  const userAuthorities = (await authority.userAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
-  const hopAuthorities = (await authority.hopAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
-  requireOwnKey(hostKey, [...userAuthorities, ...hopAuthorities, ...(await authority.hostAuthorityLines())]);
+  await requireOwnKey(parts, hostKey);
+  return await completed(parts, hostKey, (tx, now) => consumeEnrolmentToken(tx, token, now));
+}
 
+/** Makes the machine the companion that `consume` gives up for it. @throws what consume() does; recovery_needed */
+export async function completed(
+  { database, authority, clock }: Enrolling,
+  hostKey: Buffer,
+  consume: (tx: Tx, now: Date) => Promise<Companion>,
+): Promise<EnrolmentReply> {
+  const userAuthorities = (await authority.userAuthorities()).map(({ publicKeyLine }) => publicKeyLine);
   const credential = newToken('companion');
   const companion = await inTransaction(database.db, async (tx) => {
     const now = clock();
-    // A database that was restored may have forgotten that the token was spent.
+    // A database that was restored may have forgotten what was spent.
     await requireIssuingAllowed(tx);
-    const found = await consumeEnrolmentToken(tx, token, now);
+    const found = await consume(tx, now);
     await completeEnrolment(tx, found.id, { hostKey, credentialHash: tokenHash(credential) }, now);
     return found;
   });
@@ -59,8 +66,17 @@ async function enrol(
   };
 }
 
-/** A machine whose host key is a CA's could vouch for anything. */
-function requireOwnKey(hostKey: Buffer, authorities: readonly string[]): void {
+/** A machine whose host key is a CA's could vouch for anything. @throws key_reserved */
+export async function requireOwnKey(
+  { authority }: Pick<Enrolling, 'authority'>,
+  hostKey: Buffer,
+): Promise<void> {
+  const users = await authority.userAuthorities();
+  const hops = await authority.hopAuthorities();
+  const authorities = [
+    ...[...users, ...hops].map(({ publicKeyLine }) => publicKeyLine),
+    ...(await authority.hostAuthorityLines()),
+  ];
   if (!authorities.some((line) => parsePublicKeyLine(line).blob.equals(hostKey))) return;
   throw new SallyportError(
     'key_reserved',

@@ -17,6 +17,8 @@ export interface Companion {
   readonly name: string;
   readonly address: string;
   readonly port: number;
+  /** Where its sshd listens besides, in the order in which clients try them. */
+  readonly ports: readonly number[];
   /** Gateways: everybody logs in as this user; null: as the target's name. */
   readonly gatewayLogin: string | null;
   /** SSH wire form of its host key; null until it is enrolled. */
@@ -184,6 +186,7 @@ export function companionOf(row: Selectable<CompanionRow>): Companion {
     name: row.name,
     address: row.address,
     port: row.port,
+    ports: row.ports,
     gatewayLogin: row.gateway_login,
     hostKey: row.host_key,
     enrolledAt: row.enrolled_at,

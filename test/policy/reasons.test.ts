@@ -7,7 +7,7 @@ import { decideNarrowedCertificate } from '../../src/policy/decide-narrowed.ts';
 import { decideRegisteredKey } from '../../src/policy/decide-registered-key.ts';
 import { decideSshCode } from '../../src/policy/decide-ssh-code.ts';
 import { decideSource, type SourceDecision } from '../../src/policy/pin-source.ts';
-import { reasonTable } from '../../src/policy/reasons.ts';
+import { reason, reasonTable } from '../../src/policy/reasons.ts';
 import { bob, example, loggedIn, nowSeconds, rule, session, target } from './sample-facts.ts';
 
 const access: AccessFacts = { account: bob, session, target, rules: [rule], nowSeconds, phase: 'start' };
@@ -55,6 +55,9 @@ const refusals = [
   decideNarrowedCertificate({ ...certificate, environment: undefined, rules: [rule] }, nowSeconds),
   refusedSource(
     decideSource({ pinning: 'address', clientAddress: '192.0.2.7', ranges: ['10.0.0.0/8'], gateways: [] }),
+  ),
+  ...[reason('machine_stale', 7_200), reason('machine_clock', 600)].map(
+    (told) => ({ allowed: false, reasons: [told] }) as const,
   ),
   decideHop({ ...access, target: { ...target, accessMode: 'jump' }, hasHost: false }),
 ];
