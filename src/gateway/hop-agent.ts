@@ -18,6 +18,11 @@ export interface HopAgentOptions extends Omit<UnixSocketPlace, 'mode'>, HopLogin
   readonly key: GeneratedKey;
   /** How long a login may take to come. */
   readonly lifetimeMilliseconds: number;
+  /**
+   * Whether it still lets people connect once it has signed, though it signs nothing more: ssh passes another agent on
+   * only if it finds, after the login, that its own is there (check_agent_present in OpenSSH's ssh.c).
+   */
+  readonly lingers: boolean;
   readonly onClosed: () => void;
 }
 
@@ -124,7 +129,7 @@ export class HopAgent {
       throw new SallyportError('request_malformed', 'This login is not the one that the key is for.');
     }
     this.#isSpent = true;
-    this.#stopListening();
+    if (!this.#options.lingers) this.#stopListening();
     return new WireWriter().u8(message.signature).string(signWithKey(key.privateKey, data)).bytes();
   }
 }

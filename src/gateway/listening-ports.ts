@@ -10,7 +10,9 @@ export function listeningPorts(monitor: ProcessId): number[] {
   const { descendants } = processTree(monitor, readProcesses());
   const sockets = new Set(descendants.flatMap(({ pid }) => socketsOf(pid)));
   if (sockets.size === 0) return [];
-  const listeners = [...listenersOf('/proc/net/tcp'), ...listenersOf('/proc/net/tcp6')];
+  // As the connection's own network sees it, which need not be the companion's.
+  const network = `/proc/${monitor.pid}/net`;
+  const listeners = [...listenersOf(`${network}/tcp`), ...listenersOf(`${network}/tcp6`)];
   const ports = listeners.filter(({ inode }) => sockets.has(inode)).map(({ port }) => port);
   return [...new Set(ports)].sort((one, other) => one - other);
 }

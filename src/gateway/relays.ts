@@ -69,6 +69,7 @@ export class Relays {
       certificate,
       login: target.login,
       lifetimeMilliseconds: loginMilliseconds,
+      lingers: target.forwarding.agent,
       onClosed: () => this.#agents.delete(agent),
     });
     this.#agents.set(agent, connectionKey(connection));

@@ -36,6 +36,7 @@ beforeEach(async () => {
     certificate,
     login: 'app',
     lifetimeMilliseconds: 60_000,
+    lingers: false,
     onClosed: () => {
       closed += 1;
     },
@@ -139,6 +140,25 @@ test('it lists the certificate, signs its login once, and is gone', async () => 
   expect(await ask(socket, Buffer.from([11]))).toEqual(Buffer.from([12, 0, 0, 0, 0]));
   await expect(open()).rejects.toThrow();
   expect(closed).toBe(1);
+});
+
+test('one that lingers is there after its signature, and signs nothing more', async () => {
+  agent.close();
+  const about = { path, owner: undefined, key, certificate, login: 'app', onClosed: () => {} };
+  agent = await openHopAgent({ ...about, lifetimeMilliseconds: 60_000, lingers: true });
+  expect((await ask(await open(), signing(login())))?.[0]).toBe(14);
+  const socket = await open();
+  expect(await ask(socket, signing(login()))).toEqual(failure);
+  expect(await ask(socket, Buffer.from([11]))).toEqual(Buffer.from([12, 0, 0, 0, 0]));
+});
+
+test('its time is over when nobody comes', async () => {
+  agent.close();
+  const ended = Promise.withResolvers<void>();
+  const about = { path, owner: undefined, key, certificate, login: 'app', lingers: false };
+  agent = await openHopAgent({ ...about, lifetimeMilliseconds: 1, onClosed: ended.resolve });
+  await ended.promise;
+  expect(existsSync(path)).toBe(false);
 });
 
 test('the login that names the host’s key is signed too', async () => {
