@@ -100,6 +100,22 @@ beforeAll(async () => {
     .returning('id')
     .executeTakeFirstOrThrow();
   await db
+    .insertInto('services')
+    .values({
+      environment_id: server.shop.environmentId,
+      slug: 'db',
+      kind: 'postgresql',
+      address: '10.0.0.2',
+      port: 5432,
+      login: null,
+      database: null,
+    })
+    .execute();
+  await db
+    .insertInto('companions')
+    .values({ organization_id: organizationId, kind: 'host', name: 'machine', address: '10.0.0.3', port: 22 })
+    .execute();
+  await db
     .insertInto('identity_providers')
     .values({
       slug: 'theirs',
@@ -126,6 +142,14 @@ beforeAll(async () => {
     rules: { theirs: rule.id, none: randomUUID() },
     'identity-providers': { theirs: 'theirs', none: 'never-was' },
     providers: { theirs: 'theirs', none: 'never-was' },
+    // The longer names first: what they say is compared without them.
+    instances: { theirs: 'shop-production--web', none: 'no-such--web' },
+    services: { theirs: 'shop.production.db', none: 'no.such.db' },
+    apps: { theirs: 'shop.production.web', none: 'no.such.web' },
+    environments: { theirs: 'shop.production', none: 'no.such' },
+    projects: { theirs: 'shop', none: 'nope' },
+    gateways: { theirs: 'gate', none: 'never-was' },
+    hosts: { theirs: 'machine', none: 'never-was' },
   };
 });
 afterAll(() => server.close());
@@ -133,6 +157,8 @@ afterAll(() => server.close());
 /** Bodies of the routes of the API that want one. */
 const bodies: Readonly<Record<string, object>> = {
   '/v1/identity-providers/:slug': { version: 1, enabled: false },
+  '/v1/inventory/apps/:app/instances': { instances: [] },
+  '/v1/inventory/instances/:instance': { state: 'stopped' },
   '/v1/accounts/:account/identities/link': { provider: 'default', subject: 'stranger' },
   '/v1/accounts/:account/identities/unlink': { issuer: 'https://login.example.com', subject: 'x' },
 };
@@ -216,6 +242,30 @@ test('[abuse 96] what belongs to another organization is as unknown as what neve
   const inBodies: [string, object][] = [
     ['/v1/api-tokens', { name: 'x', role_limit: 'viewer', account: victim.account, expires_at }],
     ['/v1/ssh-codes', { uses: 1, target: 'shop-production--web' }],
+    ['/v1/inventory/environments', { name: 'shop.staging', kind: 'staging' }],
+    ['/v1/inventory/environments', { name: 'billing.x', kind: 'staging', gateways: ['gate'] }],
+    ['/v1/inventory/services', { name: 'shop.production.x', kind: 'redis', address: '10.0.0.9', port: 1 }],
+    ['/v1/inventory/apps', { name: 'shop.production.x' }],
+    [
+      '/v1/inventory/instances',
+      { app: 'billing.production.web', slug: 'x', address: '10.0.0.9', login: 'x', host: 'machine' },
+    ],
+    [
+      '/v1/inventory/hosts',
+      { name: 'h', address: '10.0.0.9', announces: [{ app: 'shop.production.web', login: 'x' }] },
+    ],
+    ['/v1/inventory/access-rules', { account: victim.account, role: 'viewer' }],
+    ['/v1/inventory/access-rules', { group: 'x', role: 'viewer', project: 'shop' }],
+    ['/v1/inventory/plan', { document: { organization: { slug: 'acme' } } }],
+    [
+      '/v1/inventory/plan',
+      {
+        document: {
+          organization: { slug: 'globex' },
+          access_rules: [{ group: 'x', role: 'viewer', project: 'shop' }],
+        },
+      },
+    ],
     ['/v1/leases', { machine: 'gate' }],
     ['/v1/ssh-keys/remove-all', { account: victim.account }],
   ];
