@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SallyportError } from '../errors/sallyport-error.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { certAuthorityLine } from '../ssh/known-hosts.ts';
 import { generateEd25519 } from '../ssh/openssh-private-key.ts';
@@ -52,7 +51,7 @@ export class Relays {
     await chmod(folder, 0o711);
   }
 
-  /** @throws the CA's refusal; unavailable if it can't be asked or nobody is there any more */
+  /** @throws the CA's refusal; unavailable if it can't be asked */
   async open(connection: Connection, target: KnownTarget, facts: Facts, gone: AbortSignal): Promise<Leg> {
     const key = generateEd25519();
     const { client, runFolder, folderInSessions } = this.#options;
@@ -103,8 +102,5 @@ export class Relays {
 
 /** Undefined: this very user, where everybody logs in as the one that runs the companion. */
 function ownerOf(connection: Connection) {
-  if (process.getuid?.() !== 0) return undefined;
-  const owner = sessionUser(connection);
-  if (owner !== undefined) return owner;
-  throw new SallyportError('unavailable', 'The session ended before it could be taken on.');
+  return process.getuid?.() === 0 ? sessionUser(connection) : undefined;
 }

@@ -105,7 +105,13 @@ function signing(data: Buffer, blob = certificate): Buffer {
   return new WireWriter().u8(13).string(blob).string(data).u32(0).bytes();
 }
 
-function binding({ session = sessionId, signed = session, isForwarding = 0 } = {}): Buffer {
+interface Binding {
+  readonly session?: Buffer;
+  readonly signed?: Buffer;
+  readonly isForwarding?: number;
+}
+
+function binding({ session = sessionId, signed = session, isForwarding = 0 }: Binding = {}): Buffer {
   return new WireWriter()
     .u8(27)
     .string('session-bind@openssh.com')

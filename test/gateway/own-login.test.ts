@@ -13,6 +13,7 @@ import {
 import { endConnections } from '../../src/gateway/end-connection.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processTree } from '../../src/gateway/process-tree.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import {
   canListen,
   createPerson,
@@ -43,6 +44,7 @@ let folder: string;
 beforeAll(async () => {
   if (!canRun) return;
   await world.open();
+  authority.hopCa = generateEd25519();
   folder = join(world.folder, 'as-developer');
   await mkdir(folder, { mode: 0o700 });
   await chmod(world.folder, 0o711);
@@ -128,6 +130,19 @@ describe.skipIf(!canRun)(
       const ran = await runSsh(person, atGateway(web.targetName));
       expect(ran.status).toBe(1);
       expect(ran.stderr).toContain(`ssh ${web.targetName}.sallyport\n`);
+    });
+
+    test('naming a target on an enrolled host takes the person on to a shell there', async () => {
+      const person = await createPerson(authority, world.folder, alice);
+      authority.targets = [{ ...web, port: ports.host, login, host: 'host' }];
+      const version = authority.push();
+      const those = () => authority.acknowledgements.filter((found) => found.version === version);
+      await authority.waitForAcknowledgement(() => those().length > 1);
+      const running = startSsh(person, ['-T', ...atGateway(web.targetName)]);
+      running.child.stdin?.end('id -un; exit 6\n');
+      expect(await running.ended).toEqual({ status: 6, stdout: `${login}\n`, stderr: '' });
+      authority.targets = [{ ...web, port: ports.host, login }];
+      authority.push();
     });
 
     test('naming none lists what the person may reach', async () => {
