@@ -119,6 +119,8 @@ export class Acknowledgements {
       await read();
       settle();
       await isOver.promise;
+      // What was told may have been lost on its way; what is written was not.
+      if (!progress.isComplete) await read();
     } finally {
       this.#hearing.delete(hear);
       clearTimeout(timer);

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { CompanionState } from '../../src/api/companions.ts';
 import { companionState, krlMessage } from '../../src/api/companions.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
@@ -183,13 +183,70 @@ test('versions only grow at a subscriber, however many changes come at once', as
   expect(seen).toEqual([...new Set(seen)].sort((a, b) => (a < b ? -1 : 1)));
 });
 
-test('a lost notification is made up for by the sweep [abuse 138]', async () => {
-  const box = inbox();
+/** A database whose notifications get lost, come twice, or come late and in another order. */
+function unreliable(): { database: FeedParts['database']; deliverLate(): void } {
+  let count = 0;
+  const late: (() => void)[] = [];
+  return {
+    database: {
+      ...server.database,
+      listen: async (channel, onMessage) =>
+        await server.database.listen(channel, (payload) => {
+          count += 1;
+          if (count % 4 === 0) return;
+          if (count % 4 === 1) onMessage(payload);
+          if (count % 4 !== 3) onMessage(payload);
+          late.push(() => onMessage(payload));
+        }),
+    },
+    deliverLate: () => {
+      for (const deliver of late.splice(0).reverse()) deliver();
+    },
+  };
+}
+
+test('[abuse 138] notifications that are lost, doubled or out of order: every machine comes to the last version, and never back', async () => {
+  const machines = [inbox(), inbox()];
+  const { database, deliverLate } = unreliable();
+  const feed = await replica({ database, sweepMilliseconds: 20 });
   const deaf = { ...server.database, listen: async () => ({ close: async () => {} }) };
-  const feed = await replica({ database: deaf, sweepMilliseconds: 20 });
-  await feed.subscribe(await machine(server.shop.gatewayId), box.subscriber);
+  const silent = await replica({ database: deaf, sweepMilliseconds: 20 });
+  for (const [index, each] of [feed, silent].entries()) {
+    await each.subscribe(
+      await machine(server.shop.gatewayId),
+      machines[index]?.subscriber ?? inbox().subscriber,
+    );
+  }
+  let version = 0n;
+  for (let round = 0; round < 12; round += 1) {
+    version = await bump();
+    if (round % 5 === 4) deliverLate();
+  }
+  for (const box of machines) {
+    const last = await box.first((state) => BigInt(state.version) >= version);
+    deliverLate();
+    const seen = box.states.map((state) => BigInt(state.version));
+    expect(seen).toEqual([...new Set(seen)].sort((a, b) => (a < b ? -1 : 1)));
+    expect(box.states.at(-1)).toBe(last);
+  }
+});
+
+test('[abuse 138] an acknowledgement whose notification got lost is known all the same, at the latest when the time is over', async () => {
+  const deaf = { ...server.database, listen: async () => ({ close: async () => {} }) };
+  const waits = await replica({ database: deaf });
   const version = await bump();
-  await box.first((state) => BigInt(state.version) >= version);
+  const state = await server.feed.stateFor(server.shop.gatewayId);
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const waiting = waits.waitForAcknowledgements(server.shop.organizationId, version, 60_000);
+  await server.feed.acknowledge(server.shop.gatewayId, {
+    version: state.version,
+    krl_version: state.krl.version,
+    connections_ended: 1,
+    problem: null,
+  });
+  vi.advanceTimersByTime(60_000);
+  expect(await waiting).toEqual([{ name: 'gate', kind: 'gateway', acknowledged: true, connectionsEnded: 1 }]);
 });
 
 test('a host certificate past the half of its life is replaced though nothing else changed', async () => {
