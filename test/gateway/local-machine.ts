@@ -13,6 +13,7 @@ import {
   writeNsswitch,
 } from '../../src/dev/local-sshd-namespace.ts';
 import { ensurePrivateFolder } from '../../src/files/write-file.ts';
+import { askProgramIn, installAskProgram } from '../../src/gateway/ask-program.ts';
 import { type Companion, createCompanion } from '../../src/gateway/companion.ts';
 import type { CompanionOptions } from '../../src/gateway/companion-options.ts';
 import { enrol } from '../../src/gateway/enrol.ts';
@@ -23,6 +24,7 @@ import { type GeneratedUser, nameFiles } from '../../src/gateway/names.ts';
 import { type CompanionPaths, companionPaths } from '../../src/gateway/paths.ts';
 import { opensshVersion, type Programs } from '../../src/gateway/programs.ts';
 import { type SshdConfigurationOptions, sshdConfiguration } from '../../src/gateway/sshd-configuration.ts';
+import type { SshdFiles } from '../../src/gateway/sshd-files.ts';
 import { writeNames } from '../../src/gateway/write-names.ts';
 
 export interface LocalMachineOptions {
@@ -52,8 +54,14 @@ export interface LocalMachineOptions {
   >;
   readonly companion?: Pick<
     CompanionOptions,
-    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds' | 'codes'
+    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds' | 'whenStale' | 'codes'
   >;
+  /** sshd asks with the compiled program, which lies in the run folder. Needs target names and a compiler. */
+  readonly compiledQuestion?: boolean;
+  /** The companion keeps and looks at its sshd's configuration. */
+  readonly keepsSshd?: boolean;
+  /** For penalties: otherwise this machine itself is exempt from them. */
+  readonly penaltyExemptions?: readonly string[];
 }
 
 /** How people are named at the sshd. */
@@ -101,23 +109,16 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
     sshdPidFile: pidFile,
     ...(isGenerated ? generatedOptions(kind, namesFolder) : {}),
     ...options.companion,
+    ...(options.keepsSshd ? { sshdFiles: await sshdFilesFor(options, paths) } : {}),
   };
   const companion = createCompanion(companionOptions);
   const namespace = isGenerated ? await prepareNamespace(options, paths, namesFolder) : undefined;
   await companion.start();
   try {
     await waitForFirstState(companion, firstStatePatienceMilliseconds);
-    const socket = join(isGenerated ? inNamespace.run : paths.runFolder, 'principals.sock');
     const configuration = sshdConfiguration({
-      role: kind,
-      paths: { ...paths, principalsSocket: socket },
-      principalsUser: isGenerated ? principalsUser.name : userInfo().username,
-      curl: programs.curl,
-      version: await opensshVersion(programs.sshd),
-      penaltyExemptions: ['127.0.0.0/8', '::1'],
-      whole: { address, port, pidFile, usePam: false },
+      ...(await configurationOptions(options, paths)),
       ...options.forwarding,
-      ...(options.answerSeconds === undefined ? {} : { answerSeconds: options.answerSeconds }),
     });
     const sshd = await startLocalSshd({
       folder: join(folder, 'sshd'),
@@ -136,6 +137,40 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
     await companion.stop();
     throw error;
   }
+}
+
+/** What the configuration says of this machine, whatever the CA says. */
+async function configurationOptions(
+  options: LocalMachineOptions,
+  paths: CompanionPaths,
+): Promise<SshdConfigurationOptions> {
+  const { kind, folder, programs, names, address, port, answerSeconds } = options;
+  const isGenerated = names === 'target-names';
+  const run = isGenerated ? inNamespace.run : paths.runFolder;
+  if (options.compiledQuestion) await installAskProgram({ folder: paths.runFolder });
+  return {
+    role: kind,
+    paths: { ...paths, principalsSocket: join(run, 'principals.sock') },
+    principalsUser: isGenerated ? principalsUser.name : userInfo().username,
+    curl: programs.curl,
+    askProgram: options.compiledQuestion ? askProgramIn(run) : null,
+    version: await opensshVersion(programs.sshd),
+    penaltyExemptions: options.penaltyExemptions ?? ['127.0.0.0/8', '::1'],
+    whole: { address, port, pidFile: join(folder, 'sshd.pid'), usePam: false },
+    ...(answerSeconds === undefined ? {} : { answerSeconds }),
+  };
+}
+
+async function sshdFilesFor(options: LocalMachineOptions, paths: CompanionPaths): Promise<SshdFiles> {
+  const main = join(options.folder, 'sshd/sshd_config');
+  return {
+    sshd: options.programs.sshd,
+    main,
+    ours: main,
+    recordFile: null,
+    options: await configurationOptions(options, paths),
+    accepted: [],
+  };
 }
 
 function generatedOptions(

@@ -109,6 +109,10 @@ export class TestAuthority {
   readonly installed: Record<string, string>[] = [];
   readonly reports: ConnectionReport[] = [];
   readonly heard = new EventEmitter();
+  /** Where every companion's sshd is to listen. */
+  ports: number[] | undefined;
+  /** How far the CA's clock is ahead of the machine's. */
+  aheadSeconds = 0;
   /** Refuses the stream, so that companions poll. */
   streamIsDown = false;
   refusesReports = false;
@@ -359,8 +363,9 @@ export class TestAuthority {
         name: enrolled.name,
         kind: enrolled.kind,
         gateway_login: enrolled.gatewayLogin,
+        ...(this.ports && { ports: this.ports }),
       },
-      generated_at: nowSeconds(),
+      generated_at: nowSeconds() + this.aheadSeconds,
       user_authorities: [{ public_key: caLine(this.userCa), canary: this.canary(this.userCa).line }],
       ...(this.hopCa &&
         enrolled.kind === 'host' && {
