@@ -55,6 +55,8 @@ const seenGateway = z.strictObject({
   /** null: the login name is the target's name. */
   login: login.nullable(),
   fingerprint: fingerprint.nullable(),
+  /** Its firewall is opened on request: POST /v1/leases. */
+  leases: z.boolean().optional(),
 });
 
 export const targetsReply = z.strictObject({

@@ -118,12 +118,14 @@ export function isDirect({ accessMode, host }: Pick<Target, 'accessMode' | 'host
   return host !== null && accessMode !== 'relay';
 }
 
-function seenGateway({ name, address, port, ports, gatewayLogin, hostKey }: Gateway): SeenGateway {
+function seenGateway(gateway: Gateway): SeenGateway {
+  const { name, address, port, ports, gatewayLogin, hostKey, givesLeases } = gateway;
   return {
     name,
     address,
     ports: [port, ...ports],
     login: gatewayLogin,
+    ...(givesLeases && { leases: true }),
     fingerprint: hostKey === null ? null : fingerprint(hostKey),
   };
 }

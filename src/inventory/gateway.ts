@@ -11,6 +11,8 @@ export interface Gateway {
   readonly ports: readonly number[];
   /** null: it has shown none yet. */
   readonly hostKey: Uint8Array | null;
+  /** Whether its firewall is opened on request. */
+  readonly givesLeases: boolean;
   /** Everybody logs in as this user; null: as the target's name. */
   readonly gatewayLogin: string | null;
   /** Names of the targets that are reached through it. */
@@ -21,7 +23,7 @@ export interface Gateway {
 export async function gatewaysOfOrganization(db: Database, organizationId: string): Promise<Gateway[]> {
   const rows = await db
     .selectFrom('companions')
-    .select(['id', 'name', 'address', 'port', 'ports', 'host_key', 'gateway_login'])
+    .select(['id', 'name', 'address', 'port', 'ports', 'host_key', 'gateway_login', 'lease_max_seconds'])
     .select(
       sql<string[]>`array(
         select target_name
@@ -46,6 +48,7 @@ export async function gatewaysOfOrganization(db: Database, organizationId: strin
     ports: row.ports.filter((port) => port !== row.port),
     hostKey: row.host_key,
     gatewayLogin: row.gateway_login,
+    givesLeases: row.lease_max_seconds !== null,
     targetNames: row.target_names,
   }));
 }

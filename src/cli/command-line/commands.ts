@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { SallyEnvironment, TextSink } from '../environment.ts';
 import { exitCodeLines } from '../exit-codes.ts';
+import { addAccessCommands } from './access.ts';
 import { addAdminCommands } from './admin.ts';
 import type { Go } from './build.ts';
 import { addCertificateCommands } from './certificate.ts';
@@ -32,6 +33,7 @@ export function sallyCommands(
   addReachCommands(program, go);
   addCertificateCommands(program, go);
   addCredentialCommands(program, go);
+  addAccessCommands(program, go);
   addAdminCommands(program, go);
   return program;
 }

@@ -4,6 +4,7 @@ import type { SeenTarget } from '../../api/targets.ts';
 import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
 import { isTargetName } from '../../ssh/names.ts';
 import type { SallyContext } from '../context.ts';
+import { openForConnection } from '../leases.ts';
 import { workingPort } from '../network/gateway-ports.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { readsOurConfig } from '../ssh-command.ts';
@@ -40,6 +41,7 @@ export async function prepareSsh(
       `No gateway serves ${target.name}, and its host lets nobody in itself. Ask an admin to give its environment a gateway.`,
     );
   }
+  if (gateway?.leases && !isBehind) await openForConnection(context, gateway.name);
   const found = gateway && !isBehind ? await workingPort(context, gateway) : undefined;
   if (!(await isConfigured(context, seen, target))) await refresh(context);
   const ended = async (status: number) => {
