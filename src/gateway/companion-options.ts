@@ -2,6 +2,7 @@
 import type { CodePaths } from './code-paths.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { FeedClientOptions } from './feed-client.ts';
+import type { LeaseHook } from './lease-hook.ts';
 import type { Log } from './log.ts';
 import type { CompanionPaths } from './paths.ts';
 import type { Programs } from './programs.ts';
@@ -33,6 +34,10 @@ export interface CompanionOptions {
   readonly sshdFiles?: SshdFiles;
   /** Gateways that take one-time codes: a listener of their own beside sshd. */
   readonly codes?: CodePaths;
+  /** Opens and closes the machine's firewall for leases; absent: nobody does. */
+  readonly leaseHook?: LeaseHook;
+  /** Hosts: tell the CA that the instances here run, and at an orderly stop that they do not. */
+  readonly reportInstances?: boolean;
   readonly intervals?: {
     readonly processesMilliseconds: number;
     readonly filesMilliseconds: number;

@@ -9,11 +9,13 @@ import { Connections } from './connections.ts';
 import { DecisionBasis } from './decision-basis.ts';
 import { type FeedClient, startFeedClient } from './feed-client.ts';
 import { ensureHostKey } from './host-key.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import { logFailure } from './log.ts';
 import { MachineWatch } from './machine-watch.ts';
 import { notForTheCa, Problems } from './problems.ts';
 import { type Receiving, receiveState } from './receive-state.ts';
 import { Relays } from './relays.ts';
+import { InstanceReport } from './report-instances.ts';
 import { Reporter } from './reporter.ts';
 import { SshdKeeper } from './sshd-keeper.ts';
 import { createSshdListener, type SshdListener, severalListeners } from './sshd-listener.ts';
@@ -28,6 +30,10 @@ export interface CompanionParts {
   readonly problems: Problems;
   readonly listener: SshdListener;
   readonly watch: MachineWatch;
+  /** Undefined where no firewall is to be opened. */
+  readonly leases: LeaseKeeper | undefined;
+  /** Undefined where the host does not report what runs on it. */
+  readonly instances: InstanceReport | undefined;
   /** From now on sshd may ask. */
   openSockets(): Promise<UnixSocketServer>;
   /** From now on states arrive and reports leave. */
@@ -98,6 +104,12 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     nowSeconds,
     log,
   });
+  const acknowledge = () => {
+    if (installer.installed) void reporter.acknowledge(installer.installed, 0);
+  };
+  const leases =
+    options.leaseHook &&
+    new LeaseKeeper({ hook: options.leaseHook, problems, log, nowSeconds, onProblem: acknowledge });
   const routeSocket = options.routeSocketInSessions ?? paths.routeSocket;
   const relays = new Relays({
     client: {
@@ -110,6 +122,10 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
   });
   const receiving: Receiving = { installer, keeper, reporter, problems, log, age: basis.age, onReady };
 
+  const instances = options.reportInstances
+    ? new InstanceReport({ url: enrolment.serverUrl, credential: enrolment.credential }, log)
+    : undefined;
+
   return {
     installer,
     keeper,
@@ -117,6 +133,8 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     problems,
     listener,
     watch,
+    leases,
+    instances,
     async openSockets() {
       await relays.prepare();
       await writeRouteProgram({ path: paths.routeProgram, socket: routeSocket, programs });
@@ -149,8 +167,14 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
       feed = startFeedClient({
         server: { url: enrolment.serverUrl, credential: enrolment.credential },
         installed: () => installer.versions,
-        onState: (state) => receiveState(receiving, state),
-        onConnected: report,
+        onState: async (state) => {
+          await receiveState(receiving, state);
+          await leases?.follow(installer.installed?.leases ?? []);
+        },
+        onConnected: () => {
+          report();
+          instances?.running();
+        },
         onContact: () => {
           basis.age.noteHeard();
           if (problems.has('stale')) {

@@ -70,6 +70,7 @@ class RunningCompanion implements Companion {
     await keeper.endWhoMustGo();
     await keeper.findUnknown(failClosed);
     this.#sockets = await parts.openSockets();
+    await parts.leases?.follow(installer.installed?.leases ?? []);
     this.#feed = parts.startFeed();
     this.#every(intervals?.processesMilliseconds ?? 1_000, () => this.checkConnections());
     this.#every(intervals?.filesMilliseconds ?? 3_000, () => this.checkFiles());
@@ -80,6 +81,7 @@ class RunningCompanion implements Companion {
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#feed?.stop();
+    await this.#parts?.instances?.stopped();
     await this.#sockets?.close();
     this.#sockets = undefined;
     await this.#sshdWork.idle();
@@ -112,7 +114,9 @@ class RunningCompanion implements Companion {
 
   async checkConnections(): Promise<void> {
     if (this.#parts === undefined) return;
-    const { installer, keeper, reporter, problems, watch } = this.#parts;
+    const { installer, keeper, reporter, problems, watch, leases } = this.#parts;
+    // It takes its time where a firewall does not answer.
+    void leases?.look();
     // Not after the next step, which takes its time where something refuses to go.
     const reporting = keeper.refresh() ? reporter.report() : undefined;
     // Access rules end by the clock too.

@@ -13,10 +13,20 @@ export interface ProgramResult {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  { input = '' }: { readonly input?: string | Uint8Array } = {},
+  {
+    input = '',
+    patienceMilliseconds,
+  }: {
+    readonly input?: string | Uint8Array;
+    /** It is killed after so long; absent: never. */
+    readonly patienceMilliseconds?: number;
+  } = {},
 ): Promise<ProgramResult> {
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...(patienceMilliseconds === undefined
+      ? {}
+      : { timeout: patienceMilliseconds, killSignal: 'SIGKILL' as const }),
     env: { LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   });
   const stdout: Buffer[] = [];
