@@ -6,13 +6,11 @@
 import type { Answering } from './answering.ts';
 import { decideOffer, type Facts, type OfferDecision, type PermittedTarget } from './decide-offer.ts';
 import type { Basis } from './decision-basis.ts';
-import { forwardingTo } from './forwarding-to.ts';
-import type { KnownTarget } from './login-names.ts';
 import type { Offer } from './offered-certificate.ts';
-import { keyOptions, mostPermitted, nothingPermitted, type Permits } from './principals-answer.ts';
+import { grantedBy, openedAmong, permitsFor } from './permits.ts';
+import { keyOptions, type Permits } from './principals-answer.ts';
 import type { ProcessId } from './proc.ts';
 import { newTicket } from './tickets.ts';
-import { canJump, canRelay } from './ways.ts';
 
 export interface Asking {
   /** The connection's privileged process, found in /proc. */
@@ -59,6 +57,7 @@ export function registerOffer(
     offeredAtSeconds: facts.nowSeconds,
     ticketDigest: digest,
     way: wayAtHost(decision, offer, facts),
+    granted: grantedBy(permitsOf(decision, offer, facts)),
   });
   return { decision, ticket };
 }
@@ -77,39 +76,7 @@ function wayAtHost({ allowed }: OfferDecision, offer: Offer, { state }: Facts) {
   return offer.mode === 'hop' ? 'relay' : 'host';
 }
 
-function permitsOf(decision: OfferDecision, offer: Offer, facts: Facts): Permits {
-  const { allowed, menu } = decision;
-  if (menu || allowed.length === 0) return nothingPermitted;
-  if (facts.state.companion.kind === 'host') return permitsAtHost(allowed, offer);
-  const forwardings = allowed.map((target) => forwardingTo(target, offer, facts));
-  const services = forwardings.flatMap((forwarding) => forwarding?.services ?? []);
-  const opens = [...openedAmong(allowed), ...services.filter(({ address }) => !isLoopback(address))];
-  // The far side is named by the login alone: with several targets nobody could say which one it is.
-  const isRelay = allowed.length === 1 && allowed.every(canRelay);
-  return {
-    opens: opens.length > mostPermitted ? [] : opens,
-    listens: isRelay && (forwardings[0]?.remote ?? false),
-    agent: isRelay && (forwardings[0]?.agent ?? false),
-  };
-}
-
-/** A gateway brings nobody's tunnels along but what it carries on itself (-R). */
-function permitsAtHost(allowed: readonly KnownTarget[], { mode }: Offer): Permits {
-  const some = (what: keyof KnownTarget['forwarding']) => allowed.some(({ forwarding }) => forwarding[what]);
-  return {
-    opens: mode !== 'hop' && some('local') ? 'anywhere' : [],
-    listens: some('remote'),
-    agent: some('agent'),
-  };
-}
-
-/** None where there are more than sshd takes, since a cut list would lie. */
-function openedAmong(allowed: readonly KnownTarget[]): readonly KnownTarget[] {
-  const jumps = allowed.filter(canJump);
-  return jumps.length > mostPermitted ? [] : jumps;
-}
-
-/** The gateway's own: what listens there is nobody's to reach through it. */
-function isLoopback(address: string): boolean {
-  return /^(localhost|.*\.localhost|127\..*|0\..*|0|::|::1|::ffff:127\..*|::ffff:0\..*)$/i.test(address);
+/** From a menu nothing is opened but the second leg. */
+function permitsOf({ allowed, menu }: OfferDecision, offer: Offer, facts: Facts): Permits {
+  return permitsFor(menu ? [] : allowed, offer, facts);
 }

@@ -35,6 +35,15 @@ const connectionSchema = z.strictObject({
   ticketDigest: z.base64().nullable().default(null),
   /** null: it is not known yet what the connection is used for. */
   way: z.enum(['relay', 'jump', 'host', 'menu', 'refusal']).nullable().default(null),
+  /** What sshd was told to permit it (permits.ts); null: sshd was told nothing. */
+  granted: z
+    .strictObject({
+      opens: z.union([z.literal('anywhere'), z.array(z.string())]),
+      listens: z.boolean(),
+      agent: z.boolean(),
+    })
+    .nullable()
+    .default(null),
   /** Where the client is; null: not looked for yet, or not to be found out. */
   clientAddress: z.string().nullable().default(null),
 });

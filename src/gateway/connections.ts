@@ -18,7 +18,7 @@ import { processTree } from './process-tree.ts';
 import { isSshd, servesUser } from './sshd-listener.ts';
 
 export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'offeredAtSeconds'> &
-  Partial<Pick<Connection, 'ticketDigest' | 'way'>>;
+  Partial<Pick<Connection, 'ticketDigest' | 'way' | 'granted'>>;
 
 /** What became of a connection: who is on it is known, and on the way to where. */
 export type Use = Pick<Connection, 'way'> & Partial<Pick<Connection, 'permitted'>>;
@@ -64,6 +64,7 @@ export class Connections {
       startTime,
       ticketDigest: null,
       way: null,
+      granted: null,
       clientAddress: null,
       ...registration,
       startedAtSeconds: null,

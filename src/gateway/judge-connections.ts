@@ -4,6 +4,7 @@ import { isKeyRevoked, isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import { type Connection, connectionKey } from './connection-file.ts';
 import { limitReached } from './connection-limits.ts';
 import { accountOf, type Facts, type PermittedTarget, targetNamed, whyNotOn } from './decide-offer.ts';
+import { isWithdrawn } from './permits.ts';
 import { isRegistered } from './registered-keys.ts';
 
 export interface Judgement {
@@ -27,6 +28,7 @@ const checks: readonly Check[] = [
   ({ offer }, { facts }) => ((accountOf(offer, facts.state)?.disabled ?? true) ? 'account_gone' : undefined),
   ({ offer }, { facts }) => (isRegistered(offer, facts.state) ? undefined : 'session_ended'),
   losesItsWay,
+  (connection, { facts }) => (isWithdrawn(connection, facts) ? 'access_denied' : undefined),
 ];
 
 export function judgeConnections(connections: readonly Connection[], by: JudgedBy): Judgement[] {

@@ -29,8 +29,7 @@ const nowhere = '"localhost:1"';
 /** Every session of the connection is the program's, whatever the client asked for. */
 export function keyOptions({ opens, listens, agent }: Permits, route: RouteCommand): string {
   const forwards = listens || opens === 'anywhere' || opens.length > 0;
-  const permitopens =
-    opens === 'anywhere' ? [] : opens.map(({ address, port }) => `"${hostOf(address)}:${port}"`);
+  const permitopens = opens === 'anywhere' ? [] : opens.map((open) => `"${placeOf(open)}"`);
   const isClosed = opens !== 'anywhere' && permitopens.length === 0;
   return [
     'restrict',
@@ -46,6 +45,6 @@ export function keyOptions({ opens, listens, agent }: Permits, route: RouteComma
 }
 
 /** permitopen wants brackets around IPv6 addresses. */
-function hostOf(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
+export function placeOf({ address, port }: Pick<PermittedTarget, 'address' | 'port'>): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

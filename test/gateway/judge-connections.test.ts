@@ -44,6 +44,7 @@ const connection: Connection = {
   startedAtSeconds: now - 600,
   ticketDigest: null,
   way: 'jump',
+  granted: null,
   clientAddress: null,
 };
 

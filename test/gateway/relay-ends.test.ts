@@ -132,6 +132,22 @@ describe.skipIf(!hasNames)('a relayed connection (needs root, sshd, curl, libnss
     expect((await runSsh(person, at('true'))).status).toBe(0);
   });
 
+  test('is the only way where the environment takes relayed ones only, and jumps end', async () => {
+    const jump = ['-J', `${web.targetName}@127.0.0.1:${world.gateway.port}`, '-p', String(world.host.port)];
+    const person = await world.person();
+    const jumping = world.start(person, [...jump, 'app@127.0.0.1', loop]);
+    await jumping.waitForOutput(/\d/);
+    const tree = await treesAt(world.gateway, authority, person);
+    await world.install({ accessMode: 'relay' });
+    await until(() => alive(tree).length === 0, 'the end of the jump');
+    expect(await runSsh(person, [...jump, 'app@127.0.0.1', 'true'])).toMatchObject({
+      status: 255,
+      stdout: '',
+    });
+    expect((await runSsh(person, at('true'))).status).toBe(0);
+    await world.install();
+  });
+
   test('is reported as relayed to its target, a jump as a jump', async () => {
     const reported = async (args: readonly string[]) => {
       const person = await world.person();

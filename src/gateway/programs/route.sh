@@ -19,7 +19,7 @@ fail() {
 
 # Only the beginning of the command leaves this process: as much as a target's name or the name of a subsystem takes.
 ask() {
-  "$curl" -q -sSf --max-time 15 --unix-socket "$socket" --data-urlencode "ticket=$ticket" \
+  "$curl" -q -sSf --noproxy '*' --max-time 15 --unix-socket "$socket" --data-urlencode "ticket=$ticket" \
     --data-urlencode "asked=$(printf '%.200s' "$asked")" --data-urlencode "terminal=$terminal" "$@" \
     "http://gateway/$path" 2>/dev/null
 }
