@@ -27,6 +27,7 @@ import { loginPolicyRoutes } from './login-policy-routes.ts';
 import { logoutRoutes } from './logout-routes.ts';
 import { mountAuthorizationServer } from './mount-authorization-server.ts';
 import { passkeyRoutes } from './passkey-routes.ts';
+import { policyRoutes } from './policy-routes.ts';
 import { answerProblems } from './problems.ts';
 import { largestBodyBytes, readJsonBodies } from './read-body.ts';
 import { loggerOptions, logRequests } from './request-log.ts';
@@ -104,6 +105,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   inventoryRoutes(app, parts);
   accessRuleRoutes(app, parts);
   inventoryDocumentRoutes(app, parts);
+  policyRoutes(app, parts);
   instanceReportRoutes(app, parts);
   sshKeyRoutes(app, parts);
   leaseRoutes(app, parts);

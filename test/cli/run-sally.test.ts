@@ -143,6 +143,56 @@ describe('sally explain', () => {
     expect(stdout).toContain('Next: ssh shop-production--web.sallyport');
   });
 
+  test('asks about somebody, and as if something else were so', async () => {
+    await alice.login(server.url);
+    const last = () => server.explainQueries.at(-1);
+    const web = 'shop-production--web';
+    await alice.sally(['explain', 'bob@example.com', web]);
+    expect(last()).toEqual({ target: web, account: 'bob@example.com' });
+    await alice.sally([
+      'explain',
+      web,
+      '--account',
+      'bob@example.com',
+      '--mfa-age',
+      '10m',
+      '--role',
+      'viewer',
+    ]);
+    expect(last()).toEqual({ target: web, account: 'bob@example.com', mfa_age: '600', role: 'viewer' });
+    await alice.sally(['explain', web, '--without-mfa', '--as-token', '--at', '2030-05-04T10:00:00+02:00']);
+    expect(last()).toEqual({
+      target: web,
+      without_mfa: 'true',
+      as_token: 'true',
+      at: '2030-05-04T08:00:00.000Z',
+    });
+    const before = Date.now();
+    await alice.sally(['explain', web, '--at', 'in 2h']);
+    const at = Date.parse(last()?.at ?? '');
+    expect(at).toBeGreaterThanOrEqual(before + 7_199_000);
+    expect(at).toBeLessThanOrEqual(Date.now() + 7_201_000);
+  });
+
+  test('says what the answer goes by, and what comes next only where nothing was supposed', async () => {
+    await alice.login(server.url);
+    const assumed = ['your login', 'without a second factor'];
+    const allowed = { account, allowed: true, reasons: [], command: null, text: '' };
+    server.explain = (target) => ({ ...allowed, target, assumed });
+    const { stdout } = await alice.sally(['explain', 'shop-production--web', '--without-mfa']);
+    expect(stdout).toContain('Assumed: your login, without a second factor\n');
+    expect(stdout).not.toContain('Next:');
+  });
+
+  test.each([
+    ['two accounts', ['a@example.com', 'shop-production--web', '--account', 'b@example.com']],
+    ['three names', ['a@example.com', 'b@example.com', 'shop-production--web']],
+    ['a time that is none', ['shop-production--web', '--at', 'tomorrow']],
+  ])('refuses %s', async (_, args) => {
+    await alice.login(server.url);
+    expect((await alice.sally(['explain', ...args])).code).toBe(2);
+  });
+
   test('asks nothing about what is no target name', async () => {
     await alice.login(server.url);
     const { code, stderr } = await alice.sally(['explain', '../../v1/session/end']);

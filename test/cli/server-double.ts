@@ -370,7 +370,11 @@ export class ServerDouble {
       case 'GET /v1/sessions':
         return ok({ sessions: this.sessions });
       case 'GET /v1/explain':
+        this.explainQueries.push(Object.fromEntries(url.searchParams));
         return ok(this.explain(url.searchParams.get('target') ?? ''));
+      case 'POST /v1/policy/test':
+        this.policyTests.push(JSON.parse(body));
+        return ok(this.policyReply);
     }
     const [, id = ''] = /^\/v1\/sessions\/([^/]+)\/revoke$/.exec(url.pathname) ?? [];
     if (method !== 'POST' || id === '') throw new Error(`no route ${method} ${url.pathname}`);
@@ -382,6 +386,10 @@ export class ServerDouble {
       companions: [{ name: 'gw', kind: 'gateway', acknowledged: true, connections_ended: 2 }],
     });
   }
+
+  readonly explainQueries: Record<string, string>[] = [];
+  readonly policyTests: unknown[] = [];
+  policyReply: object = { passed: 0, failed: 0, results: [] };
 
   explain = (target: string): object => ({
     account,

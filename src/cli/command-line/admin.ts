@@ -17,7 +17,33 @@ export function addAdminCommands(program: Command, go: Go): void {
   addCiRules(admin, go);
   addConnections(admin, go);
   addInventoryCommands(admin, go);
+  addPolicy(admin, go);
 }
+
+function addPolicy(admin: Command, go: Go): void {
+  const policy = sub(admin, 'policy', 'who gets in where');
+  sub(policy, 'test', 'try the cases of a YAML file; ends with 1 if one fails')
+    .argument('<file>', 'the cases, or - for standard input')
+    .option('--inventory <file>', 'as if this inventory had been applied, which it is not')
+    .option('--prune', 'as of applying it')
+    .option('--json', 'for programs')
+    .option('--junit', 'for CI systems: JUnit XML')
+    .addHelpText('after', () => policyHelp)
+    .action((file: string, options) =>
+      go(async (context) => (await import('../commands/policy-test.ts')).policyTest(context, file, options)),
+    );
+}
+
+const policyHelp = `
+Example of a file:
+  cases:
+    - name: developers need a fresh second factor on production
+      groups: [developers]
+      target: shop-production--web
+      mfa: { age: 3600 }
+      expect: denied
+      reasons: [mfa_too_old]
+`;
 
 function addSessions(admin: Command, go: Go): void {
   const sessions = sub(admin, 'sessions', 'login sessions of the organization');
