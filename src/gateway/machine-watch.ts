@@ -37,6 +37,8 @@ export class MachineWatch {
   readonly #options: MachineWatchOptions;
   #loggedAt = Number.NEGATIVE_INFINITY;
   #reportedAt = Number.NEGATIVE_INFINITY;
+  /** undefined: nothing yet. */
+  #reported: string | null | undefined;
   #drift: readonly string[] = [];
 
   constructor(options: MachineWatchOptions) {
@@ -53,7 +55,8 @@ export class MachineWatch {
     if (whenStale === 'strict') await installer.trust(!isStale);
     const clockChanged = tellClock(problems, age);
     const hasChanged = clockChanged || was !== isStale;
-    if (hasChanged || nowSeconds() - this.#reportedAt >= reportEverySeconds) await this.writeReport();
+    const isOld = nowSeconds() - this.#reportedAt >= reportEverySeconds;
+    if (isOld || problems.text() !== this.#reported) await this.#writeReport();
     return hasChanged;
   }
 
@@ -76,7 +79,6 @@ export class MachineWatch {
           ? (['info', "sshd's configuration is as installed again."] as const)
           : (['error', `sshd's configuration is not as installed: ${found.join('; ')}.`] as const);
       log({ level, event: 'sshd.drift', message });
-      await this.writeReport();
     }
     return hasChanged;
   }
@@ -92,9 +94,10 @@ export class MachineWatch {
     return hasChanged;
   }
 
-  async writeReport(): Promise<void> {
+  async #writeReport(): Promise<void> {
     const { age, whenStale, problems, reportFile, nowSeconds } = this.#options;
     this.#reportedAt = nowSeconds();
+    this.#reported = problems.text();
     const report: RunReport = {
       format: 1,
       written_at: nowSeconds(),
@@ -102,7 +105,7 @@ export class MachineWatch {
       stale: age.isStale(),
       when_stale: whenStale,
       clock_skew: age.skewSeconds(),
-      problem: problems.text(),
+      problem: this.#reported,
     };
     await writeFileAtomically(reportFile, reportText(report), { mode: 0o600 });
   }
