@@ -1,6 +1,6 @@
 /** What the demo's organization has: rows like anybody's, written by the same code as `sallyport setup`. */
 import { type SetupDocument, setupDocument } from '../operator/setup-document.ts';
-import { type LoginMode, targetLogin } from './demo-machine.ts';
+import { type LoginMode, stagingLogin, targetLogin } from './demo-machine.ts';
 
 export const demoOrganization = 'acme';
 export const demoGateway = 'gateway';
@@ -18,6 +18,7 @@ export function demoInventory(
 ): SetupDocument {
   const address = '127.0.0.1';
   const own = mode.kind === 'own-login' ? { login: mode.login } : {};
+  const staging = { address, port: ports.target, login: stagingLogin, host: demoHost, ...own };
   return setupDocument.parse({
     organization: { slug: demoOrganization, name: 'Acme', domains: ['acme.test'] },
     ...(isFirstStart ? { login_policy: loginPolicy } : {}),
@@ -40,6 +41,22 @@ export function demoInventory(
               {
                 slug: 'web',
                 instances: [{ address, port: ports.target, login: targetLogin, host: demoHost, ...own }],
+              },
+            ],
+          },
+          {
+            // The same machine without a second factor, and something of everything for lists and the menu.
+            slug: 'staging',
+            kind: 'staging',
+            gateways: [demoGateway],
+            apps: [
+              {
+                slug: 'web',
+                instances: [
+                  { slug: 'one', role: 'web', ...staging },
+                  { slug: 'old', role: 'web', state: 'stopped', ...staging },
+                  { slug: 'mailer', role: 'mail', kind: 'worker', ...staging },
+                ],
               },
             ],
           },

@@ -67,14 +67,14 @@ export interface DemoMachine {
   stop(): Promise<void>;
 }
 
-/** Logins of the demo target; its uid is nobody's on a usual machine. */
+/** Logins of the demo's targets; their uids are nobody's on a usual machine. Two, so that staging lets into no production. */
 export const targetLogin = 'web';
-const targetUser: GeneratedUser = {
-  name: targetLogin,
-  uid: 598_000,
-  home: inNamespace.home,
-  shell: '/bin/sh',
-};
+export const stagingLogin = 'staging';
+const shell = '/bin/sh';
+const targetUsers: readonly GeneratedUser[] = [
+  { name: targetLogin, uid: 598_000, home: inNamespace.home, shell },
+  { name: stagingLogin, uid: 598_001, home: inNamespace.stagingHome, shell },
+];
 const principalsUser: GeneratedUser = {
   name: 'sallyport-principals',
   uid: 599_999,
@@ -172,27 +172,27 @@ async function prepareNames(
   runFolder: string,
 ): Promise<{ names: string; namespace: MountNamespace }> {
   const names = join(folder, 'names');
-  const home = join(folder, 'home');
   const nsswitch = join(folder, 'nsswitch.conf');
   await ensurePrivateFolder(names, 0o755);
   await ensurePrivateFolder(runFolder, 0o711);
   await writeNsswitch(nsswitch);
-  const users = kind === 'host' ? [principalsUser, targetUser] : [principalsUser];
+  const users = kind === 'host' ? [principalsUser, ...targetUsers] : [principalsUser];
   await writeNames(names, nameFiles(users));
   const binds: Bind[] = [
     { from: nsswitch, to: inNamespace.nsswitch },
     { from: names, to: inNamespace.extrausers },
     { from: runFolder, to: inNamespace.run },
   ];
-  if (kind === 'host') {
-    await prepareHome(home);
-    binds.push({ from: home, to: inNamespace.home });
+  for (const { name, uid, home: to } of kind === 'host' ? targetUsers : []) {
+    const from = join(folder, name === targetLogin ? 'home' : `home-of-${name}`);
+    await prepareHome(from, uid);
+    binds.push({ from, to });
   }
   return { names, namespace: { binds } };
 }
 
-async function prepareHome(home: string): Promise<void> {
+async function prepareHome(home: string, uid: number): Promise<void> {
   // The second start finds it owned by the target's user, which ensurePrivateFolder would refuse.
   await mkdir(home, { recursive: true, mode: 0o700 });
-  await chown(home, targetUser.uid, targetUser.uid);
+  await chown(home, uid, uid);
 }

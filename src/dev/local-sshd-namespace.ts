@@ -22,6 +22,7 @@ export interface MountNamespace {
 export const inNamespace = {
   run: '/srv/run',
   home: '/srv/home',
+  stagingHome: '/srv/staging',
   empty: '/srv/empty',
   extrausers: '/var/lib/extrausers',
   nsswitch: '/etc/nsswitch.conf',

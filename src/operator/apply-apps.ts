@@ -45,7 +45,7 @@ async function applyInstance(
   instance: InstanceSetup,
   { hosts }: AppliedCompanions,
 ): Promise<void> {
-  const { slug, address, port, login, host } = instance;
+  const { slug, address, port, login, host, kind, role, state } = instance;
   const hostId = host === undefined ? null : hosts.get(host);
   if (hostId === undefined) {
     throw new SallyportError('not_found', `An instance names the host "${host}", which is not in "hosts".`);
@@ -60,7 +60,10 @@ async function applyInstance(
     .forNoKeyUpdate()
     .executeTakeFirst();
   if (!found) {
-    await createInstance(tx, { appId, instanceSlug: slug ?? null, address, port, login, hostId });
+    const id = await createInstance(tx, { appId, instanceSlug: slug ?? null, address, port, login, hostId });
+    const facts = { ...(kind && { kind }), ...(role && { role }), ...(state && { state }) };
+    if (Object.keys(facts).length > 0)
+      await tx.updateTable('instances').set(facts).where('id', '=', id).execute();
     return;
   }
   await updateInstanceAddress(tx, found.id, { address, port });

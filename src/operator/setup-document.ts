@@ -32,6 +32,10 @@ const instance = z.strictObject({
   login,
   /** The host whose companion stands beside the instance's sshd. */
   host: slug.optional(),
+  /** Of a new one; what there is already is what was reported of it since. */
+  kind: z.enum(['instance', 'worker', 'task']).optional(),
+  role: slug.optional(),
+  state: z.enum(['running', 'starting', 'stopped', 'paused', 'inactive']).optional(),
 });
 
 const environment = z.strictObject({

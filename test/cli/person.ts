@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Ask } from '../../src/cli/context.ts';
+import type { RunProgram } from '../../src/cli/run-program.ts';
 import { runSally } from '../../src/cli/run-sally.ts';
 import { type StatePaths, statePaths } from '../../src/cli/state-paths.ts';
 
@@ -25,6 +26,7 @@ export interface RunOptions {
   readonly now?: () => Date;
   readonly onStderr?: (text: string) => void;
   readonly stdin?: AsyncIterable<Uint8Array>;
+  readonly runProgram?: RunProgram;
 }
 
 export class Person {
@@ -68,6 +70,7 @@ export class Person {
       openBrowser: options.openBrowser ?? visit,
       ...(options.ask && { ask: options.ask }),
       ...(options.stdin && { stdin: options.stdin }),
+      ...(options.runProgram && { runProgram: options.runProgram }),
     });
     return { code, stdout: out.join(''), stderr: err.join('') };
   }

@@ -105,8 +105,14 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
 
   test('who has no second factor is told so, and no command that would be refused', async () => {
     const carol = demo.plain('contributor');
+    const staging = await carol.login();
+    expect(staging.stdout).toContain('without a second factor');
+    expect(staging.stdout).toContain('Next: ssh shop-staging--web--mailer.sallyport');
+    const wantsMfa = (mfa_required: boolean) =>
+      demo.dev.database.db.updateTable('environments').set({ mfa_required }).where('slug', '=', 'staging');
+    await wantsMfa(true).execute();
     const { stdout } = await carol.login();
-    expect(stdout).toContain('without a second factor');
+    await wantsMfa(false).execute();
     expect(stdout).not.toContain('Next: ssh');
     expect(stdout).toContain(`${demoTarget} would not let you in: `);
     expect(stdout).toContain(`Next: sally explain ${demoTarget}`);
