@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { AuditEvent } from '../audit/events.ts';
 import { recordEvents } from '../audit/record-event.ts';
-import type { Tx } from '../database/database.ts';
+import type { Database, Tx } from '../database/database.ts';
 import type { CertificateFields } from '../ssh/certificate.ts';
 import { fingerprint } from '../ssh/public-key.ts';
 
@@ -127,7 +127,29 @@ export async function lastCertificateOfCompanion(
   return row && fromRow(row);
 }
 
-function storedCertificates(tx: Tx) {
+/** The same of many machines, by companion. */
+export async function lastHostCertificates(
+  db: Database,
+  companionIds: readonly string[],
+): Promise<ReadonlyMap<string, StoredCertificate>> {
+  const rows = await db
+    .selectFrom(sql<{ id: string }>`unnest(${[...companionIds]}::uuid[])`.as<'asked'>(sql`asked(id)`))
+    .innerJoinLateral(
+      storedCertificates(db)
+        .where('certificates.kind', '=', 'host')
+        .where('certificates.companion_id', '=', sql<string>`asked.id`)
+        .orderBy('certificates.valid_before', 'desc')
+        .orderBy('certificates.serial', 'desc')
+        .limit(1)
+        .as('last'),
+      (join) => join.onTrue(),
+    )
+    .selectAll('last')
+    .execute();
+  return new Map(rows.flatMap((row) => (row.companion_id ? [[row.companion_id, fromRow(row)]] : [])));
+}
+
+function storedCertificates(tx: Database) {
   return tx
     .selectFrom('certificates')
     .leftJoin('revoked_serials', 'revoked_serials.serial', 'certificates.serial')

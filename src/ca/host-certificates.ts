@@ -5,8 +5,15 @@
 import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
+import { lastHostCertificates, type StoredCertificate } from './certificate-store.ts';
 import { type EnrolledMachine, enrolledMachines } from './enrolled-machine.ts';
-import { hostCertificateFor, principalsOf, type SignedLines } from './issue-host-certificate.ts';
+import {
+  hostCertificateFor,
+  isGood,
+  principalsOf,
+  type SignedLines,
+  signedOnce,
+} from './issue-host-certificate.ts';
 import type { Issuing } from './issuing.ts';
 
 /** A certificate, or why there is none: enrolment_refused, signer_failed. */
@@ -44,15 +51,13 @@ export class HostCertificates {
     const machines = await enrolledMachines(db, companionIds);
     const good = await this.#stillGood(machines, clock().getTime());
     const found = new Map<string, HostCertificate>();
-    const others: string[] = [];
-    for (const id of companionIds) {
-      const line = good.get(id);
-      if (line === undefined) others.push(id);
-      else found.set(id, { line });
-    }
+    for (const [id, line] of good) found.set(id, { line });
+    const others = companionIds.filter((id) => !good.has(id));
+    const stored: ReadonlyMap<string, StoredCertificate> =
+      others.length > 0 ? await lastHostCertificates(db, others) : new Map();
     const queue = others.values();
     const issue = async () => {
-      for (const id of queue) found.set(id, await this.#issue(id, machines.get(id)));
+      for (const id of queue) found.set(id, await this.#issue(id, machines.get(id), stored.get(id)));
     };
     await Promise.all(Array.from({ length: Math.min(issuedAtOnce, others.length) }, issue));
     return found;
@@ -77,9 +82,18 @@ export class HostCertificates {
     );
   }
 
-  async #issue(id: string, machine: EnrolledMachine | undefined): Promise<HostCertificate> {
+  /** @param last stored by another server, or by this one before it was started anew: signed again if it is good still */
+  async #issue(
+    id: string,
+    machine: EnrolledMachine | undefined,
+    last: StoredCertificate | undefined,
+  ): Promise<HostCertificate> {
+    const issuing = this.#issuing;
     try {
-      const line = await hostCertificateFor(this.#issuing, id, this.#signed);
+      const line =
+        machine && last && isGood(last, machine, issuing, issuing.clock())
+          ? await signedOnce(issuing, id, { stored: last, signed: this.#signed })
+          : await hostCertificateFor(issuing, id, this.#signed);
       this.#hold(id, machine, line);
       return { line };
     } catch (error) {

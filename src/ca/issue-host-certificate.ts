@@ -49,6 +49,15 @@ export async function hostCertificateFor(
     if (last && isGood(last, machine, issuing, now)) return last;
     return await decideAndStore(tx, issuing, { companionId, machine, now });
   });
+  return await signedOnce(issuing, companionId, { stored, signed });
+}
+
+/** Its line; signed again only if it is not the one that was signed here last. @throws signer_failed */
+export async function signedOnce(
+  issuing: Issuing,
+  companionId: string,
+  { stored, signed }: { stored: ToSign; signed: SignedLines },
+): Promise<string> {
   const known = signed.get(companionId);
   if (known?.toBeSigned.equals(stored.toBeSigned)) return known.line;
   const line = await signedLine(issuing, stored);
@@ -62,7 +71,13 @@ export async function hostCertificateFor(
  */
 export type SignedLines = Map<string, { readonly toBeSigned: Buffer; readonly line: string }>;
 
-function isGood(last: StoredCertificate, machine: EnrolledMachine, { keys }: Issuing, now: Date): boolean {
+/** Whether a machine needs no new one yet. */
+export function isGood(
+  last: StoredCertificate,
+  machine: EnrolledMachine,
+  { keys }: Issuing,
+  now: Date,
+): boolean {
   const life = last.validBefore.getTime() - last.validAfter.getTime();
   const left = last.validBefore.getTime() - now.getTime();
   return (

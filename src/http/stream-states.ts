@@ -56,9 +56,9 @@ export async function streamStates(
   });
 }
 
-/** When this server is gone, its machines come back at 500 in a second, wherever they go. */
+/** When this server is gone, its machines come back at 250 in a second, wherever they go. */
 function returnWithin(machines: number): number {
-  return Math.max(leastReturnMilliseconds, machines * 2);
+  return Math.max(leastReturnMilliseconds, machines * 4);
 }
 
 function event(state: CompanionState) {

@@ -81,6 +81,8 @@ export interface TestServerOptions {
   readonly publicUrl?: string;
   readonly trustedProxies?: readonly string[];
   readonly connectionLimits?: Partial<ConnectionLimits>;
+  /** Machines on the feed at the same time. */
+  readonly mostSubscriptions?: number;
   /** What the user CA signs with, if not a key in memory. */
   readonly userSigner?: Signer;
 }
@@ -108,6 +110,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     authority,
     publicUrl,
     clock: now,
+    ...(options.mostSubscriptions === undefined ? {} : { mostSubscriptions: options.mostSubscriptions }),
     onError: (error, companionId) => log.push({ feed: companionId, error: String(error) }),
   });
   const sealer = createSealer([newSealingKey()]);
