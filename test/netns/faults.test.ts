@@ -126,6 +126,24 @@ describe.runIf(canMakeNetworks)('on a network where something is wrong', () => {
     }
     expect(await getsIn(person)).toBe(false);
   });
+
+  test('clocks ten minutes apart are told; a machine that fails closed lets nobody in until they agree', async () => {
+    const person = await world.person('frida', laptop);
+    const status = async () => await world.sallyport(gate, 'status');
+    world.server.secondsAhead = -600;
+    // Something new, so that the server sends a state with its time.
+    await world.server.test.person('fritz', 'contributor');
+    await waitFor(async () => /clocks? .* differ/.test((await status()).stdout));
+    expect((await status()).status).toBe(1);
+    expect(await getsIn(person)).toBe(true);
+
+    await world.kill(gate, 'companion');
+    await world.startCompanion(gate, ['--fail-closed']);
+    await waitFor(async () => !(await getsIn(person)));
+    world.server.secondsAhead = 0;
+    await world.person('felix', laptop);
+    expect(await getsIn(person)).toBe(true);
+  });
 });
 
 /** Waits until it holds; the test's own limit of time ends it otherwise. */

@@ -15,6 +15,8 @@ const hostName = 'ca.sallyport.test';
 export class NetworkServer {
   readonly test: TestServer;
   readonly url = `https://${hostName}`;
+  /** How far its clock is ahead of everybody else's. */
+  secondsAhead = 0;
   readonly #network: Network;
   readonly #socket: string;
   readonly #passage: Server;
@@ -45,8 +47,6 @@ export class NetworkServer {
 
   static async start(network: Network): Promise<NetworkServer> {
     const test = await startTestServer({ publicUrl: `https://${hostName}` });
-    // Machines go by the real time.
-    Object.defineProperty(test.clock, 'now', { get: () => new Date() });
     await test.app.listen({ host: '127.0.0.1', port: 0 });
     const address = test.app.server.address();
     const server = new NetworkServer(
@@ -54,6 +54,10 @@ export class NetworkServer {
       network,
       typeof address === 'object' && address ? address.port : 0,
     );
+    // Machines go by the real time.
+    Object.defineProperty(test.clock, 'now', {
+      get: () => new Date(Date.now() + server.secondsAhead * 1000),
+    });
     await new Promise<void>((resolve) => server.#passage.listen(server.#socket, resolve));
     await run('/usr/bin/openssl', [
       ...[
