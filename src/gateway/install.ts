@@ -15,6 +15,7 @@ import { createCompanion } from './companion.ts';
 import { enrol } from './enrol.ts';
 import { type Enrolment, readEnrolment } from './enrolment.ts';
 import { waitForFirstState } from './first-state.ts';
+import { installedCodes, prepareCodes } from './install-codes.ts';
 import { type InstallationSettings, readInstallation } from './installation.ts';
 import type { Log } from './log.ts';
 import { type Machine, pathsOf } from './machine.ts';
@@ -47,6 +48,8 @@ export interface InstallOptions {
   /** Tells the person what is done, line by line. */
   readonly tell: (line: string) => void;
   readonly patienceMilliseconds?: number;
+  /** Gateways: take one-time codes too. */
+  readonly codes?: { readonly port: number | undefined };
 }
 
 const extrausersLibraries = ['/usr/lib', '/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/lib'];
@@ -112,6 +115,10 @@ async function configure(options: InstallOptions, enrolled: Enrolment): Promise<
   const configuration = configurationFor(files, saved?.state);
   await checkCandidate({ files, folder: machine.stateFolder, kind }, configuration);
   const exceptions = await exceptionsTo(files, configuration);
+  const takesCodes = options.codes !== undefined || installedCodes(machine) !== undefined;
+  const codeFiles = takesCodes
+    ? await prepareCodes({ machine, programs, enrolled, port: options.codes?.port, tell })
+    : [];
   await changeMachine(
     {
       kind,
@@ -132,6 +139,7 @@ async function configure(options: InstallOptions, enrolled: Enrolment): Promise<
             },
           ]
         : []),
+      ...codeFiles,
     ],
   );
   for (const one of exceptions) {

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { undoInstallation } from './change-machine.ts';
+import { endCodeListener } from './install-codes.ts';
 import { readInstallation } from './installation.ts';
 import { type Machine, pathsOf } from './machine.ts';
 import { installationFile } from './machine-sshd.ts';
@@ -28,6 +29,7 @@ export async function uninstall({ kind, machine, tell }: UninstallOptions): Prom
   // sshd must no longer point at the files before they go.
   if (wasInstalled) createSshdListener(machine.sshdPidFile).reload();
   if (kind === 'gateway' && wasInstalled) await writeNames(machine.extrausers, nameFiles([]));
+  endCodeListener(machine);
   const { stateFolder, runFolder } = pathsOf(machine);
   await rm(runFolder, { recursive: true, force: true });
   await rm(stateFolder, { recursive: true, force: true });
