@@ -72,12 +72,8 @@ export const inventoryMembers = {
     name: line(200),
     /** Every level has such a switch: where one is off, nobody gets in, below it neither. */
     ssh_enabled: z.boolean(),
-    max_connection_seconds: limitSeconds,
-    idle_timeout_seconds: limitSeconds,
-    /** Whether certificates are good only from the address, or its network, that they were asked for from. */
-    source_pinning: z.enum(['off', 'address', 'network']),
-    registered_keys: z.boolean(),
   }),
+  /** With the organization's limits of connections, pinned certificates and registered keys. */
   login_policy: loginPolicy,
   gateway: z.strictObject({
     ...machine,

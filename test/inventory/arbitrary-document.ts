@@ -127,11 +127,8 @@ export function arbitraryDocument(organization: string): fc.Arbitrary<InventoryD
       );
       const [first] = drawn.projects;
       return inventoryDocument.parse({
-        organization: present({
-          slug: organization,
-          ssh_enabled: drawn.ssh,
-          max_connection_seconds: drawn.limit,
-        }),
+        organization: present({ slug: organization, ssh_enabled: drawn.ssh }),
+        ...(drawn.ssh === undefined ? {} : { login_policy: { max_connection_seconds: drawn.limit } }),
         gateways: drawn.gateways,
         hosts: drawn.hosts.map((host, index) =>
           index === 0 ? { ...host, announces: apps.map((app) => ({ app, login: 'web' })) } : host,

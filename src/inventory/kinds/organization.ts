@@ -29,8 +29,7 @@ export const loginPolicies: KindStore<'login_policy'> = {
 async function rowOf(db: Database, organizationId: string) {
   const row = await db
     .selectFrom('organizations')
-    .select(['slug', 'name', 'ssh_enabled', 'max_connection_seconds', 'idle_timeout_seconds'])
-    .select(['source_pinning', 'registered_keys'])
+    .select(['slug', 'name', 'ssh_enabled'])
     .where('id', '=', organizationId)
     .executeTakeFirst();
   if (row === undefined) throw new SallyportError('not_found', 'There is no such organization.');
