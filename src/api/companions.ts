@@ -207,6 +207,19 @@ export const companionState = z.object({
       }),
     )
     .default([]),
+  /** Apps of a gateway's environments of which there is no instance now. */
+  empty_apps: z
+    .array(
+      z.object({
+        name: z.string(),
+        organization: slug,
+        project: slug,
+        environment: slug,
+        environmentKind: z.enum(['production', 'staging', 'development']),
+        app: slug,
+      }),
+    )
+    .optional(),
   /** Sessions ended lately; their connections must go. Older ones come in the reply to a connection report. */
   ended_sessions: z.array(z.uuid()),
   public_url: z.url(),

@@ -20,7 +20,7 @@ export interface StateSource {
 
 export function deriveState(source: StateSource): CompanionState {
   const { common, facts, relevant, krl, hostCertificate, publicUrl, now } = source;
-  const { companion, organization, targets, services, leases } = facts;
+  const { companion, organization, targets, services, leases, emptyApps } = facts;
   return {
     format: 1,
     version: `${common.version}`,
@@ -50,6 +50,7 @@ export function deriveState(source: StateSource): CompanionState {
       port,
       expires_at: unixSeconds(expiresAt),
     })),
+    ...(emptyApps.length > 0 && { empty_apps: [...emptyApps] }),
     ended_sessions: shared(organization.endedSessions, (ids) => [...ids]),
     public_url: publicUrl.href,
   };

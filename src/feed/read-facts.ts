@@ -12,6 +12,7 @@ import type { Database, Tx } from '../database/database.ts';
 import { inSnapshot } from '../database/transaction.ts';
 import { rulesOfOrganization } from '../inventory/access-rules.ts';
 import { type Companion, companionsById } from '../inventory/companion.ts';
+import { type EmptyApp, emptyAppsOfCompanions } from '../inventory/empty-apps.ts';
 import { servicesOfCompanions } from '../inventory/service.ts';
 import { type Target, targetsOfCompanions } from '../inventory/target.ts';
 import type { AccessRuleFacts, ServiceFacts } from '../policy/facts.ts';
@@ -40,6 +41,7 @@ export interface CompanionFacts {
   readonly targets: readonly Target[];
   readonly services: readonly ServiceFacts[];
   readonly leases: readonly LeaseForFeed[];
+  readonly emptyApps: readonly EmptyApp[];
 }
 
 export interface Facts {
@@ -77,6 +79,7 @@ export class FactsOfVersion {
       const targets = await targetsOfCompanions(tx, ids);
       const services = await servicesOfCompanions(tx, ids);
       const leases = await leasesOfCompanions(tx, ids, now);
+      const emptyApps = await emptyAppsOfCompanions(tx, ids);
       const byCompanion = new Map<string, CompanionFacts>();
       for (const companion of companions) {
         const { id, organizationId } = companion;
@@ -89,6 +92,7 @@ export class FactsOfVersion {
           targets: targets.get(id) ?? [],
           services: services.get(id) ?? [],
           leases: leases.get(id) ?? [],
+          emptyApps: emptyApps.get(id) ?? [],
         });
       }
       return { common, byCompanion };

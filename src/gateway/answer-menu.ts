@@ -32,7 +32,7 @@ export function menuAnswer(answering: Answering): AnswerForm {
     const { facts } = basis;
     const decision = decideOffer(connection.offer, connection.user, facts);
     if (!decision.menu) return undefined;
-    const targets = menuTargets(decision, facts);
+    const targets = menuTargets(decision, facts, connection.offer);
     if (targets.length === 0) return routeReply({ kind: 'words', text: nothingToChoose });
 
     const key = `${connectionKey(connection)} ${(form.get('menu') ?? '').slice(0, 20)}`;

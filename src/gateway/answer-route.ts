@@ -3,7 +3,7 @@
  * a host, where the session starts. It is asked for every session of a connection, and everything is decided again.
  */
 import { isSallyportError } from '../errors/sallyport-error.ts';
-import { reason } from '../policy/reasons.ts';
+import { type Reason, reason } from '../policy/reasons.ts';
 import { refusalText } from '../policy/refusal.ts';
 import type { Answering } from './answering.ts';
 import { readAsked } from './asked-target.ts';
@@ -79,9 +79,10 @@ async function decideMenu(
   { facts, asked, gone }: Relaying & { readonly asked: string },
   isTerminal: boolean,
 ): Promise<RouteReply> {
-  const named = readAsked(asked, menuTargets(decision, facts));
+  const named = readAsked(asked, menuTargets(decision, facts, connection.offer));
   if (named.kind === 'target') {
-    const { name } = named.target;
+    const { name, isApp } = named.target;
+    if (isApp) return refuseApp(answering, connection, facts, name, reason('no_instance', name));
     const target = decision.allowed.find(({ targetName }) => targetName === name);
     return target !== undefined && canRelay(target)
       ? await relayTo(answering, connection, target, { facts, asked: null, gone })
@@ -92,14 +93,20 @@ async function decideMenu(
     return { kind: 'menu' };
   }
   if (named.kind !== 'app') return refuse(answering, connection, facts, decision, asked);
+  const names = named.instances.map(({ name }) => name);
+  return refuseApp(answering, connection, facts, named.name, reason('instance_needed', named.name, names));
+}
+
+/** Nobody logs in to an app. */
+function refuseApp(
+  answering: Answering,
+  connection: Connection,
+  facts: Facts,
+  service: string,
+  why: Reason,
+): RouteReply {
   note(answering, connection, 'refusal', facts);
-  const { name: service, instances } = named;
-  const needed = reason(
-    'instance_needed',
-    service,
-    instances.map(({ name }) => name),
-  );
-  return { kind: 'words', text: refusalText({ service, user: connection.offer.account, reasons: [needed] }) };
+  return { kind: 'words', text: refusalText({ service, user: connection.offer.account, reasons: [why] }) };
 }
 
 export interface Relaying {

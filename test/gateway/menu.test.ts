@@ -31,6 +31,7 @@ function target(
     state: 'running',
     role: '',
     obstacle: null,
+    isApp: false,
     ...change,
   };
 }

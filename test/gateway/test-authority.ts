@@ -98,6 +98,7 @@ export class TestAuthority {
   services: CompanionState['services'] = [];
   registeredKeys: CompanionState['registered_keys'] = [];
   leases: CompanionState['leases'] = [];
+  emptyApps: NonNullable<CompanionState['empty_apps']> = [];
   endedSessions: string[] = [];
   /** What the reply to a report names. */
   endedAmongReported: string[] = [];
@@ -385,6 +386,7 @@ export class TestAuthority {
       host_authorities: [publicKeyLine({ blob: this.hostCa.publicKeyBlob })],
       registered_keys: this.registeredKeys,
       leases: this.leases,
+      empty_apps: this.emptyApps,
       ended_sessions: this.endedSessions,
       public_url: this.url,
     };
