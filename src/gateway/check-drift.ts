@@ -12,6 +12,7 @@ import {
   overruled,
   readLines,
 } from './effective-configuration.ts';
+import { readInstallation } from './installation.ts';
 import { exceptionsIn, filesRead } from './match-blocks.ts';
 import type { SshdFiles } from './sshd-files.ts';
 
@@ -20,11 +21,13 @@ const addresses = ['192.0.2.1', '127.0.0.1'];
 
 /** @param names login names of targets here @returns what is not as installed and not accepted; empty if all is well */
 export async function checkDrift(files: SshdFiles, names: readonly string[]): Promise<readonly string[]> {
-  const ours = await readFile(files.ours, 'utf8').catch(() => undefined);
-  if (ours === undefined) return [`${files.ours} is gone`];
+  const present = await readFile(files.ours, 'utf8').catch(() => undefined);
+  if (present === undefined) return [`${files.ours} is gone`];
+  const ours = (await writtenText(files)) ?? present;
+  const found = present === ours ? [] : [`${files.ours} was changed`];
   const whole = await askSshd(files.sshd, files.main);
-  if ('refusal' in whole) return [`sshd refuses its configuration: ${firstLine(whole.refusal)}`];
-  const found = driftOf(ours, readLines(whole.text));
+  if ('refusal' in whole) return [...found, `sshd refuses its configuration: ${firstLine(whole.refusal)}`];
+  found.push(...driftOf(ours, readLines(whole.text)));
   const logins = [...names.slice(0, 1), 'root', 'nobody'].flatMap((user) =>
     addresses.map((address): Login => ({ user, address })),
   );
@@ -38,6 +41,13 @@ export async function checkDrift(files: SshdFiles, names: readonly string[]): Pr
   }
   found.push(...(await exceptionsTo(files, ours)));
   return [...new Set(found)].filter((one) => !files.accepted.includes(one));
+}
+
+/** What we wrote last, whatever stands there now. */
+async function writtenText({ recordFile, ours }: SshdFiles): Promise<string | undefined> {
+  const installation = recordFile === null ? undefined : await readInstallation(recordFile);
+  const written = installation?.files.find(({ path }) => path === ours);
+  return written && Buffer.from(written.after, 'base64').toString('utf8');
 }
 
 /** Exceptions of all files that sshd reads, wherever they are and for whomever they match. */

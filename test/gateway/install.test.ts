@@ -12,6 +12,7 @@ import { runProgram } from '../../src/gateway/run-program.ts';
 import { uninstall } from '../../src/gateway/uninstall.ts';
 import { serveUnixSocket } from '../../src/gateway/unix-socket-server.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { checkingSshd } from './checking-sshd.ts';
 import { TestAuthority } from './test-authority.ts';
 import { hasNames, hasSshd, web } from './test-world.ts';
 
@@ -53,22 +54,11 @@ beforeEach(async () => {
   await writeFile(machine.sshdConfiguration, mainConfiguration);
   await writeFile(machine.nsswitch, nsswitch);
   await writeFile(join(ssh, 'ssh_host_ed25519_key'), generateEd25519().openssh('machine'), { mode: 0o600 });
-  programs = { ...findPrograms(), sshd: await sshdOf(folder) };
+  programs = { ...findPrograms(), sshd: await checkingSshd(folder) };
 });
 afterEach(async () => {
   if (hasSshd) await rm(folder, { recursive: true, force: true });
 });
-
-/** As root sshd wants /run/sshd even to check a configuration; where it is missing it gets one of its own. */
-async function sshdOf(parent: string): Promise<string> {
-  if (process.getuid?.() !== 0) return findPrograms().sshd;
-  const path = join(parent, 'sshd');
-  const inside =
-    '[ -d /run/sshd ] || { mount -t tmpfs none /run; mkdir /run/sshd; }; exec /usr/sbin/sshd "$@"';
-  const text = `#!/bin/sh\nexec /usr/bin/unshare --mount --propagation private /bin/sh -euc '${inside}' sh "$@"\n`;
-  await writeFile(path, text, { mode: 0o755 });
-  return path;
-}
 
 function options(kind: 'gateway' | 'host', changes: Partial<InstallOptions> = {}): InstallOptions {
   return {
@@ -276,9 +266,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     await install(options('host'));
     const { principalsSocket } = pathsOf(machine);
     const companionLine = async () =>
-      (await companionStatus(machine, programs)).lines.find((line) =>
-        line.startsWith('Companion:'),
-      );
+      (await companionStatus(machine, programs)).lines.find((line) => line.startsWith('Companion:'));
     const listening = await serveUnixSocket({
       path: principalsSocket,
       mode: 0o600,
