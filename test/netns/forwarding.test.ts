@@ -153,6 +153,30 @@ describe.runIf(canMakeNetworks)('forwarding', () => {
     }
   });
 
+  test('[seeds 44] every session has a second leg of its own, certified for the gateway that asked', async () => {
+    const { db } = world.server.test.database;
+    const hops = () =>
+      db
+        .selectFrom('certificates')
+        .innerJoin('companions', 'companions.id', 'certificates.companion_id')
+        .select(['companions.name', 'certificates.public_key', 'certificates.principals'])
+        .where('certificates.session_id', '=', alice.person.sessionId)
+        .where('certificates.kind', '=', 'hop')
+        .orderBy('certificates.serial')
+        .execute();
+    const before = (await hops()).length;
+    for (const gateway of ['gate1', 'gate2', 'gate2']) {
+      expect((await alice.ssh([`shop-production--api@${gateway}`, 'ls ~/.ssh 2>/dev/null'])).stdout).toBe('');
+    }
+    const made = (await hops()).slice(before);
+    expect(made.map(({ name, principals }) => `${name} ${principals}`)).toEqual([
+      'gate1 hop:box1',
+      'gate2 hop:box1',
+      'gate2 hop:box1',
+    ]);
+    expect(new Set(made.map(({ public_key }) => public_key.toString('hex'))).size).toBe(3);
+  });
+
   test('[seeds 33] an agent goes along where the app allows it, and nowhere else', async () => {
     const script = `
       rm -f /root/other; ssh-keygen -q -t ed25519 -N '' -C mine -f /root/other
