@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { narrowedPaths } from '../../src/cli/narrowed-paths.ts';
+import { statePaths } from '../../src/cli/state-paths.ts';
 import { optionsOf, Person } from './person.ts';
 import { ServerDouble } from './server-double.ts';
 
@@ -85,6 +86,17 @@ test('goes with the logout', async () => {
   await alice.sally(ensure());
   await alice.sally(['logout']);
   expect(existsSync(narrowed().own)).toBe(false);
+});
+
+test('of a machine lies apart from that of the person who uses the same home', async () => {
+  const general = alice.identity();
+  const environment = { server: server.url, machine: { apiToken: 'sallyport_a-token-of-the-test' } };
+  const { code, stderr } = await alice.sally(ensure(), { environment });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const { identity } = narrowedPaths(statePaths(alice.home, 'machine'), production);
+  expect(readFileSync(identity, 'utf8')).toContain('/machine/environments/shop/production/pairs/');
+  expect(existsSync(narrowed().identity)).toBe(false);
+  expect(alice.identity()).toBe(general);
 });
 
 test.each(['shop', 'shop/', '/production', 'shop/production/web', '../etc', 'Shop/Production'])(

@@ -1,4 +1,4 @@
-/** What strangers are told of gateways and CAs: [seeds 38] with test/cli/gateway.test.ts and test/gateway/fingerprint.test.ts. */
+/** What strangers are told of gateways and CAs: [seeds 38], with test/interop/host-identity.test.ts and its real ssh. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type SshInfo, sshInfo } from '../../src/api/ssh-info.ts';
 import { rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
