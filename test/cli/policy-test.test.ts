@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { policyTestFile } from '../../src/api/policy-test.ts';
+import { parseYaml } from '../../src/cli/inventory/read-yaml.ts';
 import { Person } from './person.ts';
 import { ServerDouble } from './server-double.ts';
 
@@ -126,6 +128,13 @@ test('CI systems get JUnit XML, programs JSON', async () => {
 `);
   const json = await alice.sally(['admin', 'policy', 'test', path, '--json']);
   expect(JSON.parse(json.stdout)).toEqual(failing);
+});
+
+test('the example of the documentation is such a file', () => {
+  const page = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
+  const [, example = ''] = /```yaml\n(.*?)```/s.exec(page) ?? [];
+  const parsed = parseYaml(Buffer.from(example), { file: 'policy.md', schema: policyTestFile });
+  expect(parsed.cases).toHaveLength(4);
 });
 
 test('a file that is none says where, and asks nobody', async () => {
