@@ -129,6 +129,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     publicUrl,
     clock,
     onError: (error, companionId) => logError(error, `no state for companion ${companionId}`),
+    onKrlExcess: (companion, excess_bytes) =>
+      logWarning({ companion, excess_bytes }, 'the revocation list of a machine crossed its budget'),
   });
   const app = await createApp({
     database,
