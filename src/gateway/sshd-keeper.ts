@@ -28,7 +28,8 @@ export interface SshdKeeperOptions {
 
 type State = Pick<CompanionState, 'companion' | 'targets' | 'registered_keys'>;
 
-const reloadPatienceMilliseconds = 5_000;
+/** A machine that has much to do is slow to start sshd anew; an old configuration is worse than a late one. */
+const reloadPatienceMilliseconds = 15_000;
 const pauseMilliseconds = 20;
 
 export class SshdKeeper {
