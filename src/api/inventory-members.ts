@@ -221,9 +221,12 @@ export function withDefaults<Kind extends InventoryKind>(
     environmentKind === 'production' &&
     mfa_required === true &&
     mfa_max_age_seconds === undefined;
-  return {
+  const all: Readonly<Record<string, unknown>> = {
     ...inventoryDefaults[kind],
     ...said,
     ...(strict ? { mfa_max_age_seconds: productionMaxAgeSeconds } : {}),
-  } as unknown as MembersOf<Kind>;
+  };
+  // In the order in which people are shown them.
+  const names = Object.keys(inventoryMembers[kind].shape).filter((name) => name in all);
+  return Object.fromEntries(names.map((name) => [name, all[name]])) as unknown as MembersOf<Kind>;
 }

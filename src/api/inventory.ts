@@ -8,7 +8,7 @@ export const inventoryKinds = Object.keys(inventoryMembers) as [InventoryKind, .
 
 /** What an orchestrator knows of an instance; what it leaves out has its default. */
 const { host, kind, role, labels } = inventoryMembers.instance.shape;
-export const reportedInstance = z.strictObject({
+const reportedInstance = z.strictObject({
   /** null: the app's only instance. */
   slug: slug.nullable(),
   address,
@@ -37,12 +37,6 @@ export const instanceReport = z.strictObject({
       }
     }),
 });
-export const instanceReportReply = z.strictObject({
-  created: z.int(),
-  changed: z.int(),
-  removed: z.int(),
-  unchanged: z.int(),
-});
 
 /** PATCH /v1/inventory/instances/:instance */
 export const instancePatch = z
@@ -55,7 +49,7 @@ export const hostReport = z.strictObject({
   state: instanceState,
   labels: labels.optional(),
 });
-export const hostReportReply = z.strictObject({
+export const hostReportReply = z.object({
   /** Targets that the machine is, for each app that it announces and each instance that is on it. */
   targets: z.array(targetName),
 });
@@ -142,6 +136,5 @@ export const inventoryPlan = z.strictObject({
 });
 
 export type InstanceDocument = z.output<typeof instanceDocument>;
-export type ReportedInstance = z.output<typeof reportedInstance>;
 export type InventoryChange = z.output<typeof inventoryChange>;
 export type InventoryPlan = z.output<typeof inventoryPlan>;

@@ -2,11 +2,9 @@
  * Tells the CA that the instances on this host run, and as the companion is stopped in order that they do not. What they
  * are called, where they are and who one is there is not this machine's word.
  */
-import { z } from 'zod';
+import { hostReportReply } from '../api/inventory.ts';
 import { type Log, logFailure } from './log.ts';
 import { requestJson, type Server } from './server-request.ts';
-
-const reply = z.object({ targets: z.array(z.string()) });
 
 export class InstanceReport {
   readonly #server: Server;
@@ -36,7 +34,7 @@ export class InstanceReport {
 
   async #sendOnce(state: 'running' | 'stopped'): Promise<void> {
     try {
-      const { targets } = await requestJson(this.#server, '/v1/companions/instances', reply, {
+      const { targets } = await requestJson(this.#server, '/v1/companions/instances', hostReportReply, {
         body: { state },
       });
       const what = targets.length === 0 ? 'no instance' : targets.join(', ');

@@ -1,0 +1,133 @@
+/** Races between admins and orchestrators, which need several connections to the database. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
+import { inventoryDocument } from '../../src/api/inventory-document.ts';
+import { withDefaults } from '../../src/api/inventory-members.ts';
+import type { Tx } from '../../src/database/database.ts';
+import { inTransaction } from '../../src/database/transaction.ts';
+import { createAccessRule, rulesOfOrganization } from '../../src/inventory/access-rules.ts';
+import { applyChanges, type ItemChange } from '../../src/inventory/apply-changes.ts';
+import { accessRuleItem } from '../../src/inventory/kinds/access-rule.ts';
+import { applyDocument, planDocument } from '../../src/inventory/plan-document.ts';
+import { replaceInstances } from '../../src/inventory/report-instances.ts';
+import { targetsOfOrganization } from '../../src/inventory/target.ts';
+import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
+import { createShop, issuer, type Shop } from './shop.ts';
+
+const now = new Date('2026-06-01T12:00:00Z');
+const by = 'alice@example.com';
+
+describe.skipIf(!hasPostgres)('at the same moment', () => {
+  let database: FreshDatabase;
+  let shop: Shop;
+  beforeAll(async () => {
+    database = await freshDatabase();
+    shop = await write((tx) => createShop(tx, now));
+  });
+  afterAll(() => database?.close());
+
+  const write = <T>(work: (tx: Tx) => Promise<T>) => inTransaction(database.db, work, { retries: 2 });
+  const writeOf = (tx: Tx) => ({ tx, organizationId: shop.organizationId, by, now });
+
+  async function admin(name: string): Promise<ItemChange> {
+    const account = await write(async (tx) => {
+      const { accountId, name: made } = await accountForIdentity(
+        tx,
+        {
+          issuer,
+          subject: name,
+          accountName: `${name}@example.com`,
+          displayName: name,
+          groups: [],
+          organizationSlug: 'acme',
+        },
+        now,
+      );
+      const { organizationId } = shop;
+      await createAccessRule(tx, { organizationId, subject: { accountId }, role: 'admin' });
+      return made;
+    });
+    const before = accessRuleItem(withDefaults('access_rule', { account, role: 'admin' }));
+    return { action: 'remove', before, after: null };
+  }
+
+  test('two admins who take the role from each other leave one of them', async () => {
+    const removals = await Promise.all([admin('ann'), admin('ben')]);
+    const outcomes = await Promise.allSettled(
+      removals.map((removal) => write((tx) => applyChanges(writeOf(tx), [removal]))),
+    );
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'forbidden' },
+    });
+    const rules = await rulesOfOrganization(database.db, shop.organizationId);
+    expect(rules.filter(({ role }) => role === 'admin')).toHaveLength(1);
+  });
+
+  test('of two who apply plans of one moment, the second is told to look again', async () => {
+    const documents = ['one', 'two'].map((slug) =>
+      inventoryDocument.parse({
+        organization: { slug: 'acme' },
+        projects: [{ slug: 'shared' }, { slug }],
+      }),
+    );
+    const plans = await Promise.all(
+      documents.map(async (document) => ({
+        document,
+        digest: (await write((tx) => planDocument(tx, shop.organizationId, document, { prune: false })))
+          .digest,
+      })),
+    );
+    const outcomes = await Promise.allSettled(
+      plans.map(({ document, digest }) =>
+        write((tx) => applyDocument(writeOf(tx), document, { prune: false, digest })),
+      ),
+    );
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'plan_outdated' },
+    });
+  });
+
+  test('reports of one app come one after the other, and what stands in the end is one of them', async () => {
+    const report = (slugs: readonly string[]) =>
+      write((tx) =>
+        replaceInstances(
+          writeOf(tx),
+          ['shop', 'production', 'web'],
+          slugs.map((slug) => ({
+            slug,
+            members: withDefaults('instance', { address: '10.0.0.1', login: 'web' }),
+          })),
+        ),
+      );
+    const sets = [
+      ['a', 'b'],
+      ['b', 'c'],
+      ['c', 'd'],
+      ['d', 'a'],
+    ];
+    await Promise.all(sets.map(report));
+    const names = (await targetsOfOrganization(database.db, shop.organizationId)).map(
+      ({ instance }) => instance ?? '',
+    );
+    expect(sets.map((set) => set.toSorted().join())).toContain(names.sort().join());
+  });
+
+  test('an app that is removed while it is reported is gone with its instances, or was there until then', async () => {
+    const members = withDefaults('app', {});
+    const path = ['shop', 'production', 'short'];
+    const item = { kind: 'app', name: path.join('.'), path, members } as const;
+    await write((tx) => applyChanges(writeOf(tx), [{ action: 'create', before: null, after: item }]));
+    const one = withDefaults('instance', { address: '10.0.0.1', login: 'web' });
+    const [, removed] = await Promise.allSettled([
+      write((tx) => replaceInstances(writeOf(tx), path, [{ slug: 'x', members: one }])),
+      write((tx) => applyChanges(writeOf(tx), [{ action: 'remove', before: item, after: null }])),
+    ]);
+    expect(removed).toEqual({ status: 'fulfilled', value: undefined });
+    const left = (await targetsOfOrganization(database.db, shop.organizationId)).filter(
+      ({ app }) => app === 'short',
+    );
+    expect(left).toEqual([]);
+  });
+});
