@@ -2,11 +2,10 @@
  * [seeds 37] is proven by three tests together: a session outlives its certificate and the age of its second factor, and
  * it ends at the longest time, or when it is idle, where its environment says so.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { EndReason } from '../../src/api/companions.ts';
 import type { LocalMachine } from './local-machine.ts';
-import { createPerson, type Person, type RunningSsh, startSsh } from './ssh-client.ts';
-import { nowSeconds } from './test-authority.ts';
+import { createPerson, type Person, type RunningSsh, runSsh, startSsh } from './ssh-client.ts';
 import { alice, appLogin, hasNames, TestWorld, web } from './test-world.ts';
 
 const world = new TestWorld();
@@ -14,13 +13,20 @@ const { authority } = world;
 let gateway: { machine: LocalMachine; port: number };
 let host: { machine: LocalMachine; port: number };
 let started: RunningSsh[] = [];
+/** How far the clocks of the companions are ahead: time passes when a test says so. */
+let aheadSeconds = 0;
+let aheadAtGatewaySeconds = 0;
+const later = (seconds: number) => new Date(Date.now() + seconds * 1000);
 
 beforeAll(async () => {
   if (!hasNames) return;
   await world.open();
-  host = await world.startMachine('host');
-  setLimits({});
-  gateway = await world.startMachine('gateway');
+  host = await world.startMachine('host', { clock: () => later(aheadSeconds) });
+  await setLimits({});
+  gateway = await world.startMachine('gateway', { clock: () => later(aheadAtGatewaySeconds) });
+});
+beforeEach(() => {
+  aheadSeconds = 0;
 });
 afterEach(() => {
   for (const { child } of started) child.kill('SIGKILL');
@@ -28,9 +34,11 @@ afterEach(() => {
 });
 afterAll(() => world.close());
 
-function setLimits(limits: Partial<typeof web>): void {
+/** Resolves when the host has them. */
+async function setLimits(limits: Partial<typeof web>): Promise<void> {
   authority.targets = [{ ...web, port: host.port, ...limits }];
-  authority.push();
+  const version = authority.push();
+  await authority.waitForAcknowledgement((found) => found.version === version);
 }
 
 const toHost = (...command: string[]) => ['-p', String(host.port), `${appLogin}@127.0.0.1`, ...command];
@@ -41,34 +49,30 @@ function start(person: Person, args: readonly string[]): RunningSsh {
   return running;
 }
 
-/** Why the connection ended, as the companion tells the CA. */
-async function reportedEnd(person: Person): Promise<EndReason> {
-  const { connections } = await authority.waitForReport((found) =>
-    found.connections.some(({ session_id }) => session_id === person.sessionId),
-  );
-  const key = connections.find(({ session_id }) => session_id === person.sessionId)?.key;
+/** The connection's key, once the companion says that somebody is logged in on it. */
+async function keyOf(person: Person): Promise<string> {
+  const isTheirs = ({ session_id }: { session_id: string }) => session_id === person.sessionId;
+  const { connections } = await authority.waitForReport((found) => found.connections.some(isTheirs));
+  return connections.find(isTheirs)?.key ?? '';
+}
+
+/** Why it ended, as the companion tells the CA. */
+async function endOf(key: string): Promise<EndReason | undefined> {
   const { ended = [] } = await authority.waitForReport(
     (found) => found.ended?.some((one) => one.key === key) ?? false,
   );
-  return ended.find((one) => one.key === key)?.reason as EndReason;
+  return ended.find((one) => one.key === key)?.reason;
 }
-
-const isStarted = (person: Person) =>
-  authority.waitForReport((found) =>
-    found.connections.some(({ session_id }) => session_id === person.sessionId),
-  );
 
 describe.skipIf(!hasNames)('a running session (needs root, sshd, curl, libnss-extrausers)', () => {
   test('[seeds 37] goes on after its certificate has expired and its second factor is too old for a new one', async () => {
-    setLimits({ mfaMaxAgeSeconds: 3 });
-    const soon = nowSeconds() + 2;
-    const person = await createPerson(authority, world.folder, alice, { validBeforeSeconds: soon });
+    await setLimits({});
+    const person = await createPerson(authority, world.folder, alice);
     const running = start(person, toHost('while read line; do echo "got $line"; done'));
     running.child.stdin?.write('one\n');
     await running.waitForOutput(/got one/);
-    // A new connection is the witness that the time has come.
-    const refused = async () => (await startSsh(person, toHost('true')).ended).status !== 0;
-    while (!(await refused()));
+    aheadSeconds = 7_200;
+    expect((await runSsh(person, toHost('true'))).status).toBe(255);
     await host.machine.companion.checkConnections();
     running.child.stdin?.write('two\n');
     await running.waitForOutput(/got two/);
@@ -77,10 +81,13 @@ describe.skipIf(!hasNames)('a running session (needs root, sshd, curl, libnss-ex
   });
 
   test('[seeds 37] ends at the longest time, with a line on its terminal that says so', async () => {
-    setLimits({ maxConnectionSeconds: 1 });
+    await setLimits({ maxConnectionSeconds: 600 });
     const person = await createPerson(authority, world.folder, alice);
-    const running = start(person, ['-tt', ...toHost('while :; do sleep 0.1; done')]);
-    expect(await reportedEnd(person)).toBe('too_long');
+    const running = start(person, ['-tt', ...toHost('echo up; while :; do sleep 0.1; done')]);
+    await running.waitForOutput(/up/);
+    const key = await keyOf(person);
+    aheadSeconds = 601;
+    expect(await endOf(key)).toBe('too_long');
     const { stdout } = await running.ended;
     expect(stdout).toContain(
       'Connection ended: The connection has lasted as long as this environment allows.',
@@ -93,46 +100,64 @@ describe.skipIf(!hasNames)('a running session (needs root, sshd, curl, libnss-ex
     );
   });
 
-  test('[seeds 37] ends when it is idle, keep-alives or not, and not while it is used', async () => {
-    setLimits({ idleTimeoutSeconds: 2 });
+  test('[seeds 37] ends when it is idle, and not while it is used', async () => {
+    await setLimits({ idleTimeoutSeconds: 60 });
     const busy = await createPerson(authority, world.folder, alice);
     const idle = await createPerson(authority, world.folder, alice);
-    const used = start(busy, toHost('while :; do head -c 2000 /dev/zero; sleep 0.2; done'));
-    const silent = start(idle, ['-o', 'ServerAliveInterval=1', ...toHost('sleep 1000')]);
-    expect(await reportedEnd(idle)).toBe('idle');
+    const used = start(
+      busy,
+      toHost('while read line; do head -c 4000 /dev/zero | tr "\\0" x; echo "got $line"; done'),
+    );
+    const silent = start(idle, toHost('sleep 1000'));
+    const [busyKey, idleKey] = [await keyOf(busy), await keyOf(idle)];
+    await host.machine.companion.checkConnections();
+    for (const step of [1, 2, 3, 4]) {
+      used.child.stdin?.write(`${step}\n`);
+      await used.waitForOutput(new RegExp(`got ${step}`));
+      await host.machine.companion.checkConnections();
+      aheadSeconds += 20;
+    }
+    expect(await endOf(idleKey)).toBe('idle');
     expect((await silent.ended).status).toBe(255);
     expect(used.child.exitCode).toBeNull();
+    aheadSeconds += 60;
+    expect(await endOf(busyKey)).toBe('idle');
   });
 
   test('ends with the age of its second factor where its environment enforces that continuously', async () => {
-    setLimits({ mfaMaxAgeSeconds: 3, mfaEnforcement: 'continuous' });
+    await setLimits({ mfaMaxAgeSeconds: 900, mfaEnforcement: 'continuous' });
     const person = await createPerson(authority, world.folder, alice);
-    const running = start(person, ['-tt', ...toHost('while :; do sleep 0.1; done')]);
-    expect(await reportedEnd(person)).toBe('mfa_too_old');
+    const running = start(person, ['-tt', ...toHost('echo up; while :; do sleep 0.1; done')]);
+    await running.waitForOutput(/up/);
+    const key = await keyOf(person);
+    aheadSeconds = 902;
+    expect(await endOf(key)).toBe('mfa_too_old');
     expect((await running.ended).stdout).toContain('Log in again: sally login --mfa');
   });
 
   test('ends by a limit that is set while it runs', async () => {
-    setLimits({});
+    await setLimits({});
     const person = await createPerson(authority, world.folder, alice);
     const running = start(person, toHost('sleep 1000'));
-    await isStarted(person);
-    setLimits({ maxConnectionSeconds: 1 });
-    expect(await reportedEnd(person)).toBe('too_long');
+    const key = await keyOf(person);
+    aheadSeconds = 60;
+    await setLimits({ maxConnectionSeconds: 30 });
+    expect(await endOf(key)).toBe('too_long');
     expect((await running.ended).status).toBe(255);
   });
 
   test('ends at a gateway that it jumps through, which reports the way and where its client is', async () => {
-    setLimits({ maxConnectionSeconds: 2 });
+    await setLimits({ maxConnectionSeconds: 600 });
     const person = await createPerson(authority, world.folder, alice);
     const through = ['-J', `${web.targetName}@127.0.0.1:${gateway.port}`];
     const running = start(person, [...through, ...toHost('sleep 1000')]);
-    const { connections } = await authority.waitForReport((found) =>
-      found.connections.some(({ session_id, way }) => session_id === person.sessionId && way === 'jump'),
-    );
-    expect(connections).toContainEqual(
-      expect.objectContaining({ session_id: person.sessionId, way: 'jump', client_address: '127.0.0.1' }),
-    );
+    const isJump = ({ session_id, way }: { session_id: string; way?: string | undefined }) =>
+      session_id === person.sessionId && way === 'jump';
+    const { connections } = await authority.waitForReport((found) => found.connections.some(isJump));
+    const jump = connections.find(isJump);
+    expect(jump).toMatchObject({ client_address: '127.0.0.1', target: web.targetName });
+    aheadAtGatewaySeconds = 601;
+    expect(await endOf(jump?.key ?? '')).toBe('too_long');
     expect((await running.ended).status).toBe(255);
   });
 });
