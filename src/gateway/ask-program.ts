@@ -3,7 +3,7 @@
  * as a file, and tried before anything names it. Where there is none sh and curl ask, which takes a login longer.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +61,8 @@ export async function installAskProgram(options: AskProgramOptions): Promise<Ask
 /** sshd must not name it any more. */
 export async function removeAskProgram(folder: string): Promise<void> {
   await rm(askProgramIn(folder), { force: true });
+  // Anything else in it is not ours.
+  await rmdir(folder).catch(() => {});
 }
 
 async function compile(to: string, isThere: (path: string) => boolean): Promise<boolean> {

@@ -32,7 +32,7 @@ export function realMachine(kind: 'gateway' | 'host'): Machine {
     stateFolder: join('/var/lib/sallyport', kind),
     runFolder: '/run/sallyport',
     // Not below /run, where Debian lets nothing be run, nor in the state folder, which is closed to sshd's user.
-    programFolder: '/usr/local/libexec/sallyport',
+    programFolder: '/var/lib/sallyport-programs',
     principalsUser: 'sallyport-principals',
   };
 }
