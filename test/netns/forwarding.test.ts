@@ -29,7 +29,8 @@ describe.runIf(canMakeNetworks)('forwarding', () => {
     alice = await world.person('alicia', laptop);
     const { center } = world.network;
     await serve(center, 'of the service', center.address, 8080);
-    await serve(center, 'of nobody', center.address, 8081);
+    await serve(center, 'of staging', center.address, 8081);
+    await serve(center, 'for admins', center.address6, 8080);
     await serve(laptop, 'of the laptop', '127.0.0.1', 8090);
     for (const { machine } of world.gateways) {
       await machine.must(['/bin/sh', '-euc', `echo "${center.address} db.shop.test" >>/etc/hosts`]);
@@ -112,14 +113,17 @@ describe.runIf(canMakeNetworks)('forwarding', () => {
   });
 
   test.each([
-    ['another port of the same machine', 'shop-production--api', '10.213.0.1:8081'],
-    ['another machine', 'shop-production--api', '10.213.0.31:22'],
+    ['another target', 'shop-production--api', '10.213.0.22:22'],
     ['the gateway itself', 'shop-production--api', '10.213.0.11:22'],
     ['the gateway’s loopback, though a service says so', 'shop-production--api', '127.0.0.1:8080'],
     ['the same by its name', 'shop-production--api', 'localhost:8080'],
     ['a service for a higher role', 'shop-production--api', '[fd00:213::1]:8080'],
     ['a service, from an app that allows no tunnels', 'shop-production--db', '10.213.0.1:8080'],
-    ['a service of another environment', 'shop-production--api', '10.213.0.1:8081'],
+    [
+      'another port of the same machine, a service of another environment',
+      'shop-production--api',
+      '10.213.0.1:8081',
+    ],
     ['a service of production, from staging', 'shop-staging--web', '10.213.0.1:8080'],
   ])('[seeds 33] -L does not reach %s', async (_what, target, place) => {
     const { status, stdout } = await through(`${target}@gate1`, place);
