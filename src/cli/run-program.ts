@@ -33,11 +33,16 @@ export function programRunner(environment: NodeJS.ProcessEnv): RunProgram {
     });
     child.stdin?.on('error', () => {});
     const forward = (signal: NodeJS.Signals) => void child.kill(signal);
-    const leave = () => {};
+    let wasInterrupted = false;
+    const leave = (signal: NodeJS.Signals) => {
+      wasInterrupted ||= signal === 'SIGINT';
+    };
     for (const signal of forwarded) process.on(signal, forward);
     for (const signal of left) process.on(signal, leave);
     try {
-      return await ended(program, child);
+      const status = await ended(program, child);
+      // ssh says of Ctrl-C what it says of every failure.
+      return wasInterrupted && status === 255 ? 128 + constants.signals.SIGINT : status;
     } finally {
       for (const signal of forwarded) process.off(signal, forward);
       for (const signal of left) process.off(signal, leave);

@@ -58,6 +58,6 @@ export function journalCommand(unit: string, { lines, since, noFollow }: LogsOpt
     ...(since === undefined ? [] : [`--since="${since}"`]),
     `--unit="${unit}"`,
   ];
-  const watch = 'exec 3<&0; { cat <&3; kill $$; } >/dev/null 2>&1 3<&- & exec 3<&-';
+  const watch = 'exec 3<&0; { cat; kill $$; } <&3 3<&- >/dev/null 2>&1 & exec 3<&-';
   return `exec /bin/sh -c '${noFollow ? '' : `${watch}; `}exec ${words.join(' ')} </dev/null'`;
 }

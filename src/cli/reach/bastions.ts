@@ -43,7 +43,7 @@ export async function keepBastion(
       ...['-f', '-N', '-T', '-M', '-S', socket, '-o', 'ControlPersist=no', '-o', 'ExitOnForwardFailure=yes'],
       ...(key === undefined ? [] : ['-i', key, '-o', 'IdentitiesOnly=yes']),
       '--',
-      bastion.destination,
+      addressOf(bastion.destination),
     ],
   });
   if (status !== 0) return undefined;
@@ -56,7 +56,7 @@ export async function keepBastion(
   await writeFileAtomically(recordOf(context, id), `${JSON.stringify(kept)}\n`, { mode: 0o600 });
   debug.say(`a program ends it in ${ttlSeconds} s`);
   // No other connection ever has this socket, so that a late end meets nothing.
-  const end = ['ssh', ...config, '-S', socket, '-O', 'exit', '--', bastion.destination];
+  const end = ['ssh', ...config, '-S', socket, '-O', 'exit', '--', addressOf(bastion.destination)];
   await runProgram({
     program: '/bin/sh',
     args: ['-c', 'sleep "$1"; shift; exec "$@"', 'sally-bastion', String(ttlSeconds), ...end],
@@ -91,9 +91,17 @@ export async function endBastion(
 ): Promise<void> {
   await runSshProgram(context, {
     program: 'ssh',
-    args: [...configArguments(configFile), '-S', socketOf(context, id), '-O', 'exit', '--', destination],
+    args: [
+      ...configArguments(configFile),
+      ...['-S', socketOf(context, id), '-O', 'exit', '--', addressOf(destination)],
+    ],
   });
   await unlink(recordOf(context, id)).catch(() => {});
+}
+
+/** With a port only an address with its scheme is read so. */
+function addressOf(destination: string): string {
+  return `ssh://${destination}`;
 }
 
 async function readRecord(path: string): Promise<KeptBastion | undefined> {

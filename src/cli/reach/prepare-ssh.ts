@@ -9,6 +9,7 @@ import { workingPort } from '../network/gateway-ports.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { readsOurConfig } from '../ssh-command.ts';
 import { gatewayStanza, hostSuffix, sallyportHost, targetStanza } from '../ssh-config-text.ts';
+import { configProgram } from '../ssh-config-value.ts';
 import { hostsOptions, sshConfigurationRequest, writeSshConfiguration } from '../ssh-configuration.ts';
 import { withStateLock } from '../state-folder.ts';
 import { hasIncludeLine } from '../user-config.ts';
@@ -83,6 +84,8 @@ async function isConfigured(context: SallyContext, seen: Seen, target: SeenTarge
     ...(place ? [gatewayStanza(place, options)] : []),
     targetStanza({ ...target, gateway: name }, place, options),
   ];
+  const { proxy } = options;
+  if (proxy !== undefined) wanted.push(configProgram(proxy));
   return wanted.every((text) => hosts.includes(text));
 }
 
