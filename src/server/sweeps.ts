@@ -1,10 +1,13 @@
 /**
- * What must be tidied now and then: expired rows of logins, KRL entries an hour after their certificates' end, and CA
- * keys whose last certificate is over. What should have come and did not is noticed here too.
+ * What must be tidied now and then: expired rows of logins, KRL entries an hour after their certificates' end, narrowed
+ * certificates that are not true any more, and CA keys whose last certificate is over. What should have come and did not
+ * is noticed here too.
  */
 import { pruneReadiness } from '../ca/readiness.ts';
 import { retireExpired } from '../ca/retire-ca-key.ts';
+import { revokeUntrueCertificates } from '../ca/revoke-untrue-certificates.ts';
 import { sweepLeases } from '../connections/end-lease.ts';
+import { endOutlivedSessions } from '../connections/end-outlived.ts';
 import { sweepSshCodes } from '../credentials/sweep-ssh-codes.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
@@ -42,11 +45,13 @@ export function startSweeps(
     await sweepLimits(database.db, now);
     await sweepSshCodes(database.db, now);
     await sweepLeases(database.db, now);
+    await endOutlivedSessions(database.db, now);
     await sweepPending(database.db, now);
     await sweepTombstones(database.db, now);
     for (const stream of await findStalledStreams(database.db, now)) onStalled(stream);
     await inTransaction(database.db, (tx) => pruneRevokedSerials(tx, now));
     await inTransaction(database.db, (tx) => pruneRevokedRanges(tx, now));
+    await revokeUntrueCertificates(database.db, now);
     await retireExpired(database.db, now);
     await pruneReadiness(database.db, new Date(now.getTime() - readinessMilliseconds));
   }
