@@ -18,6 +18,9 @@ export type ItemChange =
   | { readonly action: 'change'; readonly before: Item; readonly after: Item }
   | { readonly action: 'remove'; readonly before: Item; readonly after: null };
 
+/** A statement has at most 65,535 parameters. */
+const mostEventsAtOnce = 1000;
+
 /** For whoever reads before they write. */
 export async function lockOrganization(tx: Tx, organizationId: string): Promise<void> {
   await tx
@@ -42,10 +45,14 @@ export async function applyChanges(write: Write, changes: readonly ItemChange[])
     // Revoking one makes a new state, whose row is locked until the commit: late, so that nobody waits for long.
     await removeItems(write, changes, isMachine);
   });
-  await recordEvents(
-    tx,
-    changes.filter((change) => kindOf(change) !== 'login_policy').map((change) => eventOf(write, change)),
-  );
+  const recorded = changes.filter((change) => kindOf(change) !== 'login_policy');
+  for (let at = 0; at < recorded.length; at += mostEventsAtOnce) {
+    const some = recorded.slice(at, at + mostEventsAtOnce);
+    await recordEvents(
+      tx,
+      some.map((change) => eventOf(write, change)),
+    );
+  }
   await bumpStateVersion(tx, now, { krl: false });
 }
 

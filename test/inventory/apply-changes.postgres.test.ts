@@ -1,4 +1,4 @@
-/** Races between admins and orchestrators, which need several connections to the database. */
+/** Races between admins and orchestrators, which need several connections to the database; and what is large. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { inventoryDocument } from '../../src/api/inventory-document.ts';
@@ -87,6 +87,33 @@ describe.skipIf(!hasPostgres)('at the same moment', () => {
     expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
       reason: { code: 'plan_outdated' },
     });
+  });
+
+  test('a document of more instances than a statement has parameters for is applied', async () => {
+    const instances = Array.from({ length: 13_500 }, (_, number) => ({
+      slug: `i${number}`,
+      address: '10.0.0.3',
+      login: 'web',
+    }));
+    const apps = [{ slug: 'many', instances }];
+    const environments = [{ slug: 'production', kind: 'production', apps }];
+    const document = inventoryDocument.parse({
+      organization: { slug: 'acme' },
+      projects: [{ slug: 'shop', environments }],
+    });
+    const prune = { prune: false };
+    const { changes } = await write(async (tx) => {
+      const { digest } = await planDocument(tx, shop.organizationId, document, prune);
+      return await applyDocument(writeOf(tx), document, { ...prune, digest });
+    });
+    expect(changes).toHaveLength(13_501);
+    const { count } = await database.db
+      .selectFrom('audit_events')
+      .select(({ fn }) => fn.countAll<string>().as('count'))
+      .where('organization_id', '=', shop.organizationId)
+      .executeTakeFirstOrThrow();
+    expect(Number(count)).toBeGreaterThan(13_500);
+    await database.db.deleteFrom('instances').where('address', '=', '10.0.0.3').execute();
   });
 
   test('reports of one app come one after the other, and what stands in the end is one of them', async () => {

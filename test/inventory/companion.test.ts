@@ -162,7 +162,10 @@ describe('a companion', () => {
         name: `gate-shop${shops}`,
         address: '127.0.0.1',
         port: 8422,
+        ports: [],
+        hostKey: expect.any(Buffer),
         gatewayLogin: null,
+        givesLeases: false,
         targetNames: [`shop${shops}-production--web`],
       },
     ]);
