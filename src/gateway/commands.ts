@@ -3,12 +3,15 @@ import { readFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { usualCodePort } from './code-listener-configuration.ts';
 import { createCompanion } from './companion.ts';
 import { companionStatus } from './companion-status.ts';
 import { requireEnrolment } from './enrolment.ts';
 import { fingerprintLines } from './fingerprints.ts';
 import { generatedPrincipalsUser, install } from './install.ts';
+import { installedCodes } from './install-codes.ts';
 import { readInstallation } from './installation.ts';
+import { createLeaseHook } from './lease-hook.ts';
 import type { Log } from './log.ts';
 import { type Machine, pathsOf, realMachine } from './machine.ts';
 import { installationFile, sshdFilesOf } from './machine-sshd.ts';
@@ -41,12 +44,16 @@ interface InstallFlags {
   readonly withHostKey?: string | true;
   readonly askProgram?: string;
   readonly acceptExceptions?: boolean;
+  readonly codes?: boolean;
+  readonly codesPort?: string;
 }
 
 interface RunFlags {
   readonly failClosed?: boolean;
   readonly maximumStaleness?: string;
   readonly whenStale?: string;
+  readonly leaseHook?: string;
+  readonly reportInstances?: boolean;
 }
 
 const defaultHostKey = '/etc/ssh/ssh_host_ed25519_key';
@@ -82,10 +89,18 @@ export function registerCompanionCommands(program: Command, environment: Compani
         '--penalty-exemption <network...>',
         "networks that sshd's penalties spare (OpenSSH 9.8 and later)",
       );
+    if (kind === 'gateway') {
+      installing
+        .option(
+          '--codes',
+          'take one-time codes as well, by a listener of its own (docs/without-certificates.md)',
+        )
+        .option('--codes-port <port>', `where that listens (default ${usualCodePort})`);
+    }
     if (kind === 'host')
       installing.option('--keep-authorized-keys', 'leave authorized_keys files in force too');
     installing.action((flags: InstallFlags) => runInstall(kind, flags, environment));
-    group
+    const running = group
       .command('run')
       .description('run the companion: keeps sshd current, answers for it, ends connections')
       .option(
@@ -100,7 +115,14 @@ export function registerCompanionCommands(program: Command, environment: Compani
         '--when-stale <what>',
         'what happens then: deny (nobody gets in), strict (sshd trusts no CA either), keep (default deny)',
       )
+      .option(
+        '--lease-hook <program>',
+        "opens and closes this machine's firewall for leases (docs/leases.md)",
+      )
       .action((flags: RunFlags) => runCompanion(kind, flags, environment));
+    if (kind === 'host') {
+      running.option('--report-instances', 'tell the CA that the instances here run, and at a stop that not');
+    }
     group
       .command('status')
       .description('show what is installed and in force; exit status 1 if something needs attention')
@@ -138,6 +160,7 @@ async function runInstall(kind: Kind, flags: InstallFlags, environment: Companio
     penaltyExemptions: penaltyExemption,
     askProgram: flags.askProgram,
     acceptExceptions: flags.acceptExceptions ?? false,
+    ...(flags.codes || flags.codesPort !== undefined ? { codes: { port: portOf(flags.codesPort) } } : {}),
     clock: environment.clock,
     log: environment.log,
     tell: environment.tell,
@@ -150,6 +173,7 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
   const enrolment = await requireEnrolment(pathsOf(machine).enrolment);
   const programs = findPrograms();
   const installation = await readInstallation(installationFile(machine));
+  const codes = installedCodes(machine);
   const companion = createCompanion({
     paths: pathsOf(machine, enrolment),
     enrolment,
@@ -164,7 +188,10 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
     failClosed: flags.failClosed ?? false,
     maximumStalenessSeconds: secondsOf(flags.maximumStaleness),
     whenStale: whenStaleOf(flags.whenStale),
+    reportInstances: flags.reportInstances ?? false,
     principalsOwner: await principalsOwner(machine),
+    ...(codes ? { codes } : {}),
+    ...(flags.leaseHook === undefined ? {} : { leaseHook: await createLeaseHook(flags.leaseHook) }),
     ...(kind === 'gateway'
       ? {
           names: {
@@ -221,6 +248,12 @@ function secondsOf(text: string | undefined): number | null {
     'settings_invalid',
     '--maximum-staleness wants a number of seconds, such as 3600, or "unlimited".',
   );
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new SallyportError('settings_invalid', '--codes-port wants a port from 1 to 65535.');
 }
 
 function whenStaleOf(text = 'deny'): WhenStale {
