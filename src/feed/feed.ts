@@ -15,7 +15,7 @@ import { StateMaker, type StateOfEnrolment } from './companion-state.ts';
 import { Contacts } from './contacts.ts';
 import type { CompanionProgress } from './progress.ts';
 import { Publisher } from './publisher.ts';
-import { pushTo, urgentFirst } from './push.ts';
+import { orderOf, pushTo } from './push.ts';
 import { type Enrolled, type Subscriber, type Subscription, Subscriptions } from './subscriptions.ts';
 import { Unsent } from './unsent.ts';
 
@@ -93,8 +93,9 @@ export async function createFeed(parts: FeedParts): Promise<Feed> {
     if (!everybodyIsDue) return await pushTo(push, unsent.companionIds);
     everybodyIsDue = false;
     const current = await readStateVersion(database.db).catch(() => undefined);
-    const inOrder = await urgentFirst(database.db, connected, published).catch(() => connected);
-    await pushTo(push, inOrder);
+    const order = await orderOf(database.db, connected, published).catch(() => undefined);
+    await pushTo(push, order?.urgent ?? []);
+    await pushTo(push, order?.others ?? connected);
     if (current) published = current.version;
   });
   const publishToEverybody = (): void => {

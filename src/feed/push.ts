@@ -60,16 +60,20 @@ function groupsOf(ids: readonly string[]): string[][] {
   return groups;
 }
 
-/**
- * The machines in the order in which they should hear: those with a live connection of a session that ended after
- * `version` before those that only have to remember it.
- */
-export async function urgentFirst(
+export interface Order {
+  /** Machines with a live connection of a session that has ended. */
+  readonly urgent: readonly string[];
+  /** Those that only have to remember it. */
+  readonly others: readonly string[];
+}
+
+/** In which order they should hear of what happened after `version`. */
+export async function orderOf(
   db: Database,
   companionIds: readonly string[],
   version: bigint,
-): Promise<readonly string[]> {
-  if (companionIds.length <= groupSize) return companionIds;
+): Promise<Order> {
+  if (companionIds.length <= groupSize) return { urgent: companionIds, others: [] };
   const rows = await db
     .selectFrom('login_sessions')
     .innerJoin('connections', (join) =>
@@ -81,6 +85,9 @@ export async function urgentFirst(
     .distinct()
     .where('login_sessions.ended_version', '>', String(version))
     .execute();
-  const urgent = new Set(rows.map(({ companion_id }) => companion_id));
-  return [...companionIds.filter((id) => urgent.has(id)), ...companionIds.filter((id) => !urgent.has(id))];
+  const isUrgent = new Set(rows.map(({ companion_id }) => companion_id));
+  return {
+    urgent: companionIds.filter((id) => isUrgent.has(id)),
+    others: companionIds.filter((id) => !isUrgent.has(id)),
+  };
 }
