@@ -37,7 +37,7 @@ describe.skipIf(!hasNames)('a relayed session (needs root, sshd, curl, libnss-ex
   });
 
   test.each([
-    ['nothing', 'exit 0', 0],
+    ['code 0', 'exit 0', 0],
     ['the code that ssh itself has for its own failures', 'exit 255', 255],
     ['128 and the number of the signal that ended the command', 'kill -KILL $$', 137],
     ['the same for a signal that asks', 'kill -TERM $$', 143],
