@@ -98,6 +98,7 @@ export const modeMeanings: ReadonlyMap<string, string> = new Map([
   ['interactive', 'a person who logged in'],
   ['token', 'an API token'],
   ['ci', 'a job of continuous integration'],
+  ['key', 'a key of the person’s own that is registered here'],
   ['hop', 'a gateway, for one connection of the person'],
 ]);
 
