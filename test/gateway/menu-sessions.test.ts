@@ -82,6 +82,13 @@ async function open(person: Person, ...args: readonly string[]): Promise<Tmux> {
   return terminal;
 }
 
+/** A shell at the target has asked for a command, and runs one there. */
+async function expectShell(terminal: Tmux): Promise<void> {
+  await terminal.waitFor(/\n\$$/);
+  await terminal.type('echo "here: $(id -un)"\r');
+  await terminal.waitFor(/here: app\n\$$/);
+}
+
 const projects = `\
 Sallyport gateway gateway   alice@example.com
 example > choose: project / environment
@@ -124,8 +131,7 @@ describe.skipIf(!hasNames || !hasTmux)(
         /^The instance shop-production--web--2 is stopped\. It must be started first\.$/m,
       );
       await terminal.press('Up', 'Enter');
-      await terminal.type('echo "here: $(id -un)"\r');
-      await terminal.waitFor(/here: app$/m);
+      await expectShell(terminal);
       await terminal.type('exit 7\r');
       await terminal.waitFor(/ended with 7/);
       const { connections } = await authority.waitForReport((report) =>
@@ -155,8 +161,7 @@ describe.skipIf(!hasNames || !hasTmux)(
 
     test('[seeds 21] passes by levels with one entry: whoever may see one target is there at once', async () => {
       const terminal = await open(await world.person(bob), ...world.at('ssh'));
-      await terminal.type('echo "here: $(id -un)"\r');
-      await terminal.waitFor(/here: app$/m);
+      await expectShell(terminal);
     });
 
     test('an account has a menu of its own under its number, which is nothing to anybody else', async () => {
@@ -197,8 +202,7 @@ describe.skipIf(!hasNames || !hasTmux)(
       ['an app with one instance', ['shop-production--queue']],
     ])('[seeds 22] a command that names %s goes there without a menu', async (_, command) => {
       const terminal = await open(await world.person(), '-t', ...world.at('ssh', ...command));
-      await terminal.type('echo "here: $(id -un)"\r');
-      await terminal.waitFor(/here: app$/m);
+      await expectShell(terminal);
     });
 
     test('[seeds 22] a command that names an app with several instances opens the menu there', async () => {
