@@ -12,6 +12,7 @@ import { applyDocument, planDocument } from '../../src/inventory/plan-document.t
 import { replaceInstances } from '../../src/inventory/report-instances.ts';
 import { targetsOfOrganization } from '../../src/inventory/target.ts';
 import { type FreshDatabase, freshDatabase, hasPostgres } from '../database/fresh-database.ts';
+import { lockAwaited } from '../database/lock-awaited.ts';
 import { createShop, issuer, type Shop } from './shop.ts';
 
 const now = new Date('2026-06-01T12:00:00Z');
@@ -141,20 +142,25 @@ describe.skipIf(!hasPostgres)('at the same moment', () => {
     expect(sets.map((set) => set.toSorted().join())).toContain(names.sort().join());
   });
 
-  test('an app that is removed while it is reported is gone with its instances, or was there until then', async () => {
-    const members = withDefaults('app', {});
-    const path = ['shop', 'production', 'short'];
-    const item = { kind: 'app', name: path.join('.'), path, members } as const;
-    await write((tx) => applyChanges(writeOf(tx), [{ action: 'create', before: null, after: item }]));
+  test('an app is removed after the report that holds it, with what that brought', async () => {
+    const path = ['shop', 'production', 'held'];
+    const item = { kind: 'app', name: path.join('.'), path, members: withDefaults('app', {}) } as const;
     const one = withDefaults('instance', { address: '10.0.0.1', login: 'web' });
-    const [, removed] = await Promise.allSettled([
-      write((tx) => replaceInstances(writeOf(tx), path, [{ slug: 'x', members: one }])),
-      write((tx) => applyChanges(writeOf(tx), [{ action: 'remove', before: item, after: null }])),
-    ]);
-    expect(removed).toEqual({ status: 'fulfilled', value: undefined });
-    const left = (await targetsOfOrganization(database.db, shop.organizationId)).filter(
-      ({ app }) => app === 'short',
+    await write((tx) => applyChanges(writeOf(tx), [{ action: 'create', before: null, after: item }]));
+    const [reported, mayCommit] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const report = write(async (tx) => {
+      await replaceInstances(writeOf(tx), path, [{ slug: 'x', members: one }]);
+      reported.resolve();
+      await mayCommit.promise;
+    });
+    await reported.promise;
+    const removal = write((tx) =>
+      applyChanges(writeOf(tx), [{ action: 'remove', before: item, after: null }]),
     );
-    expect(left).toEqual([]);
+    await lockAwaited(database.db);
+    mayCommit.resolve();
+    await Promise.all([report, removal]);
+    const left = await targetsOfOrganization(database.db, shop.organizationId);
+    expect(left.filter(({ app }) => app === 'held')).toEqual([]);
   });
 });

@@ -46,6 +46,8 @@ export const apps: KindStore<'app'> = {
     const [, , slug = ''] = path;
     const id = await appIdOf(tx, organizationId, path);
     const holderId = await environmentIdOf(tx, organizationId, path);
+    // A report that is under way comes before the removal or after it, not in its middle.
+    await tx.selectFrom('apps').select('id').where('id', '=', id).forUpdate().execute();
     const made = await tx
       .selectFrom('instances')
       .select((row) => row.fn.countAll<string>().as('count'))

@@ -119,6 +119,8 @@ async function removeMachine(
   name: string,
 ): Promise<void> {
   const id = await machineId(tx, organizationId, kind, name);
+  // A report that is under way comes before the removal or after it, not in its middle.
+  await tx.selectFrom('companions').select('id').where('id', '=', id).forUpdate().execute();
   await tx.deleteFrom('instances').where('host_id', '=', id).where('reported_by', '=', 'companion').execute();
   await tx.deleteFrom('companion_apps').where('companion_id', '=', id).execute();
   await tx.updateTable('companions').set({ host_fingerprint: null }).where('id', '=', id).execute();
