@@ -73,6 +73,16 @@ export async function accountsOfOrganization(
   return rows.map((row) => ({ ...accountFacts(row, row.slug), number: row.gateway_uid }));
 }
 
+/** The login name of its menu at gateways. @throws Error if there is no such account */
+export async function accountNumber(db: Database, accountId: string): Promise<number> {
+  const { gateway_uid } = await db
+    .selectFrom('accounts')
+    .select('gateway_uid')
+    .where('id', '=', accountId)
+    .executeTakeFirstOrThrow();
+  return gateway_uid;
+}
+
 /**
  * Refuses the account everywhere from now on. Its sessions are ended by whoever disables it.
  * @returns the state version that carries it @throws not_found

@@ -40,6 +40,8 @@ export const ownSession = z.strictObject({
   organization: slug,
   /** Role on the whole organization, null if none. */
   role: z.enum(['viewer', 'contributor', 'admin']).nullable(),
+  /** The login name of the account's menu at gateways: `ssh NUMBER@gateway.sallyport`. */
+  account_number: z.int().positive().optional(),
 });
 
 export const sessionList = z.strictObject({ sessions: z.array(sessionDocument) });

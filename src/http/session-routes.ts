@@ -1,6 +1,7 @@
 /** One's own login session, and those of the organization for its admins. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { accountNumber } from '../accounts/account.ts';
 import {
   type OwnSession,
   ownSessionsEnd,
@@ -36,7 +37,8 @@ export function sessionRoutes(
       const now = clock();
       return await inSnapshot(database.db, async (tx) => {
         const { organization, role } = await membershipOf(tx, accountId, now, roleLimit);
-        return { session: await sessionDocument(tx, sessionId, now), organization, role };
+        const session = await sessionDocument(tx, sessionId, now);
+        return { session, organization, role, account_number: await accountNumber(tx, accountId) };
       });
     },
   );

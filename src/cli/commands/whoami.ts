@@ -28,6 +28,7 @@ export async function whoami(context: SallyContext, options: { readonly json?: b
   const methods = session.amr.map(printable).join(', ') || 'not named';
   const facts = factLines([
     ['Account', terminal.bold(session.account)],
+    ...(own.account_number === undefined ? [] : [['Number', String(own.account_number)] as const]),
     ['Organization', organization],
     ['Role', role ?? 'none on the whole organization'],
     ['Session', session.id],
