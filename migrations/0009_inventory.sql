@@ -177,3 +177,6 @@ create index login_sessions_ended_version_index on login_sessions (ended_version
 alter table companions add column krl_excess_bytes integer
   constraint companions_krl_excess_check check (krl_excess_bytes > 0);
 comment on column companions.krl_excess_bytes is 'How far the machine''s own revocation list is over the budget; null: it is within.';
+
+-- Certificates that are narrowed to an environment are looked at again as long as they are good.
+create index certificates_narrowed_index on certificates (valid_before) where decision -> 'environment' is not null;

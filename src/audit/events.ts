@@ -193,6 +193,13 @@ export interface EventFacts {
   'companion.enrolled': { readonly companion: string; readonly kind: 'gateway' | 'host' };
   'companion.fingerprint_registered': { readonly companion: string; readonly fingerprint: string };
   'companion.refused': Refusal & { readonly companion?: string };
+  /** One certificate by itself, since what it says is not so any more. */
+  'certificate.revoked': {
+    readonly serial: string;
+    readonly key_id: string;
+    readonly principals: readonly string[];
+    readonly reason: string;
+  };
   'companion.revoked': { readonly companion: string; readonly by: string };
 
   'connection.started': ConnectionFacts & {

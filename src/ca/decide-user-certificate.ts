@@ -33,6 +33,8 @@ export interface Decided {
   readonly decision: CertificateDecision & { readonly allowed: true };
   /** Addresses and networks that it may be used from; none: from everywhere. */
   readonly sources: readonly string[];
+  /** What it is narrowed to. */
+  readonly narrowedTo: EnvironmentFacts | undefined;
 }
 
 export interface GroupFacts {
@@ -133,7 +135,8 @@ export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Da
   const extensions = forwardsAgent
     ? ['permit-agent-forwarding', ...decision.extensions]
     : decision.extensions;
-  return { account, decision: { ...decision, extensions }, sources: source.sources };
+  const narrowedTo = facts.environments.get(asking);
+  return { account, decision: { ...decision, extensions }, sources: source.sources, narrowedTo };
 }
 
 /** Of a narrowed certificate those of its environment alone count. */

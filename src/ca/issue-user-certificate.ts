@@ -229,7 +229,7 @@ function repeatable(
 
 /** @throws certificate_refused if the bytes would not say what was decided, or what no certificate may say */
 function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewCertificate {
-  const { sessionId, requestId, publicKey, session, account, decision, sources } = known;
+  const { sessionId, requestId, publicKey, session, account, decision, sources, narrowedTo } = known;
   const caKey = issuing.keys.active('user');
   const fields: CertificateFields = {
     kind: 'user',
@@ -270,6 +270,7 @@ function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewC
       session: session.facts,
       decision,
       sources,
+      ...(narrowedTo === undefined ? {} : { environment: narrowedTo }),
     },
     organizationId: account.organizationId,
     login: { accountId: account.id, sessionId, requestId },

@@ -1,6 +1,7 @@
 /** Certificates that are narrowed to one environment, from the request to what OpenSSH reads in them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CertificateRequest } from '../../src/api/certificates.ts';
+import { revokeUntrueCertificates } from '../../src/ca/revoke-untrue-certificates.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createAccessRule } from '../../src/inventory/access-rules.ts';
 import { createEnvironment } from '../../src/inventory/environment.ts';
@@ -115,6 +116,49 @@ describe('a certificate that is narrowed to an environment', () => {
       people.flatMap((person) => [ask(person, production), ask(person, undefined)]),
     );
     expect(replies.map(({ principals }) => principals.length)).toEqual([4, 2, 6, 2, 8, 2]);
+  });
+});
+
+describe('a narrowed certificate that is looked at again', () => {
+  const revokedSerials = async () => {
+    const rows = await database.db.selectFrom('revoked_serials').select('serial').execute();
+    return rows.map(({ serial }) => serial);
+  };
+  const look = () => revokeUntrueCertificates(database.db, sample.clock.now);
+
+  test('stays as long as it is true, and is revoked once when it is not: it alone', async () => {
+    const [frank, grace] = [
+      await personWith('frank', 'contributor'),
+      await personWith('grace', 'contributor'),
+    ];
+    const narrowed = await ask(frank, production);
+    const general = await ask(frank, undefined);
+    const others = await ask(grace, production);
+    expect(await look()).toBe(0);
+    await database.db.deleteFrom('access_rules').where('account_id', '=', frank.accountId).execute();
+    expect(await look()).toBe(1);
+    const revoked = await revokedSerials();
+    expect(revoked).toContain(narrowed.serial);
+    for (const { serial } of [general, others]) expect(revoked).not.toContain(serial);
+    const events = await database.db
+      .selectFrom('audit_events')
+      .select(['account_id', 'facts'])
+      .where('event', '=', 'certificate.revoked')
+      .execute();
+    expect(events).toMatchObject([
+      { account_id: frank.accountId, facts: { serial: narrowed.serial, reason: 'no longer true' } },
+    ]);
+    expect(await look()).toBe(0);
+  });
+
+  test('does not outlive a switch', async () => {
+    const heidi = await personWith('heidi', 'admin');
+    const { serial } = await ask(heidi, { project: 'shop', environment: 'staging' });
+    const off = (ssh_enabled: boolean) => database.db.updateTable('projects').set({ ssh_enabled }).execute();
+    await off(false);
+    expect(await look()).toBeGreaterThan(0);
+    await off(true);
+    expect(await revokedSerials()).toContain(serial);
   });
 });
 

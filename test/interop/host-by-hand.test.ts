@@ -6,6 +6,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { krlMessage } from '../../src/api/companions.ts';
+import { revokeUntrueCertificates } from '../../src/ca/revoke-untrue-certificates.ts';
 import { rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
 import { type LocalSshd, startLocalSshd } from '../../src/dev/local-sshd.ts';
 import { isProgram } from '../../src/gateway/programs.ts';
@@ -186,6 +187,16 @@ describe.skipIf(!canRun)('a host by hand (needs openssh-server, curl)', () => {
       'revoked_keys',
       'user_ca.pub',
     ]);
+  });
+
+  test('keeps a person out whose role was taken away, from the next look at what certificates say on', async () => {
+    const ivan = await server.person('ivan', 'contributor');
+    const held = await certified(ivan);
+    expect(await getsIn(held)).toBe(true);
+    await server.database.db.deleteFrom('access_rules').where('account_id', '=', ivan.accountId).execute();
+    expect(await revokeUntrueCertificates(server.database.db, new Date())).toBeGreaterThan(0);
+    expect(await krl()).toMatchObject({ status: 0, stderr: '' });
+    expect(await getsIn(held)).toBe(false);
   });
 
   test('heals a list that somebody has damaged, at the next run', async () => {
