@@ -111,7 +111,7 @@ interface Stage {
 async function measure(child: ChildProcess, stage: Stage): Promise<void> {
   const each: number[] = [];
   const last: number[] = [];
-  let processorMicroseconds = 0;
+  const processor = { ours: 0, firstOfMachines: 0, lastOfMachines: 0 };
   for (let run = 0; run < runs; run += 1) {
     const sessionId = await inTransaction(stage.db, (tx) =>
       startedSession(tx, stage.accountIds[run % stage.accountIds.length] ?? '', new Date()),
@@ -123,18 +123,20 @@ async function measure(child: ChildProcess, stage: Stage): Promise<void> {
     await endSession(stage, sessionId);
     const news = await heard;
     const { user, system } = process.cpuUsage(used);
-    processorMicroseconds += user + system;
+    processor.ours += user + system;
     if (news.kind !== 'acknowledged') continue;
+    processor.firstOfMachines ||= news.processorMicroseconds;
+    processor.lastOfMachines = news.processorMicroseconds;
     const taken = news.at.map((moment) => moment - sent);
     each.push(...taken);
     last.push(Math.max(...taken));
     // Nothing of this one is the next one's burden.
     await wait(100);
   }
-  const processor = (processorMicroseconds / runs / 1000).toFixed(0);
-  print(
-    `${runs} revocations, each ${processor} ms of the server’s processor time; load ${loadavg()[0]?.toFixed(1)} on ${availableParallelism()} processors`,
-  );
+  const ours = (processor.ours / runs / 1000).toFixed(0);
+  const theirs = ((processor.lastOfMachines - processor.firstOfMachines) / (runs - 1) / 1000).toFixed(0);
+  print(`${runs} revocations, each ${ours} ms of the server’s processor time, ${theirs} ms of the machines’`);
+  print(`load of the machine: ${loadavg()[0]?.toFixed(1)} on ${availableParallelism()} processors`);
   print(distribution('request to a machine’s acknowledgement', each));
   print(distribution('request to the last acknowledgement', last));
   const ratio = at(last, 0.99) / limitMilliseconds;

@@ -14,7 +14,13 @@ export interface Task {
 export type News =
   | { readonly kind: 'connected' }
   /** monotonicMilliseconds(), in the order in which they came. */
-  | { readonly kind: 'acknowledged'; readonly version: string; readonly at: readonly number[] };
+  | {
+      readonly kind: 'acknowledged';
+      readonly version: string;
+      readonly at: readonly number[];
+      /** Of this process, since its start. */
+      readonly processorMicroseconds: number;
+    };
 
 const connectingAtOnce = 50;
 
@@ -24,7 +30,9 @@ process.once('message', async ({ origin, host, credentials }: Task) => {
     const at = times.get(version) ?? [];
     at.push(monotonicMilliseconds());
     times.set(version, at);
-    if (at.length === credentials.length) tell({ kind: 'acknowledged', version: `${version}`, at });
+    if (at.length < credentials.length) return;
+    const { user, system } = process.cpuUsage();
+    tell({ kind: 'acknowledged', version: `${version}`, at, processorMicroseconds: user + system });
   };
   const queue = credentials.values();
   const connect = async () => {
