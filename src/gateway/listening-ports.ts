@@ -3,12 +3,11 @@
  * sockets, and tells nobody else of them.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type ProcessId, readProcesses } from './proc.ts';
-import { processTree } from './process-tree.ts';
+import { descendantsOf } from './descendants.ts';
+import type { ProcessId } from './proc.ts';
 
 export function listeningPorts(monitor: ProcessId): number[] {
-  const { descendants } = processTree(monitor, readProcesses());
-  const sockets = new Set(descendants.flatMap(({ pid }) => socketsOf(pid)));
+  const sockets = new Set(descendantsOf(monitor).flatMap(socketsOf));
   if (sockets.size === 0) return [];
   // As the connection's own network sees it, which need not be the companion's.
   const network = `/proc/${monitor.pid}/net`;

@@ -1,7 +1,7 @@
 /** Whom the sessions of a connection run as, found in /proc: sshd has seen to it that nobody else is. */
 import { readFileSync } from 'node:fs';
-import { type ProcessId, readProcesses } from './proc.ts';
-import { processTree } from './process-tree.ts';
+import { descendantsOf } from './descendants.ts';
+import type { ProcessId } from './proc.ts';
 
 export interface SessionUser {
   readonly uid: number;
@@ -10,8 +10,9 @@ export interface SessionUser {
 
 /** Undefined where every process of the connection belongs to root, or none is left. */
 export function sessionUser(monitor: ProcessId): SessionUser | undefined {
-  const { descendants } = processTree(monitor, readProcesses());
-  return descendants.map(({ pid }) => userOf(pid)).find((user) => user !== undefined && user.uid !== 0);
+  return descendantsOf(monitor)
+    .map(userOf)
+    .find((user) => user !== undefined && user.uid !== 0);
 }
 
 /** The real ids: a process that changed its user hides who owns its files in /proc, but not this. */
