@@ -41,14 +41,29 @@ export async function ssh(context: SallyContext, options: SshOptions): Promise<E
   }
   if (options.pipe || options.all || options.output) return await tell(context, options);
   const ready = await readyFor(context, options);
-  if (jump === undefined) return await run(context, options, ready, []);
-  return await throughBastion(context, options, ready, jump);
+  const words = commandFor(options, ready);
+  if (jump === undefined) return await run(context, options, { ...ready, words }, []);
+  return await throughBastion(context, options, { ...ready, words }, jump);
 }
 
-async function readyFor(
-  context: SallyContext,
-  options: SshOptions,
-): Promise<ReadySsh & { target?: SeenTarget; seen?: Seen }> {
+interface WithWords {
+  /** What ssh is given as the command. */
+  readonly words: readonly string[];
+}
+type Ready = ReadySsh & { readonly target?: SeenTarget; readonly seen?: Seen };
+
+/** A gateway at which everybody is one user takes the command for the name of the target, and gives a shell. */
+function commandFor({ command }: SshOptions, { target, seen }: Ready): readonly string[] {
+  const gateway = seen?.gateways.get(target?.gateways[0] ?? '');
+  if (target?.access !== 'relay' || !gateway || gateway.login === null) return command;
+  if (command.length === 0) return [target.name];
+  throw new SallyportError(
+    'settings_invalid',
+    `The gateway ${gateway.name} has one login for everybody, so it gives a shell and runs no commands. Leave the command away.`,
+  );
+}
+
+async function readyFor(context: SallyContext, options: SshOptions): Promise<Ready> {
   let seen: Seen;
   try {
     seen = await seenTargets(context);
@@ -80,7 +95,7 @@ async function requireEntry(context: SallyContext, seen: Seen, target: SeenTarge
 async function throughBastion(
   context: SallyContext,
   options: SshOptions,
-  { target, seen, ...ready }: Awaited<ReturnType<typeof readyFor>>,
+  { target, seen, ...ready }: Ready & WithWords,
   jump: string,
 ): Promise<number> {
   const bastion = parseBastion(jump);
@@ -101,7 +116,7 @@ async function throughBastion(
 async function run(
   context: SallyContext,
   options: SshOptions,
-  { configFile, host, ended }: ReadySsh,
+  { configFile, host, ended, words }: ReadySsh & WithWords,
   jumps: readonly string[],
 ): Promise<number> {
   const { command, terminals: wanted, noTerminal: unwanted = false, noCommand = false } = options;
@@ -123,7 +138,7 @@ async function run(
     // Behind it nothing is an option, neither to ssh nor by its name.
     '--',
     host,
-    ...command,
+    ...words,
   ];
   const status = await runSshProgram(context, { program: 'ssh', args });
   await ended(status);

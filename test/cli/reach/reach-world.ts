@@ -55,7 +55,7 @@ export class ReachWorld {
   async sally(args: readonly string[], options: ProgramOptions = {}): Promise<SallyResult> {
     const { environment = {}, folder = this.alice.machine.home, stdin, sally = {} } = options;
     let [stdout, stderr] = ['', ''];
-    const ended = await this.alice.machine.sally(args, {
+    const ended = await this.alice.sally(args, {
       // Another home than the system's: ssh is told where its config is.
       environment: { passwdHome: '/nonexistent', folder, forPrograms: this.#environment({}), ...sally },
       runProgram: async (run) => {

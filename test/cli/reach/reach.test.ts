@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inTransaction } from '../../../src/database/transaction.ts';
 import { canGenerateNames } from '../../../src/dev/local-sshd-namespace.ts';
+import { createApp } from '../../../src/inventory/app.ts';
 import { createInstance } from '../../../src/inventory/instance.ts';
 import { run, runAsync } from '../person.ts';
 import { ReachWorld } from './reach-world.ts';
@@ -293,6 +294,64 @@ describe.skipIf(!hasNames)('sally (needs root, sshd, libnss-extrausers)', () => 
       await person.says(wanted);
       person.type('exit\n');
     }
+  });
+});
+
+describe.skipIf(!hasNames)('who is refused (needs root, sshd, libnss-extrausers)', () => {
+  test('is told why before ssh is run, and logs in in the middle where that helps', async () => {
+    const stopped = await sally(['ssh', old, '--', 'true']);
+    expect(stopped).toMatchObject({ code: 4, stdout: '' });
+    expect(stopped.stderr).toMatch(/^sally: shop-staging--web--old: .*stopped/);
+    const anHourAgo = new Date(Date.now() - 3600_000);
+    await world.db
+      .updateTable('login_sessions')
+      .set({ mfa_time: anHourAgo, auth_time: anHourAgo })
+      .where('id', '=', await world.alice.sessionId())
+      .execute();
+    await world.change('environments', { slug: 'production' }, { mfa_max_age_seconds: 900 });
+    const alone = await sally(['ssh', production, '--', 'id -un']);
+    expect(alone).toMatchObject({ code: 4, stdout: '' });
+    expect(alone.stderr).toMatch(/Run: sally login --mfa --max-age 900\n$/);
+    const there = await sally(['ssh', production, '--', 'id -un'], { sally: { personIsThere: true } });
+    expect(there).toMatchObject({ code: 0, stdout: 'web\n' });
+    expect(there.stderr).toContain('after that it goes on by itself');
+  });
+
+  test('is told that there is no access, which is not the same as that there is no instance', async () => {
+    await inTransaction(world.db, async (tx) => {
+      const { id } = await tx
+        .selectFrom('environments')
+        .select('id')
+        .where('slug', '=', 'staging')
+        .executeTakeFirstOrThrow();
+      await createApp(tx, { environmentId: id, slug: 'idle' });
+    });
+    const idle = await sally(['ssh', 'shop-staging--idle', '--', 'true']);
+    expect(idle).toMatchObject({ code: 1, stdout: '' });
+    expect(idle.stderr).toContain('sally: shop-staging--idle has no instances now.');
+    const stranger = await sally(['ssh', 'shop-staging--other', '--', 'true']);
+    expect(stranger.stderr).toContain('There is no target "shop-staging--other" that you have a role on.');
+    await world.db.updateTable('access_rules').set({ group_name: 'nobody' }).execute();
+    const nothing = await sally(['ssh', one, '--', 'true']);
+    const listed = await sally(['ls']);
+    await world.db
+      .updateTable('access_rules')
+      .set((update) => ({ group_name: update.val('admins') }))
+      .where('role', '=', 'admin')
+      .execute();
+    expect(nothing).toMatchObject({ code: 4, stdout: '' });
+    expect(nothing.stderr).toContain('has no access to anything');
+    expect(listed.stderr).toContain('has no access to anything');
+  });
+
+  test('SALLY_DEBUG=1 shows what is run, word by word, and no secret', async () => {
+    const { stderr } = await sally(['ssh', one, '--', 'echo', 'a b'], { sally: { debug: true } });
+    const config = world.alice.machine.paths.userConfig;
+    const line = JSON.stringify(['ssh', '-F', config, '-T', '--', `${one}.sallyport`, 'echo', 'a b']);
+    expect(stderr).toContain(`sally debug: runs ${line}\n`);
+    expect(stderr).toContain(`sally debug: the target is ${one}`);
+    const { tokens } = JSON.parse(readFileSync(world.alice.machine.paths.session, 'utf8'));
+    expect(stderr).not.toContain(tokens.access_token);
   });
 });
 
