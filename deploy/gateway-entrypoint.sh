@@ -4,7 +4,8 @@
 #
 #   SALLYPORT_SERVER      URL of the server, https:// (http:// only on this machine itself)
 #   SALLYPORT_TOKEN_FILE  file with the one-time enrolment token; read at the first start only
-#   SALLYPORT_FAIL_CLOSED=yes, SALLYPORT_MAXIMUM_STALENESS=seconds: options of `sallyport gateway run`
+#   SALLYPORT_FAIL_CLOSED=yes, SALLYPORT_MAXIMUM_STALENESS=seconds, SALLYPORT_WHEN_STALE=deny|strict|keep: options of
+#                         `sallyport gateway run`
 #
 # /var/lib/sallyport is to be a volume: who the gateway is, its host key and the last state lie there.
 set -eu
@@ -45,9 +46,9 @@ rm -f /run/sshd.pid
 mkdir -p -m 0755 /run/sshd
 
 # /etc is the container's and may be new, the record of what was changed there is the volume's and may be old: each
-# start installs anew. The enrolment is kept; only where there is none the token is read.
-rm -f "$state/installation.json"
+# start installs over it. The enrolment is kept; only where there is none the token is read.
 set -- --server "$SALLYPORT_SERVER"
+if [ -x /usr/local/lib/sallyport-ask ]; then set -- "$@" --ask-program /usr/local/lib/sallyport-ask; fi
 if [ ! -e "$state/companion.json" ]; then
   if [ ! -s "${SALLYPORT_TOKEN_FILE:-}" ]; then
     say "not enrolled yet: put a token of 'sallyport enrolment-token NAME' into the file that SALLYPORT_TOKEN_FILE names"
@@ -66,7 +67,8 @@ if [ "$status" -ne 0 ]; then exit "$status"; fi
 set --
 if [ "${SALLYPORT_FAIL_CLOSED:-no}" = yes ]; then set -- "$@" --fail-closed; fi
 if [ -n "${SALLYPORT_MAXIMUM_STALENESS:-}" ]; then set -- "$@" --maximum-staleness "$SALLYPORT_MAXIMUM_STALENESS"; fi
-node "$program" gateway run "$@" &
+if [ -n "${SALLYPORT_WHEN_STALE:-}" ]; then set -- "$@" --when-stale "$SALLYPORT_WHEN_STALE"; fi
+node --max-semi-space-size=1 --max-old-space-size=256 "$program" gateway run "$@" &
 companion=$!
 # By its whole path: sshd runs itself again for each connection. In the foreground, its log to ours.
 /usr/sbin/sshd -D -e &

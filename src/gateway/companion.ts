@@ -8,6 +8,7 @@ import { claimFolders } from './claim-folders.ts';
 import type { CompanionOptions } from './companion-options.ts';
 import { assembleParts, type CompanionParts } from './companion-parts.ts';
 import type { FeedClient } from './feed-client.ts';
+import { memoryKeeper } from './give-back-memory.ts';
 import { logFailure } from './log.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 import type { UnixSocketServer } from './unix-socket-server.ts';
@@ -43,6 +44,7 @@ class RunningCompanion implements Companion {
   readonly #ready = Promise.withResolvers<void>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #sshdWork = new OneAtATime();
+  readonly #giveBackMemory = memoryKeeper();
   #hasLooked = false;
   #lock: ProcessLock | undefined;
   #parts: CompanionParts | undefined;
@@ -144,6 +146,7 @@ class RunningCompanion implements Companion {
   /** A state is in force. Most change nothing of sshd's configuration, which is seen without asking sshd. */
   #onState(): void {
     this.#ready.resolve();
+    this.#giveBackMemory();
     const { log, sshdFiles } = this.#options;
     const { watch } = this.#parts ?? {};
     if (sshdFiles === undefined || watch === undefined) return;

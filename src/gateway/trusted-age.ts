@@ -4,7 +4,7 @@
  */
 import { type Reason, reason } from '../policy/reasons.ts';
 
-/** What is done when the CA was not heard of for too long (OPENSSH.md rules 4 and 11, docs/staleness.md). */
+/** What is done when the CA was not heard of for too long (OPENSSH.md rules 4 and 11, docs/companion.md). */
 export const staleChoices = ['deny', 'strict', 'keep'] as const;
 /** deny: everybody is refused, with a reason. strict: sshd itself trusts no CA either. keep: the last state counts on. */
 export type WhenStale = (typeof staleChoices)[number];
