@@ -4,13 +4,18 @@
  * one from anywhere, finds out by the version: nothing here depends on what HTTP says of them.
  */
 import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
 import type { AppParts } from './app-parts.ts';
+import { parseInput } from './parse-input.ts';
+
+const noQuery = z.strictObject({});
 
 export function krlRoutes(app: FastifyInstance, { authority }: Pick<AppParts, 'authority'>): void {
   app.get(
     '/ssh/krl',
     { config: { auth: 'none', purpose: 'the revocation list, as RevokedKeys wants it' } },
-    async (_request, reply) => {
+    async (request, reply) => {
+      parseInput(noQuery, request.query, 'query');
       const { data } = await authority.currentKrl();
       return reply.type('application/octet-stream').send(data);
     },
@@ -21,7 +26,8 @@ export function krlRoutes(app: FastifyInstance, { authority }: Pick<AppParts, 'a
     {
       config: { auth: 'none', purpose: 'signatures of the revocation list, one by each CA key that vouches' },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
+      parseInput(noQuery, request.query, 'query');
       const { signature, signatures } = await authority.currentKrl();
       return reply
         .type('text/plain; charset=utf-8')
@@ -32,7 +38,8 @@ export function krlRoutes(app: FastifyInstance, { authority }: Pick<AppParts, 'a
   app.get(
     '/ssh/canaries',
     { config: { auth: 'none', purpose: 'certificates that every good revocation list revokes' } },
-    async (_request, reply) => {
+    async (request, reply) => {
+      parseInput(noQuery, request.query, 'query');
       const keys = await authority.userAuthorities();
       return reply
         .type('text/plain; charset=utf-8')

@@ -28,7 +28,10 @@ export function sshInfoRoutes(
   app.get(
     '/ssh',
     { config: { auth: 'none', purpose: 'page: fingerprints of gateways and CA keys' } },
-    async (_request, reply) =>
-      sendPage(reply, sshPage({ info: await sshInfo(database.db, authority), publicUrl: publicUrl.origin })),
+    async (request, reply) => {
+      parseInput(noQuery, request.query, 'query');
+      const info = await sshInfo(database.db, authority);
+      return sendPage(reply, sshPage({ info, publicUrl: publicUrl.origin }));
+    },
   );
 }
