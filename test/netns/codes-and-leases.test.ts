@@ -1,5 +1,5 @@
 /**
- * One-time codes and leases on machines of their own, installed by the program's own commands: the real server, the real
+ * Registered keys, one-time codes and leases on machines of their own, installed by the program's own commands: the real server, the real
  * sshd and PAM, a real firewall. The commands of `sally` for both: test/cli.
  */
 import type { ChildProcess } from 'node:child_process';
@@ -7,8 +7,13 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { registrationMessage } from '../../src/api/ssh-keys.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { bumpStateVersion } from '../../src/revocation/state-version.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
+import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { signWithKey } from '../../src/ssh/signature.ts';
+import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { until } from '../gateway/ssh-client.ts';
 import type { Finished, Machine } from './machine.ts';
 import { finished } from './machine.ts';
@@ -64,6 +69,62 @@ describe.runIf(canMakeNetworks)('without certificates', () => {
     expect([path, reply.statusCode, reply.body]).toEqual([path, expect.toBeOneOf([200, 201]), reply.body]);
     return reply.json();
   };
+
+  describe('registered keys', () => {
+    const staging = 'shop-staging--web';
+
+    async function register(): Promise<string> {
+      const { test: server } = world.server;
+      await server.database.db.updateTable('organizations').set({ registered_keys: true }).execute();
+      const key = generateEd25519();
+      const { challenge, namespace } = await call('/v1/certificates/challenge', {});
+      const signature = await signSshsig({
+        message: registrationMessage(alice.person.sessionId, challenge),
+        namespace,
+        publicKeyBlob: key.publicKeyBlob,
+        sign: (bytes) => signWithKey(key.privateKey, bytes),
+      });
+      const public_key = publicKeyLine({ blob: key.publicKeyBlob });
+      const made = await call('/v1/ssh-keys', {
+        public_key,
+        name: 'own',
+        possession: { challenge, signature },
+      });
+      await laptop.write('/root/own', key.openssh('test'), '0600');
+      await laptop.write(
+        '/root/own.config',
+        (await laptop.read(`${alice.folder}/config`)).replace(`${alice.folder}/id`, '/root/own'),
+      );
+      return made.id;
+    }
+    const ask = (...args: string[]) => ['/usr/bin/ssh', '-F', '/root/own.config', ...args];
+    /** What sshd makes of its files now. */
+    const asksAboutKeys = async () =>
+      (await gate.machine.must(['/usr/sbin/sshd', '-T'])).includes('authorizedkeyscommand none') === false;
+
+    test('[seeds 13] sshd asks about keys once there are some; one gets in by it, and loses it at once', async () => {
+      expect(await asksAboutKeys()).toBe(false);
+      const id = await register();
+      await until(asksAboutKeys, 'an sshd that asks about keys');
+      await until(
+        async () => (await laptop.run(ask(`${staging}@gate2`, 'id -un'))).stdout === `${appLogin}\n`,
+        'a login by the key',
+      );
+      // Production wants a second factor, which a key never has.
+      const refused = await laptop.run(ask(`${target}@gate2`, 'id -un'));
+      expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('Error: Access denied')]);
+
+      const running = laptop.spawn(ask(`${staging}@gate2`, 'echo in; cat'));
+      started.push(running);
+      const ended = new Promise((resolve) => running.once('close', resolve));
+      if (running.stdout) await once(running.stdout, 'data');
+      await call(`/v1/ssh-keys/${id}/remove`, {});
+      expect(await ended).not.toBe(0);
+      expect((await laptop.run(ask(`${staging}@gate2`, 'id'))).status).toBe(255);
+      await until(async () => !(await asksAboutKeys()), 'an sshd that asks no more');
+      expect((await alice.ssh([`${target}@gate2`, 'id -un'])).stdout).toBe(`${appLogin}\n`);
+    });
+  });
 
   describe('one-time codes', () => {
     const first = () => world.gateways[0] as RunningMachine;
