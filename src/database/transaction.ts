@@ -30,3 +30,22 @@ export async function inTransaction<T>(
 export async function inSnapshot<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   return await db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work);
 }
+
+/**
+ * Runs `work` and takes back whatever it wrote: what would come of it is known, and nothing has happened. What it locks
+ * is locked until then.
+ */
+export async function inRehearsal<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const done = new Error('rehearsed');
+  let outcome: { readonly value: T } | undefined;
+  try {
+    await inTransaction(db, async (tx) => {
+      outcome = { value: await work(tx) };
+      throw done;
+    });
+  } catch (error) {
+    if (error !== done || outcome === undefined) throw error;
+  }
+  if (outcome === undefined) throw new Error('a rehearsal was neither refused nor done');
+  return outcome.value;
+}

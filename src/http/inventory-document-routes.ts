@@ -5,14 +5,9 @@ import { applyRequest, type InventoryPlan, planRequest } from '../api/inventory.
 import type { InventoryDocument } from '../api/inventory-document.ts';
 import { connectionsEndedBy } from '../connections/ended-by-changes.ts';
 import type { Database } from '../database/database.ts';
-import { inSnapshot, inTransaction } from '../database/transaction.ts';
-import { changedMembers } from '../inventory/apply-changes.ts';
-import {
-  applyDocument,
-  type DocumentPlan,
-  exportDocument,
-  planDocument,
-} from '../inventory/plan-document.ts';
+import { inRehearsal, inSnapshot, inTransaction } from '../database/transaction.ts';
+import { applyChanges, changedMembers, rehearseChanges } from '../inventory/apply-changes.ts';
+import { confirmPlan, type DocumentPlan, exportDocument, planDocument } from '../inventory/plan-document.ts';
 import type { AppParts } from './app-parts.ts';
 import { adminOf } from './callers.ts';
 import { writing } from './inventory-routes.ts';
@@ -44,10 +39,12 @@ export function inventoryDocumentRoutes(
     },
     async (request): Promise<InventoryPlan> => {
       const { document, prune } = parseInput(planRequest, request.body, 'body');
-      const { organizationId } = adminOf(request);
-      return await inSnapshot(database.db, async (tx) => {
+      const { organizationId, account: by } = adminOf(request);
+      return await inRehearsal(database.db, async (tx) => {
         const plan = await planDocument(tx, organizationId, document, { prune });
-        return await planReply(tx, organizationId, plan);
+        const reply = await planReply(tx, organizationId, plan);
+        await rehearseChanges({ tx, organizationId, by, now: clock() }, plan.changes);
+        return reply;
       });
     },
   );
@@ -65,8 +62,11 @@ export function inventoryDocumentRoutes(
         database.db,
         async (tx) => {
           const write = { tx, organizationId, by, now: clock() };
-          const plan = await applyDocument(write, document, { prune, digest });
-          return await planReply(tx, organizationId, plan);
+          const plan = await confirmPlan(write, document, { prune, digest });
+          // Counted while what goes is still there.
+          const reply = await planReply(tx, organizationId, plan);
+          await applyChanges(write, plan.changes);
+          return reply;
         },
         { retries: 2 },
       );

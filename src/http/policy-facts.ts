@@ -2,7 +2,7 @@
 import { type Account, loadAccount, loadAccounts } from '../accounts/account.ts';
 import type { PolicyTestRequest } from '../api/policy-test.ts';
 import type { Database, Tx } from '../database/database.ts';
-import { inSnapshot, inTransaction } from '../database/transaction.ts';
+import { inRehearsal, inSnapshot } from '../database/transaction.ts';
 import { rulesOfOrganization } from '../inventory/access-rules.ts';
 import { appByName } from '../inventory/app-by-name.ts';
 import { applyDocument, planDocument } from '../inventory/plan-document.ts';
@@ -30,7 +30,7 @@ export async function policyFacts(
   const { document, prune } = request;
   if (document === undefined) return await inSnapshot(db, (tx) => load(tx, caller, request));
   const { organizationId, account: by } = caller;
-  return await undone(db, async (tx) => {
+  return await inRehearsal(db, async (tx) => {
     const { digest } = await planDocument(tx, organizationId, document, { prune });
     await applyDocument({ tx, organizationId, by, now }, document, { prune, digest });
     return await load(tx, caller, request);
@@ -72,20 +72,4 @@ async function accountsNamed(
     rows.map(({ id }) => id),
   );
   return new Map([...accounts.values()].map(({ facts }) => [facts.name, facts]));
-}
-
-/** Runs the work and takes everything back that it did. What it returns was so for a moment, and for nobody else. */
-async function undone<Value>(db: Database, work: (tx: Tx) => Promise<Value>): Promise<Value> {
-  const done: Value[] = [];
-  const takeBack = new Error('taken back on purpose');
-  const ended = inTransaction(db, async (tx) => {
-    done.push(await work(tx));
-    throw takeBack;
-  });
-  await ended.catch((error: unknown) => {
-    if (error !== takeBack) throw error;
-  });
-  const [value] = done;
-  if (value === undefined) throw takeBack;
-  return value;
 }

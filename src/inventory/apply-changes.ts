@@ -40,10 +40,10 @@ export async function applyChanges(write: Write, changes: readonly ItemChange[])
   if (changes.length === 0) return;
   await lockOrganization(tx, organizationId);
   await requireLastingAdmin(tx, organizationId, async () => {
-    await removeItems(write, changes, (kind) => !isMachine(kind));
+    await removeItems(write, changes, (kind) => !makesState(kind));
     for (const kind of kindOrder) await makeItems(write, changes, kind);
-    // Revoking one makes a new state, whose row is locked until the commit: late, so that nobody waits for long.
-    await removeItems(write, changes, isMachine);
+    // The new state's row is locked until the commit: late, so that nobody waits for long.
+    await removeItems(write, changes, makesState);
   });
   const recorded = changes.filter((change) => kindOf(change) !== 'login_policy');
   for (let at = 0; at < recorded.length; at += mostEventsAtOnce) {
@@ -56,7 +56,23 @@ export async function applyChanges(write: Write, changes: readonly ItemChange[])
   await bumpStateVersion(tx, now, { krl: false });
 }
 
-function isMachine(kind: InventoryKind): boolean {
+/**
+ * For a transaction that is rolled back: what applyChanges() would refuse. What makes a new state for companions is left
+ * out, which nothing speaks against, so that no revocation waits for a plan.
+ */
+export async function rehearseChanges(write: Write, changes: readonly ItemChange[]): Promise<void> {
+  const { tx, organizationId } = write;
+  await lockOrganization(tx, organizationId);
+  await requireLastingAdmin(tx, organizationId, async () => {
+    await removeItems(write, changes, (kind) => !makesState(kind));
+    for (const kind of kindOrder) {
+      if (kind !== 'login_policy') await makeItems(write, changes, kind);
+    }
+  });
+}
+
+/** Removing a machine revokes it. */
+function makesState(kind: InventoryKind): boolean {
   return kind === 'gateway' || kind === 'host';
 }
 

@@ -36,13 +36,15 @@ export async function planDocument(
   return { ...plan, digest: planDigest(plan, prune) };
 }
 
-/** @throws plan_outdated unless it would do now what the plan of that digest said; what applyChanges() refuses */
-export async function applyDocument(
-  write: Write,
+/**
+ * The plan of that digest, whose changes are to be applied in the same transaction.
+ * @throws plan_outdated if the plan would be another now
+ */
+export async function confirmPlan(
+  { tx, organizationId }: Pick<Write, 'tx' | 'organizationId'>,
   document: InventoryDocument,
   { prune, digest }: { readonly prune: boolean; readonly digest: string },
 ): Promise<DocumentPlan> {
-  const { tx, organizationId } = write;
   await lockOrganization(tx, organizationId);
   const plan = await planDocument(tx, organizationId, document, { prune });
   if (plan.digest !== digest) {
@@ -51,6 +53,16 @@ export async function applyDocument(
       'The inventory has changed since this plan was made, and nothing was done. Look at a new plan: sally admin apply again.',
     );
   }
+  return plan;
+}
+
+/** @throws plan_outdated; what applyChanges() refuses */
+export async function applyDocument(
+  write: Write,
+  document: InventoryDocument,
+  how: { readonly prune: boolean; readonly digest: string },
+): Promise<DocumentPlan> {
+  const plan = await confirmPlan(write, document, how);
   await applyChanges(write, plan.changes);
   return plan;
 }

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inTransaction } from '../../src/database/transaction.ts';
+import { inventoryDocument } from '../../src/api/inventory-document.ts';
+import { inRehearsal, inTransaction } from '../../src/database/transaction.ts';
 import { createCompanion } from '../../src/inventory/companion.ts';
+import { planDocument } from '../../src/inventory/plan-document.ts';
 import { targetByName } from '../../src/inventory/target.ts';
+import { everythingStored } from '../database/everything-stored.ts';
 import { startedSession } from '../sessions/login.ts';
 import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
@@ -235,10 +238,12 @@ describe('documents', () => {
       .execute();
     const { body: document } = await ask('GET', 'document');
     expect((await ask('POST', 'plan', { document })).body.ends_connections).toBe(0);
+    const gone = { ...document, projects: [] };
+    const { body: seen } = await ask('POST', 'plan', { document: gone, prune: true });
+    expect(seen.ends_connections).toBe(1);
     for (const switched of [
       { ...document, organization: { slug: 'acme', ssh_enabled: false } },
       { ...document, projects: [{ slug: 'shop', ssh_enabled: false }] },
-      { ...document, projects: [] },
     ]) {
       const { body } = await ask('POST', 'plan', { document: switched, prune: true });
       expect(body.ends_connections).toBe(1);
@@ -248,10 +253,36 @@ describe('documents', () => {
   test('that would leave no admin are refused, with all that they say', async () => {
     const { body: document } = await ask('GET', 'document');
     const nobody = { ...document, access_rules: [], projects: [] };
-    const { body: plan } = await ask('POST', 'plan', { document: nobody, prune: true });
-    const body = { document: nobody, prune: true, digest: plan.digest };
-    expect(await ask('POST', 'apply', body)).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    const refused = { status: 403, body: { code: 'forbidden' } };
+    expect(await ask('POST', 'plan', { document: nobody, prune: true })).toMatchObject(refused);
+    const digest = await inRehearsal(server.database.db, async (tx) => {
+      const parsed = inventoryDocument.parse(nobody);
+      return (await planDocument(tx, server.shop.organizationId, parsed, { prune: true })).digest;
+    });
+    expect(await ask('POST', 'apply', { document: nobody, prune: true, digest })).toMatchObject(refused);
     expect(await targetByName(server.database.db, 'shop-production--web')).toBeDefined();
+  });
+
+  test.each([
+    [
+      'an account that there is not',
+      { access_rules: [{ account: 'nobody@example.com', role: 'viewer' }] },
+      'not_found',
+    ],
+    [
+      'a rule that is over',
+      { access_rules: [{ group: 'x', role: 'viewer', expires_at: '2020-01-01T00:00:00Z' }] },
+      'request_malformed',
+    ],
+    ['a name that is gone', { projects: [{ slug: 'blog' }] }, 'name_taken'],
+    ['a machine of another name', { hosts: [{ name: 'gate', address: 'x' }] }, 'name_taken'],
+  ])('are refused as they are planned, and leave nothing: %s', async (_what, more, code) => {
+    const before = await everythingStored(server.database);
+    const document = { organization: { slug: 'acme' }, ...more };
+    expect((await ask('POST', 'plan', { document })).body).toMatchObject({ code });
+    const good = { organization: { slug: 'acme' }, projects: [{ slug: 'only-planned' }] };
+    expect((await ask('POST', 'plan', { document: good })).body.changes).toHaveLength(1);
+    expect(await everythingStored(server.database)).toBe(before);
   });
 });
 
