@@ -169,7 +169,8 @@ describe('sally explain', () => {
     });
     const before = Date.now();
     await alice.sally(['explain', web, '--at', 'in 2h']);
-    const at = Date.parse(last()?.at ?? '');
+    const { at: asked = '' } = last() ?? {};
+    const at = Date.parse(asked);
     expect(at).toBeGreaterThanOrEqual(before + 7_199_000);
     expect(at).toBeLessThanOrEqual(Date.now() + 7_201_000);
   });
