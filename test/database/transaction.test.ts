@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inSnapshot, inTransaction } from '../../src/database/transaction.ts';
+import { inRehearsal, inSnapshot, inTransaction } from '../../src/database/transaction.ts';
 import { violatedConstraint } from '../../src/database/violated-constraint.ts';
 import { type FreshDatabase, freshDatabase } from './fresh-database.ts';
 
@@ -34,6 +34,17 @@ test('what throws is rolled back, and the error comes out as it is', async () =>
   });
   await expect(work).rejects.toBe(stop);
   expect(await slugs()).not.toContain('dropped');
+});
+
+test('a rehearsal returns what would be so, or throws what speaks against it, and nothing has happened', async () => {
+  const insert = (slug: string) =>
+    inRehearsal(database.db, async (tx) => {
+      await tx.insertInto('organizations').values({ slug, name: 'Rehearsed' }).execute();
+      return (await tx.selectFrom('organizations').select('slug').execute()).map((row) => row.slug);
+    });
+  expect(await insert('rehearsed')).toContain('rehearsed');
+  await expect(insert('Not A Slug')).rejects.toMatchObject({ constraint: 'organizations_slug_check' });
+  expect(await slugs()).not.toContain('rehearsed');
 });
 
 test('a broken constraint is known by its name', async () => {
