@@ -1,6 +1,6 @@
 /**
  * One-time codes at a real sshd with PAM, typed by real clients, and taken on to a host. That a code is used up at the
- * server, how it is made and how long it is: test/http/ssh-codes.test.ts.
+ * server, how it is made and how long it is: test/http/ssh-codes.test.ts; both together: test/netns/codes-and-leases.test.ts.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

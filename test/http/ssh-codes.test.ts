@@ -1,4 +1,9 @@
-/** One-time SSH codes: made by a person, checked by an enrolled gateway. */
+/**
+ * One-time SSH codes: made by a person, checked by an enrolled gateway.
+ *
+ * [seeds 11]: here how long a code lasts, how often and where it is good, and its size; that a gateway asks for it by
+ * PAM: test/gateway/one-time-codes.test.ts and test/netns. [seeds 12] is here whole.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { disableAccount } from '../../src/accounts/account.ts';
 import { type SshCodeReply, sshCodeReply, sshCodeVerdict } from '../../src/api/ssh-codes.ts';
@@ -91,7 +96,7 @@ const lastRefusal = async () =>
   ).facts;
 
 describe('a code', () => {
-  test('is good once, within five minutes, and says what a certificate of the session would', async () => {
+  test('[seeds 11] [seeds 12] is good once, within five minutes, and says what a certificate of the session would', async () => {
     const made = await code();
     expect(made).toMatchObject({ account: alice.account, uses: 1, target });
     expect(made.expires_at - Math.floor(server.clock.now.getTime() / 1000)).toBe(300);
@@ -129,13 +134,13 @@ describe('a code', () => {
     expect(await accepted({ ...made, code: ` ${made.code.toLowerCase().replaceAll('-', ' ')} ` })).toBe(true);
   });
 
-  test('is over after five minutes', async () => {
+  test('[seeds 11] is over after five minutes', async () => {
     const made = await code();
     server.clock.now = new Date(server.clock.now.getTime() + 300_000);
     expect(await accepted(made)).toBe(false);
   });
 
-  test('may be for several uses, and is good for so many, even all at once', async () => {
+  test('[seeds 11] may be for several uses, and is good for so many, even all at once', async () => {
     const made = await code(alice, { uses: 3 });
     const verdicts = await Promise.all(Array.from({ length: 5 }, () => accepted(made)));
     expect(verdicts.filter(Boolean)).toHaveLength(3);
@@ -153,7 +158,7 @@ describe('a code', () => {
     expect((await ask(alice, { uses })).statusCode).toBe(400);
   });
 
-  test('is for one target only; a try elsewhere does not let in', async () => {
+  test('[seeds 11] is for one target only; a try elsewhere does not let in', async () => {
     const made = await code(alice, { target: 'shop-staging--web' });
     expect(await accepted(made)).toBe(false);
     expect(await lastRefusal()).toMatchObject({ code: 'code_for_another_target' });
@@ -179,7 +184,7 @@ describe('a code', () => {
     expect(verdicts.map(({ session }) => session.account)).toEqual([alice.account, bob.account]);
   });
 
-  test('is of at least 128 bits, and names its person and its target', async () => {
+  test('[seeds 11] is of at least 128 bits, and names its person and its target', async () => {
     const made = await code();
     expect(made.code.replaceAll('-', '').length * Math.log2(32)).toBeGreaterThanOrEqual(128);
     expect((await server.call('POST', '/v1/ssh-codes', { as: alice, body: {} })).statusCode).toBe(400);
@@ -245,13 +250,13 @@ describe('a code', () => {
 });
 
 describe('who gets no code', () => {
-  test('anybody, until the organization allows them', async () => {
+  test('[seeds 12] anybody, until the organization allows them', async () => {
     await set({ ssh_codes: false });
     const reply = await ask(alice);
     expect([reply.statusCode, reply.json().reasons]).toEqual([403, ['ssh_codes_refused']]);
   });
 
-  test('a person without the second factor that the organization requires; the reply says how to step up', async () => {
+  test('[seeds 12] a person without the second factor that the organization requires; the reply says how to step up', async () => {
     await set({ mfa_required: true });
     const sessionId = await inTransaction(server.database.db, (tx) =>
       startedSession(tx, alice.accountId, server.clock.now, { mfa: false, amr: ['pwd'] }),

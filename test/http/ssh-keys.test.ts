@@ -1,4 +1,9 @@
-/** Registered keys: registered by a login that proves to hold them, listed, removed, and ended as sessions are. */
+/**
+ * Registered keys: registered by a login that proves to hold them, listed, removed, and ended as sessions are.
+ *
+ * [seeds 13]: here which keys are taken, and that one is of one account; the commands and their notice: test/cli; logging
+ * in with one: test/gateway/registered-keys.test.ts and test/netns.
+ */
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { possessionMessage } from '../../src/api/certificates.ts';
@@ -6,10 +11,11 @@ import { registrationMessage, sshKeyDocument, sshKeyList, sshKeyRemoval } from '
 import { registeredKeysOfOrganization } from '../../src/credentials/registered-keys.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
-import { fingerprint, publicKeyBlobOf, publicKeyLine } from '../../src/ssh/public-key.ts';
+import { fingerprint, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { startedSession } from '../sessions/login.ts';
+import { keysOfEveryType, type TypedKey } from '../ssh/sample-keys.ts';
 import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
 let server: TestServer;
@@ -30,7 +36,7 @@ const set = (values: { registered_keys?: boolean; mfa_required?: boolean }) =>
 
 interface Registering {
   readonly as?: TestPerson;
-  readonly key?: GeneratedKey;
+  readonly key?: Pick<GeneratedKey, 'publicKeyBlob' | 'privateKey'> & Partial<Pick<TypedKey, 'sign'>>;
   readonly line?: string;
   readonly name?: string;
   readonly more?: Record<string, unknown>;
@@ -38,14 +44,15 @@ interface Registering {
 }
 
 async function register(asked: Registering = {}) {
-  const { as = alice, key = generateEd25519(), name = 'laptop', more = {} } = asked;
+  const { as = alice, name = 'laptop', more = {} } = asked;
+  const key: NonNullable<Registering['key']> = asked.key ?? generateEd25519();
   const { message = registrationMessage, line = publicKeyLine({ blob: key.publicKeyBlob }) } = asked;
   const { challenge, namespace } = (await server.call('POST', '/v1/certificates/challenge', { as })).json();
   const signature = await signSshsig({
     message: message(as.sessionId, challenge),
     namespace,
     publicKeyBlob: key.publicKeyBlob,
-    sign: (bytes) => signWithKey(key.privateKey, bytes),
+    sign: key.sign ?? ((bytes) => signWithKey(key.privateKey, bytes)),
   });
   const body = { public_key: line, name, possession: { challenge, signature }, ...more };
   return await server.call('POST', '/v1/ssh-keys', { as, body });
@@ -102,26 +109,22 @@ describe('a registered key', () => {
     expect(longest.expires_at - now).toBe(365 * day);
   });
 
-  test.each([
-    ['ssh-ed25519', generateEd25519()],
-    ['ecdsa-sha2-nistp256', generated('ec', { namedCurve: 'P-256' })],
-    ['ecdsa-sha2-nistp384', generated('ec', { namedCurve: 'P-384' })],
-    ['ssh-rsa', generated('rsa', { modulusLength: 3_072 })],
-  ])('may be of type %s', async (type, key) => {
-    expect((await registered({ key })).type).toBe(type);
-  });
+  test.each(keysOfEveryType().map((key) => [key.type, key] as const))(
+    '[seeds 13] may be of type %s',
+    async (type, { blob: publicKeyBlob, privateKey, sign }) => {
+      expect((await registered({ key: { publicKeyBlob, privateKey, sign } })).type).toBe(type);
+    },
+  );
 
-  test('is no RSA key below 3072 bits, no certificate and no private key', async () => {
-    const weak = generated('rsa', { modulusLength: 3_072 });
-    const small = weakLine();
-    expect(await refused({ key: weak, line: small })).toEqual([422, 'key_weak']);
+  test('[seeds 13] is no RSA key below 3072 bits, no certificate and no private key', async () => {
+    expect(await refused({ line: weakLine() })).toEqual([422, 'key_weak']);
     expect(await refused({ line: '-----BEGIN OPENSSH PRIVATE KEY-----' })).toEqual([422, 'key_is_private']);
     const blob = Buffer.concat([text('ssh-ed25519-cert-v01@openssh.com'), text('x')]);
     const line = `ssh-ed25519-cert-v01@openssh.com ${blob.toString('base64')}`;
     expect(await refused({ line })).toEqual([422, 'key_is_certificate']);
   });
 
-  test('belongs to one account, for good', async () => {
+  test('[seeds 13] belongs to one account, for good', async () => {
     const key = generateEd25519();
     const bob = await server.person(`bob${people}`, 'contributor');
     await registered({ key });
@@ -246,7 +249,7 @@ describe('who may', () => {
     expect(await refused({ name: 'more' })).toEqual([403, 'forbidden']);
   });
 
-  test('remove: its person and admins, by id or all, and nobody else', async () => {
+  test('[seeds 13] remove: its person and admins, by id or all, and nobody else', async () => {
     const made = await registered();
     await registered({ name: 'two' });
     const bob = await server.person(`bob${people}`, 'contributor');
@@ -279,14 +282,6 @@ describe('who may', () => {
     ]);
   });
 });
-
-function generated(type: 'rsa' | 'ec', options: object): GeneratedKey {
-  const { privateKey } = (generateKeyPairSync as unknown as (...all: unknown[]) => { privateKey: never })(
-    type,
-    options,
-  );
-  return { privateKey, publicKeyBlob: publicKeyBlobOf(privateKey), openssh: () => '' };
-}
 
 function text(bytes: string | Buffer): Buffer {
   const length = Buffer.alloc(4);

@@ -1,6 +1,9 @@
 /**
- * Registered keys, one-time codes and leases on machines of their own, installed by the program's own commands: the real server, the real
- * sshd and PAM, a real firewall. The commands of `sally` for both: test/cli.
+ * Registered keys, one-time codes and leases on machines of their own, installed by the program’s own commands: the real
+ * server, the real sshd and PAM, a real firewall. The commands of `sally`: test/cli.
+ *
+ * [seeds 45]: here what a lease opens and when it closes; test/cli/lease.test.ts has its options, the wait, and renewal where
+ * the gateway sees another address; test/cli/reach/leases.test.ts that `sally ssh` asks by itself.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
