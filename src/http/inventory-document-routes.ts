@@ -12,6 +12,7 @@ import type { AppParts } from './app-parts.ts';
 import { adminOf } from './callers.ts';
 import { writing } from './inventory-routes.ts';
 import { parseInput } from './parse-input.ts';
+import { requirePersonFor } from './person-only-changes.ts';
 
 const noQuery = z.strictObject({});
 /** About 200 bytes for an instance. */
@@ -57,12 +58,14 @@ export function inventoryDocumentRoutes(
     },
     async (request): Promise<InventoryPlan> => {
       const { document, prune, digest } = parseInput(applyRequest, request.body, 'body');
-      const { organizationId, account: by } = adminOf(request);
+      const caller = adminOf(request);
+      const { organizationId, account: by } = caller;
       return await inTransaction(
         database.db,
         async (tx) => {
           const write = { tx, organizationId, by, now: clock() };
           const plan = await confirmPlan(write, document, { prune, digest });
+          await requirePersonFor(tx, caller, plan.changes);
           // Counted while what goes is still there.
           const reply = await planReply(tx, organizationId, plan);
           await applyChanges(write, plan.changes);

@@ -14,6 +14,7 @@ import type { AppParts } from './app-parts.ts';
 import { adminOf } from './callers.ts';
 import { changedItem, findThing, newItem, type Thing, thingDocument, things } from './inventory-things.ts';
 import { parseInput, parseNoBody } from './parse-input.ts';
+import { requirePersonFor } from './person-only-changes.ts';
 
 const noQuery = z.strictObject({});
 export const writing = { auth: 'admin', stepUp: true, machines: true } as const;
@@ -137,13 +138,15 @@ export async function changing(
   request: FastifyRequest,
   decide: (write: Write) => Promise<ItemChange>,
 ): Promise<Item<InventoryKind>> {
-  const { organizationId, account: by } = adminOf(request);
+  const caller = adminOf(request);
+  const { organizationId, account: by } = caller;
   return await inTransaction(
     database.db,
     async (tx) => {
       await lockOrganization(tx, organizationId);
       const write = { tx, organizationId, by, now: clock() };
       const change = await decide(write);
+      await requirePersonFor(tx, caller, [change]);
       if (!isEmpty(change)) await applyChanges(write, [change]);
       return change.after ?? change.before;
     },

@@ -318,6 +318,26 @@ describe('who may', () => {
     }
   });
 
+  test('a machine changes neither how people sign in nor who is an admin of the organization', async () => {
+    const robot = { ...admin, sessionId: await machineSession('token') };
+    const refused = { status: 403, body: { code: 'forbidden' } };
+    const rule = { group: 'thieves', role: 'admin' };
+    expect(await ask('POST', 'access-rules', rule, robot)).toMatchObject(refused);
+    for (const more of [{ login_policy: { session_max_seconds: 600 } }, { access_rules: [rule] }]) {
+      const document = { organization: { slug: 'acme' }, ...more };
+      const { body: plan } = await ask('POST', 'plan', { document }, robot);
+      expect(plan.changes).toHaveLength(1);
+      const before = await everythingStored(server.database);
+      expect(await ask('POST', 'apply', { document, digest: plan.digest }, robot)).toMatchObject(refused);
+      expect(await everythingStored(server.database)).toBe(before);
+      // A person may.
+      expect(await ask('POST', 'apply', { document, digest: plan.digest })).toMatchObject({ status: 200 });
+    }
+    expect(await ask('POST', 'access-rules/remove', rule, robot)).toMatchObject(refused);
+    const smaller = { group: 'ops', role: 'admin', project: 'shop' };
+    expect(await ask('POST', 'access-rules', smaller, robot)).toMatchObject({ status: 201 });
+  });
+
   const organization = (change: { mfa_required: boolean }) =>
     server.database.db
       .updateTable('organizations')
