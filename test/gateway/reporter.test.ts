@@ -18,7 +18,6 @@ function reporter() {
     }),
     connections: () => ({ connections: [] }),
     onReported: () => {},
-    onReported: () => {},
     problem: () => null,
     onEnded: async () => 0,
     log: () => {},
