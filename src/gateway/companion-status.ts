@@ -4,8 +4,10 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { checkDrift } from './check-drift.ts';
+import { codeService } from './code-paths.ts';
 import { readConnectionFiles } from './connection-file.ts';
 import { type Enrolment, requireEnrolment } from './enrolment.ts';
+import { installedCodes } from './install-codes.ts';
 import { checkCanaries } from './install-state.ts';
 import { readInstallation } from './installation.ts';
 import { type Machine, pathsOf } from './machine.ts';
@@ -48,6 +50,7 @@ export async function companionStatus(machine: Machine, programs: Programs): Pro
     ['KRL', krl ?? 'in force', krl === null],
     ['Companion', isRunning ? 'runs' : `does not run. Run: sallyport ${enrolment.kind} run`, isRunning],
     ['sshd', listener ? `runs, pid ${listener.pid}` : 'does not run', listener !== undefined],
+    ...codeFacts(machine),
     ...(await sshdFacts(machine, programs, enrolment)),
     ...(isRunning ? reportFacts(await readRunReport(paths.report)) : []),
     ['Connections', String(live.length), true],
@@ -56,6 +59,15 @@ export async function companionStatus(machine: Machine, programs: Programs): Pro
     lines: facts.map(([word, text]) => `${word}: ${text}`),
     good: facts.every(([, , good]) => good),
   };
+}
+
+/** Only where one-time codes are taken. */
+function codeFacts(machine: Machine): Fact[] {
+  const codes = installedCodes(machine);
+  if (codes === undefined) return [];
+  const isRunning = createSshdListener(codes.pidFile).current() !== undefined;
+  const start = `does not run: nobody can use one-time codes. Run: systemctl start ${codeService}`;
+  return [['One-time codes', isRunning ? 'the listener runs' : start, isRunning]];
 }
 
 /** Asked anew, whatever a companion that runs may have found a minute ago. */

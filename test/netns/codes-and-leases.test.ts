@@ -216,6 +216,9 @@ describe.runIf(canMakeNetworks)('without certificates', () => {
       const { machine } = first();
       expect(await machine.read('/etc/pam.d/sshd')).toBe(before);
       expect(await machine.read('/etc/pam.d/sallyport-codes')).toContain('pam_exec.so');
+      expect((await world.sallyport(first(), 'status')).stdout).toContain(
+        'One-time codes: the listener runs',
+      );
       await world.kill(first(), 'companion');
       expect(await world.sallyport(first(), 'uninstall')).toMatchObject({ status: 0 });
       expect((await machine.run(['/bin/cat', '/etc/pam.d/sallyport-codes'])).status).not.toBe(0);
