@@ -108,8 +108,17 @@ export class ReachWorld {
 
   /** `sally` at a terminal. */
   atTerminal(args: readonly string[], folder?: string) {
+    return this.#terminal([process.execPath, sallyEntry, ...args], folder);
+  }
+
+  /** Plain ssh at a terminal. */
+  sshAtTerminal(...args: string[]) {
+    return this.#terminal(['/usr/bin/ssh', '-F', this.alice.machine.paths.userConfig, ...args]);
+  }
+
+  #terminal(program: readonly string[], folder?: string) {
     const runner = join(import.meta.dirname, '..', '..', 'gateway', 'run-in-terminal.py');
-    const child = spawn('/usr/bin/python3', [runner, process.execPath, sallyEntry, ...args], {
+    const child = spawn('/usr/bin/python3', [runner, ...program], {
       env: this.#environment({ TERM: 'xterm' }),
       cwd: folder ?? this.alice.machine.home,
       stdio: 'pipe',

@@ -2,8 +2,8 @@
  * `sally` reaches targets, with everything real: the server, a gateway and a host with their companions, sshd, and ssh,
  * scp, sftp, rsync and git as they are installed.
  *
- * [seeds 24]: the id column of the menu on plain ssh is shown by test/gateway. [seeds 30], [seeds 32]: what a gateway that
- * sees the session makes of commands and copies is shown there too; here is what `sally` adds.
+ * [seeds 30], [seeds 32]: what a gateway that sees the session makes of commands and copies is shown by test/gateway too;
+ * here is what `sally` adds.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -62,7 +62,14 @@ describe.skipIf(!hasNames)('sally (needs root, sshd, libnss-extrausers)', () => 
     for (const id of [alias, number]) {
       expect((await sally(['ssh', id, '--', 'id', '-un'])).stdout).toBe('staging\n');
     }
-    // Whatever moves or is renamed around it: the same. Gone and made again under its name: another one.
+    // The menu on plain ssh has them in a column; the number of the account is what whoami says.
+    const account = /^Number +([0-9]+)$/m.exec((await sally(['whoami'])).stdout)?.[1] ?? '';
+    const menu = world.sshAtTerminal(`${account}@gateway.sallyport`);
+    await menu.says(/staging/);
+    menu.type('staging\r');
+    await menu.says(new RegExp(` Id [\\s\\S]* ${alias} `));
+    menu.type('\u0003');
+    // Whatever changes around it: the same. Gone and made again under its name: another one.
     await world.change('instances', { target_name: one }, { role: 'other' });
     expect(await aliasOf(one)).toBe(alias);
     const row = await world.db
@@ -81,7 +88,7 @@ describe.skipIf(!hasNames)('sally (needs root, sshd, libnss-extrausers)', () => 
     expect(gone).toMatchObject({ code: 1, stdout: '' });
     expect(gone.stderr).toContain('There is no target');
     const page = readFileSync(join(import.meta.dirname, '../../../docs/reaching-targets.md'), 'utf8');
-    expect(page).toContain('never becomes that of another');
+    expect(page).toContain('An id never becomes that of another instance');
   });
 
   test('[seeds 25] --pipe prints user@host for plain ssh, --all one a line, -o json port and fingerprint too', async () => {
