@@ -47,10 +47,13 @@ export function startFeedClient(options: FeedClientOptions): FeedClient {
   const running = run(options, stopping.signal);
   return {
     async acknowledge(body) {
-      await requestJson(server, '/v1/companions/acknowledgement', z.unknown(), {
-        body,
-        signal: stopping.signal,
-      });
+      const asked = { body, signal: stopping.signal };
+      await requestJson(server, '/v1/companions/acknowledgement', z.unknown(), asked).catch(
+        (error: unknown) => {
+          // Whoever stops it in the middle of that tells it anew when it starts.
+          if (!stopping.signal.aborted) throw error;
+        },
+      );
     },
     async report(body) {
       const reply = await requestJson(server, '/v1/companions/connections', connectionReportReply, {

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { ensurePrivateFolder } from '../files/write-file.ts';
 import { installAskProgram } from './ask-program.ts';
 import { changeMachine } from './change-machine.ts';
@@ -171,9 +171,11 @@ async function checkExtrausers({ extrausers, emptyHome, principalsUser }: Machin
 async function fetchFirstState(options: InstallOptions, enrolment: Enrolment): Promise<void> {
   const { kind, machine, programs, clock, log } = options;
   const paths = pathsOf(machine, enrolment);
-  if ((await readInstallation(installationFile(machine))) && (await readSavedState(paths.state))) return;
   const others = [generatedPrincipalsUser(machine)];
-  if (kind === 'gateway') await writeNames(machine.extrausers, nameFiles(others));
+  // Afterwards they are written with the targets' names, perhaps by a companion that runs.
+  if (kind === 'gateway' && !(await readSavedState(paths.state))) {
+    await writeNames(machine.extrausers, nameFiles(others));
+  }
   const companion = createCompanion({
     paths,
     enrolment,
@@ -183,7 +185,13 @@ async function fetchFirstState(options: InstallOptions, enrolment: Enrolment): P
     log,
     ...(kind === 'gateway' ? { names: { folder: machine.extrausers, home: machine.emptyHome, others } } : {}),
   });
-  await companion.start();
+  try {
+    await companion.start();
+  } catch (error) {
+    // The one that runs has installed a state already, or waits for it as this one would.
+    if (isSallyportError(error) && error.code === 'in_use' && (await readSavedState(paths.state))) return;
+    throw error;
+  }
   try {
     await waitForFirstState(companion, options.patienceMilliseconds ?? firstStatePatienceMilliseconds);
   } finally {
