@@ -36,7 +36,12 @@ export async function changeMachine(change: MachineChange, wanted: readonly File
   const recordFile = installationFile(machine);
   const earlier = await readInstallation(recordFile);
   const files = await Promise.all(
-    wanted.map((one) => planChange(one, earlier?.files.find(({ path }) => path === one.path))),
+    wanted.map((one) =>
+      planChange(
+        one,
+        earlier?.files.find(({ path }) => path === one.path),
+      ),
+    ),
   );
   const present = await Promise.all(wanted.map(({ path }) => readIfThere(path)));
   const needsUser = kind === 'host' && (await findUser(machine.principalsUser)) === undefined;

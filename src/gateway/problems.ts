@@ -2,7 +2,15 @@
 import { type ProcessId, readSameProcess } from './proc.ts';
 
 /** `left` and `unknown` are processes of connections; such a problem lives exactly as long as they do. */
-export type ProblemSubject = 'state' | 'clock' | 'stale' | 'drift' | 'configuration' | 'left' | 'unknown' | 'lease';
+export type ProblemSubject =
+  | 'state'
+  | 'clock'
+  | 'stale'
+  | 'drift'
+  | 'configuration'
+  | 'left'
+  | 'unknown'
+  | 'lease';
 
 /**
  * A state that is acknowledged with a problem does not count as in force (inventory/companion-contact.ts): ports that are

@@ -27,7 +27,10 @@ test.each([
 
 test('files are read as sshd includes them, and from within a Match block all of one is an exception', async () => {
   await mkdir(join(folder, 'd'));
-  await writeFile(join(folder, 'main'), 'Include d/*.conf\nInclude "none/*"\nMatch User a\n  include d/b.late\n');
+  await writeFile(
+    join(folder, 'main'),
+    'Include d/*.conf\nInclude "none/*"\nMatch User a\n  include d/b.late\n',
+  );
   await writeFile(join(folder, 'd/a.conf'), `Include ${folder}/main\nPort 22\n`);
   await writeFile(join(folder, 'd/b.late'), 'RevokedKeys none\n');
   const found = await filesRead(join(folder, 'main'));
