@@ -1,6 +1,5 @@
 /** Ways in beside certificates, and to the door: registered keys, leases of firewalls. */
 import type { Command } from 'commander';
-import { longestLeaseSeconds } from '../../api/leases.ts';
 import { type Go, span, sub, wholeNumber } from './build.ts';
 
 export function addAccessCommands(program: Command, go: Go): void {
@@ -49,7 +48,7 @@ function addLease(program: Command, go: Go): void {
     .argument('<where>', 'a gateway, a host, or a target behind one')
     .option('--from <network>', 'an address or a network (default: where the server sees you)')
     .option('--port <number>', 'another of its SSH ports', wholeNumber(1, 65_535))
-    .option('--ttl <span>', `such as 20m, at most ${longestLeaseSeconds / 60}m (default: 20m)`, span)
+    .option('--ttl <span>', 'such as 20m, at most 240m (default: 20m)', span)
     .option('--no-wait', 'do not wait until it answers')
     .option('--keep', 'renew it until this is interrupted')
     .option('--json', 'for programs')
