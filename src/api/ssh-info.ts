@@ -30,7 +30,10 @@ export const sshInfo = z.strictObject({
   /** `ssh <name>.<suffix>`, as `sally` writes it into the ssh config. */
   suffix: z.string(),
   gateways: z.array(gateway),
-  /** Who signs host keys; `known_hosts` is the line that makes ssh believe gateways by these names, whatever their keys. */
+  /**
+   * Who signs host keys; `known_hosts` is the line that makes ssh believe gateways by their names below `suffix` and below
+   * the domains of their organizations, whatever their keys.
+   */
   host_authorities: z.array(authority.extend({ known_hosts: z.string() })),
   /** Who signs certificates of people: what `TrustedUserCAKeys` lists. */
   user_authorities: z.array(authority),

@@ -57,19 +57,25 @@ function machineQuery(db: Database) {
 }
 
 /**
- * A name that machines of two organizations claim is that one's whose machine was enrolled first: else whoever may name
- * machines in one organization could have a certificate for another's name.
+ * A name below a domain that the operator gave to organizations is theirs alone. Any other that machines of two
+ * organizations claim is that one's whose machine was enrolled first: else whoever may name machines in one organization
+ * could have a certificate for another's name.
  */
 const ownHostNames = sql<string[]>`array(
   select claimed.name
   from unnest(companions.host_names) with ordinality as claimed (name, place)
-  where not exists (
+  cross join lateral (
+    select bool_or(organization_id = companions.organization_id) as is_own
+    from organization_domains
+    where claimed.name = domain or right(claimed.name, length(domain) + 1) = '.' || domain
+  ) as domains
+  where coalesce(domains.is_own, not exists (
     select from companions as other
     where other.organization_id <> companions.organization_id
       and other.revoked_at is null
       and (other.enrolled_at, other.id) < (companions.enrolled_at, companions.id)
       and (claimed.name = any (other.host_names) or claimed.name = lower(other.address))
-  )
+  ))
   order by claimed.place
 )`;
 

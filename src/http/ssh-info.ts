@@ -4,7 +4,7 @@ import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import { enrolledMachines } from '../ca/enrolled-machine.ts';
 import { hostNamesOf, hostSuffix } from '../ca/issue-host-certificate.ts';
 import type { Database } from '../database/database.ts';
-import { publishedGateways } from '../inventory/published-gateways.ts';
+import { type PublishedGateway, publishedGateways } from '../inventory/published-gateways.ts';
 import { certAuthorityLine } from '../ssh/known-hosts.ts';
 import { checkPublicKeyBlob, fingerprint, parsePublicKeyLine } from '../ssh/public-key.ts';
 
@@ -17,17 +17,22 @@ export async function sshInfo(
     db,
     published.map(({ id }) => id),
   );
-  const gateways = published.map(({ id, name, address, ports, hostKey }) => {
+  const namesOf = ({ id }: PublishedGateway) => {
     const machine = machines.get(id);
-    return {
-      name,
-      address,
-      host_names: machine === undefined ? [] : hostNamesOf(machine),
-      ports: [...ports],
-      host_keys: [shown(hostKey)],
-    };
-  });
-  const patterns = [`*.${hostSuffix}`, ...new Set(gateways.flatMap(({ host_names }) => host_names))];
+    return machine === undefined ? [] : hostNamesOf(machine);
+  };
+  const gateways = published.map((gateway) => ({
+    name: gateway.name,
+    address: gateway.address,
+    host_names: namesOf(gateway),
+    ports: [...gateway.ports],
+    host_keys: [shown(gateway.hostKey)],
+  }));
+  // People of every organization read the line: what one of them calls its gateways must not count for all the others.
+  const believed = published.flatMap((gateway) =>
+    namesOf(gateway).filter((host) => isBelowOne(host, gateway.domains)),
+  );
+  const patterns = [`*.${hostSuffix}`, ...new Set(believed)];
   const hostLines = await authority.hostAuthorityLines(db);
   const userLines = await authority.userAuthorities(db);
   return {
@@ -43,6 +48,10 @@ export async function sshInfo(
     })),
     user_authorities: userLines.map(({ publicKeyLine }) => authorityOf(publicKeyLine)),
   };
+}
+
+function isBelowOne(host: string, domains: readonly string[]): boolean {
+  return domains.some((domain) => host === domain || host.endsWith(`.${domain}`));
 }
 
 function authorityOf(line: string) {

@@ -22,7 +22,7 @@ ${info.gateways.length === 0 ? html`<div class="card empty"><p>There is no gatew
 <section class="card padded" aria-labelledby="believe">
 <h2 id="believe">Without being asked</h2>
 <p><code>sally login</code> sets ssh up. For an ssh without <code>sally</code>, this line in <code>~/.ssh/known_hosts</code> makes it
-believe every gateway by the names above, whatever its key:</p>
+believe every gateway by the names in it, whatever its key:</p>
 ${info.host_authorities.map(({ known_hosts }) => html`<p><code>${known_hosts}</code></p>`)}
 </section>
 <section aria-labelledby="authorities">

@@ -157,9 +157,49 @@ describe('the names of a gateway', () => {
   });
 
   test('are not those of another organization, whose machine was there before', async () => {
-    await setGateway(other.gatewayId, { host_names: ['ssh.example.com', 'ssh.globex.example'] });
+    await setGateway(server.shop.gatewayId, { host_names: ['ssh.example.com', 'ssh.nobody.test'] });
+    await setGateway(other.gatewayId, {
+      host_names: ['ssh.example.com', 'ssh.nobody.test', 'ssh.globex.example'],
+    });
     expect(await namesOf(other.gatewayId)).toEqual(['bastion.sallyport', 'ssh.globex.example']);
+    expect(await namesOf(server.shop.gatewayId)).toContain('ssh.nobody.test');
+    await setGateway(server.shop.gatewayId, { host_names: ['ssh.example.com'] });
+  });
+
+  test('are not those below a domain of another organization, however old the machine', async () => {
+    const newest = new Date(server.clock.now.getTime() + 60_000);
+    const { db } = server.database;
+    await db
+      .updateTable('companions')
+      .set({ enrolled_at: newest })
+      .where('id', '=', server.shop.gatewayId)
+      .execute();
+    await setGateway(other.gatewayId, {
+      host_names: [
+        'ssh.example.com',
+        'new.example.com',
+        'example.com',
+        'notexample.com',
+        'ssh.globex.example',
+      ],
+    });
+    expect(await namesOf(other.gatewayId)).toEqual([
+      'bastion.sallyport',
+      'notexample.com',
+      'ssh.globex.example',
+    ]);
     expect(await namesOf(server.shop.gatewayId)).toContain('ssh.example.com');
+  });
+
+  test('are in the line for everybody only below the domains of their own organization', async () => {
+    await setGateway(other.gatewayId, { host_names: ['github.com', 'ssh.globex.example'] });
+    const { gateways, host_authorities } = await info();
+    expect(gateways.find(({ name }) => name === 'bastion')?.host_names).toEqual([
+      'github.com',
+      'ssh.globex.example',
+    ]);
+    const [, patterns] = host_authorities[0]?.known_hosts.split(' ') ?? [];
+    expect(patterns?.split(',').sort()).toEqual(['*.sallyport', 'ssh.example.com', 'ssh.globex.example']);
   });
 
   test('are never below our own suffix, whatever the record says', async () => {

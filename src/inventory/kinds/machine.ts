@@ -6,6 +6,7 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import { explained } from '../broken-constraint.ts';
 import { appIdOf, machineIds } from '../find-place.ts';
 import { checkSourceAddress } from '../grammar.ts';
+import { refuseOthersHostNames } from '../host-names.ts';
 import { revokeCompanion } from '../revoke-companion.ts';
 import type { Item, KindStore, Write } from './kind-store.ts';
 
@@ -94,6 +95,7 @@ async function insertMachine(
   name: string,
   columns: MachineColumns,
 ): Promise<string> {
+  await refuseOthersHostNames(tx, organizationId, columns.host_names);
   const values = { ...columns, organization_id: organizationId, kind, name };
   const { id } = await explained(
     tx.insertInto('companions').values(values).returning('id').executeTakeFirstOrThrow(),
@@ -108,6 +110,7 @@ async function updateMachine(
   columns: MachineColumns,
 ): Promise<string> {
   const id = await machineId(tx, organizationId, kind, name);
+  await refuseOthersHostNames(tx, organizationId, columns.host_names);
   await explained(tx.updateTable('companions').set(columns).where('id', '=', id).execute());
   return id;
 }
