@@ -149,7 +149,9 @@ test('the systemd units run commands that there are', async () => {
   expect(units).toEqual(['sallyport-gateway.service', 'sallyport-host.service', 'sallyport-server.service']);
   for (const unit of units) {
     const text = await readFile(join(deploy, 'systemd', unit), 'utf8');
-    const [, words = ''] = /^ExecStart=\/usr\/bin\/node bin\/sallyport\.js (.+)$/m.exec(text) ?? [];
+    const [, words = ''] =
+      /^ExecStart=\/usr\/bin\/node (?:--\S+ )*bin\/sallyport\.js (.+)$/m.exec(text) ?? [];
+    expect(words).not.toBe('');
     const help = await run(process.execPath, [join(root, 'src/sallyport.ts'), ...words.split(' '), '--help']);
     expect(help.stdout).toContain(`Usage: sallyport ${words}`);
   }
