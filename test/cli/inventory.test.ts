@@ -267,7 +267,7 @@ describe('a file that is not as it must be', () => {
     [
       'something that is missing',
       example.replace('address: 10.0.0.4, ', ''),
-      ':12:17: projects[0].environments[0].apps[0].instances[0].address: ',
+      ':12:17: projects[0].environments[0].apps[0].instances[0].address is missing',
     ],
     [
       'a name twice',
@@ -282,7 +282,8 @@ describe('a file that is not as it must be', () => {
     ['a merge', 'organization:\n  <<: { slug: acme }', ':2:3: organization.<< is not known here'],
     ['keys that are no text', '[1]: 2', 'With stringKeys'],
     ['towers of brackets', '['.repeat(100_000), ''],
-    ['nothing', '', ':1:1: '],
+    ['nothing', '', ':1:1: is empty'],
+    ['no organization', 'projects: []', ':1:1: organization is missing'],
     ['broken YAML', 'organization: {', ':1:16: '],
     ['what is no UTF-8', Buffer.from([0xff, 0xfe]), 'is not UTF-8'],
     [

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SshOptions } from '../commands/ssh.ts';
+import type { CopyProgram } from '../reach/copy-operands.ts';
 import { collected, type Go, span, sub, wholeNumber } from './build.ts';
 
 export function addReachCommands(program: Command, go: Go): void {
@@ -55,8 +56,10 @@ function addSsh(program: Command, go: Go): void {
       .argument('[words...]')
       .allowUnknownOption()
       .helpOption(false)
-      .action(() => {
+      .addHelpText('after', () => copyHelp(copied))
+      .action((_words, _options, command: Command) => {
         const [, ...args] = rawArguments(program);
+        if (args.length === 1 && (args[0] === '--help' || args[0] === '-h')) return command.outputHelp();
         return go(async (context) => (await import('../commands/copy.ts')).copy(context, copied, args));
       });
   }
@@ -203,6 +206,13 @@ function portNumber(text: string): number {
   if (number >= 1 && number <= 65_535) return number;
   throw new InvalidArgumentError('Expected a port.');
 }
+
+const copyHelp = (program: CopyProgram) => `
+Takes every option of ${program}. A target is named as for "sally ssh"; nothing before
+the colon means the app of this folder.
+
+${program === 'sftp' ? 'Example:\n  sally sftp web' : `Examples:\n  sally ${program} FILE web:log/\n  sally ${program} :log/today .`}
+`;
 
 const sshHelp = `
 Examples:

@@ -41,7 +41,8 @@ export async function bastionList(
     return 'done';
   }
   const rows = kept.map(({ destination, ends_at }) => [destination, fromNow(ends_at, context.now())]);
-  printTable(context, ['BASTION', 'CLOSED'], rows);
+  if (rows.length === 0) context.terminal.print('There is no open bastion.');
+  else printTable(context, ['BASTION', 'CLOSED'], rows);
   return 'done';
 }
 

@@ -52,7 +52,7 @@ function readNames(
   if (!isTargetName(target)) {
     throw new SallyportError(
       'name_refused',
-      'A target name looks like shop-production--web. Those that you may reach: sally ssh-config show',
+      'A target name looks like shop-production--web. Those that you may see: sally ls',
     );
   }
   const accounts = [...names.slice(0, -1), ...(options.account === undefined ? [] : [options.account])];

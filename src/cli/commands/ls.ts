@@ -3,7 +3,7 @@ import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { printTable } from '../print-table.ts';
 import { printable } from '../printable.ts';
-import { matching, type Wanted } from '../reach/choose.ts';
+import { listed, type Wanted } from '../reach/choose.ts';
 import { type Seen, seenTargets } from '../reach/seen-targets.ts';
 
 /** What there is, and whether it lets one in. */
@@ -13,7 +13,7 @@ export async function ls(
 ): Promise<ExitName> {
   const { terminal } = context;
   const seen = await seenTargets(context);
-  const targets = matching(seen.targets, wanted);
+  const targets = listed(seen.targets, wanted);
   if (json) {
     const gateways = [...seen.gateways.values()];
     terminal.print(JSON.stringify({ targets, gateways, empty_apps: seen.emptyApps }, null, 2));

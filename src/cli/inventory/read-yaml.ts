@@ -108,8 +108,10 @@ function problemsOf(document: Parsed, issue: Issue): Problem[] {
       message: `${pathText([...path, key])} is not known here`,
     }));
   }
-  const named = path.length === 0 ? '' : `${pathText(path)}: `;
-  return [{ at: placeOf(document, path), message: `${named}${issue.message}` }];
+  const at = placeOf(document, path);
+  if (path.length === 0) return [{ at, message: document.contents === null ? 'is empty' : issue.message }];
+  const isMissing = issue.code === 'invalid_type' && document.getIn(path) === undefined;
+  return [{ at, message: `${pathText(path)}${isMissing ? ' is missing' : `: ${issue.message}`}` }];
 }
 
 /** Where a value stands, or what should hold it if it is missing. */

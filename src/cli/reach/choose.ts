@@ -63,8 +63,28 @@ export function chooseTarget(
   return several(candidates);
 }
 
-/** Everything that fits, in the order in which it is listed. */
+/** What a list of targets shows: workers and tasks too, unless it is about a name or an app. */
+export function listed(targets: readonly SeenTarget[], wanted: Wanted): readonly SeenTarget[] {
+  const isAboutOne = wanted.name !== undefined || wanted.app !== undefined;
+  return isAboutOne ? matching(targets, wanted) : fitting(targets, wanted).targets;
+}
+
+/** What may be meant, in the order in which it is listed. */
 export function matching(targets: readonly SeenTarget[], wanted: Wanted): readonly SeenTarget[] {
+  const named = fitting(targets, wanted);
+  const isAboutKind = [wanted.worker, wanted.task, wanted.process].some((text) => text !== undefined);
+  if (named.isId || isAboutKind || wanted.instance !== undefined) return named.targets;
+  // Who says only the app means what serves it; workers and tasks are asked for.
+  const instances = named.targets.filter(({ kind }) => kind === 'instance');
+  return instances.length > 0 ? instances : named.targets;
+}
+
+interface Fitting {
+  readonly targets: readonly SeenTarget[];
+  readonly isId: boolean;
+}
+
+function fitting(targets: readonly SeenTarget[], wanted: Wanted): Fitting {
   let found: readonly SeenTarget[] = [...targets].sort(inOrder);
   found = narrowed(found, wanted.project, ({ project }) => [project]);
   found = narrowed(found, wanted.environment, ({ environment }) => [environment]);
@@ -76,18 +96,10 @@ export function matching(targets: readonly SeenTarget[], wanted: Wanted): readon
     if (name !== '') found = narrowed(found, name, ({ instance, role }) => [instance, role]);
   }
   found = narrowed(found, wanted.process, ({ role, kind, instance }) => [role, kind, instance]);
-  const named = wanted.name === undefined ? { targets: found, isId: false } : byName(found, wanted.name);
-  const isAboutKind = [wanted.worker, wanted.task, wanted.process].some((text) => text !== undefined);
-  if (named.isId || isAboutKind || wanted.instance !== undefined) return named.targets;
-  // Who says only the app means what serves it; workers and tasks are asked for.
-  const instances = named.targets.filter(({ kind }) => kind === 'instance');
-  return instances.length > 0 ? instances : named.targets;
+  return wanted.name === undefined ? { targets: found, isId: false } : byName(found, wanted.name);
 }
 
-function byName(
-  targets: readonly SeenTarget[],
-  text: string,
-): { targets: readonly SeenTarget[]; isId: boolean } {
+function byName(targets: readonly SeenTarget[], text: string): Fitting {
   const name = text.endsWith(`.${hostSuffix}`) ? text.slice(0, -hostSuffix.length - 1) : text;
   const ids = exactly(targets, name, (target) => idsOf(target));
   // `shop-production--web` is the name of its only instance, and the beginning of several.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SeenTarget } from '../../../src/api/targets.ts';
-import { type Choice, chooseTarget, matching, type Wanted } from '../../../src/cli/reach/choose.ts';
+import { type Choice, chooseTarget, listed, matching, type Wanted } from '../../../src/cli/reach/choose.ts';
 import { sampleTarget } from './sample-targets.ts';
 
 const single = sampleTarget('shop-production--web', { role: 'front' });
@@ -97,6 +97,13 @@ test('an app without instances is said to be empty where it is clear which', () 
 test('options narrow down together, exact or by their beginning', () => {
   expect(names(matching(targets, { project: 'shop', environment: 'stag' }))).toEqual([staging.name]);
   expect(names(matching(targets, { project: 'shop', environment: 'staging', app: 'api' }))).toEqual([]);
+});
+
+test('a list without a name shows workers and tasks too', () => {
+  const everything = names(listed(targets, {}));
+  expect(everything).toHaveLength(targets.length);
+  expect(everything).toEqual(expect.arrayContaining([worker.name, task.name]));
+  expect(names(listed(targets, { app: 'api' }))).toEqual(names(matching(targets, { app: 'api' })));
 });
 
 test.each(['', '--', '*', 'nothing-at--all', '0', '99999'])('%j is none of them', (name) => {
