@@ -92,7 +92,7 @@ alter table companions
   add column host_fingerprint text
     constraint companions_host_fingerprint_check check (host_fingerprint ~ '^SHA256:[A-Za-z0-9+/]{43}$'),
   add column lease_max_seconds integer constraint companions_lease_max_check check (lease_max_seconds between 60 and 14400);
-create unique index companions_host_fingerprint_index on companions (host_fingerprint) where host_fingerprint is not null;
+create unique index companions_host_fingerprint_index on companions (organization_id, host_fingerprint) where host_fingerprint is not null;
 comment on column companions.ports is 'Where its sshd listens besides port, in the order in which clients try them.';
 comment on column companions.host_names is 'More names that its host certificate is good for, such as a DNS name that several gateways share.';
 comment on column companions.host_fingerprint is 'The host key that may enrol the machine without a token, registered beforehand.';

@@ -28,8 +28,11 @@ export const enrolmentRequest = z.strictObject({
   signature: sshsig,
 });
 
-/** A machine whose host key was registered beforehand asks for a nonce, and enrols by a signature over it. */
-export const enrolmentNonceRequest = z.strictObject({ host_public_key: keyLine });
+/**
+ * A machine whose host key was registered beforehand asks for a nonce, and enrols by a signature over it. It says which
+ * machine it was told to become: anybody can read its public key, and register it for a machine of their own.
+ */
+export const enrolmentNonceRequest = z.strictObject({ name: slug, host_public_key: keyLine });
 
 export const enrolmentNonceReply = z.strictObject({
   nonce: z.string(),
@@ -37,9 +40,10 @@ export const enrolmentNonceReply = z.strictObject({
 });
 
 export const enrolmentByKeyRequest = z.strictObject({
+  name: slug,
   nonce: z.string().min(20).max(200),
   host_public_key: keyLine,
-  /** Armored SSHSIG by the host key over enrolmentByKeyMessage(nonce, origin), namespace `enrol-by-key@DOMAIN`. */
+  /** Armored SSHSIG by the host key over enrolmentByKeyMessage(), namespace `enrol-by-key@DOMAIN`. */
   signature: sshsig,
 });
 
@@ -287,8 +291,8 @@ export function enrolmentMessage(token: string): Buffer {
 }
 
 /** @param origin of the server that gave the nonce: a signature for one is worth nothing at another */
-export function enrolmentByKeyMessage(nonce: string, origin: string): Buffer {
-  return Buffer.from(`sallyport enrolment by host key\n${origin}\n${nonce}\n`, 'utf8');
+export function enrolmentByKeyMessage(nonce: string, origin: string, name: string): Buffer {
+  return Buffer.from(`sallyport enrolment by host key\n${origin}\n${name}\n${nonce}\n`, 'utf8');
 }
 
 /**

@@ -42,6 +42,7 @@ interface InstallFlags {
   readonly penaltyExemption?: readonly string[];
   /** true: Debian's own. */
   readonly withHostKey?: string | true;
+  readonly name?: string;
   readonly askProgram?: string;
   readonly acceptExceptions?: boolean;
   readonly codes?: boolean;
@@ -80,6 +81,7 @@ export function registerCompanionCommands(program: Command, environment: Compani
         '--with-host-key [file]',
         `enrol by this host key, whose fingerprint was registered, and keep using it (default ${defaultHostKey})`,
       )
+      .option('--name <name>', 'with --with-host-key: the machine that the key was registered for')
       .option(
         '--ask-program <file>',
         'the compiled programs/ask.c; without it it is built where a compiler is',
@@ -148,14 +150,14 @@ export function registerCompanionCommands(program: Command, environment: Compani
 async function runInstall(kind: Kind, flags: InstallFlags, environment: CompanionEnvironment): Promise<void> {
   const programs = findPrograms();
   requireRoot();
-  const { tokenFile, keepAuthorizedKeys = false, penaltyExemption = [], withHostKey } = flags;
+  const { tokenFile, keepAuthorizedKeys = false, penaltyExemption = [] } = flags;
   await install({
     kind,
     machine: realMachine(kind),
     programs,
     serverUrl: flags.server,
     token: async () => (await (tokenFile ? readFile(tokenFile, 'utf8') : environment.readInput())).trim(),
-    ...(withHostKey === undefined ? {} : { hostKey: withHostKey === true ? defaultHostKey : withHostKey }),
+    hostKey: hostKeyOf(flags),
     keepAuthorizedKeys,
     penaltyExemptions: penaltyExemption,
     askProgram: flags.askProgram,
@@ -165,6 +167,18 @@ async function runInstall(kind: Kind, flags: InstallFlags, environment: Companio
     log: environment.log,
     tell: environment.tell,
   });
+}
+
+/** @throws settings_invalid */
+function hostKeyOf({ withHostKey, name }: InstallFlags): { file: string; name: string } | undefined {
+  if (withHostKey === undefined && name === undefined) return undefined;
+  if (withHostKey === undefined || name === undefined) {
+    throw new SallyportError(
+      'settings_invalid',
+      '--with-host-key and --name go together: anybody can see a host key and register it for a machine of their own, so say which machine this is.',
+    );
+  }
+  return { file: withHostKey === true ? defaultHostKey : withHostKey, name };
 }
 
 async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionEnvironment): Promise<void> {
@@ -182,6 +196,7 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
     ...(installation?.settings
       ? { sshdFiles: await sshdFilesOf(machine, programs, enrolment, installation.settings) }
       : {}),
+    askProgram: installation?.settings?.askProgram ?? null,
     sshdPidFile: machine.sshdPidFile,
     clock: environment.clock,
     log: environment.log,

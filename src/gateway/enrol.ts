@@ -1,6 +1,6 @@
 /**
  * Enrols this machine with a one-time token, or by a host key that was registered beforehand: proves possession of the host
- * key, learns who it is, and pins the user CA keys. The companion proposes nothing of its own: its name and what its host certificate says come from the server.
+ * key, learns who it is, and pins the user CA keys. The companion proposes nothing of its own, and by a host key it becomes only what it was told to: its name and what its host certificate says come from the server.
  */
 import { rm } from 'node:fs/promises';
 import {
@@ -18,8 +18,11 @@ import { ensureHostKey, signWithHostKey } from './host-key.ts';
 import type { CompanionPaths } from './paths.ts';
 import { requestJson } from './server-request.ts';
 
-/** What lets a machine in: a one-time token, or its own host key (a path) whose fingerprint was registered beforehand. */
-export type EnrolmentProof = { readonly token: string } | { readonly hostKey: string };
+/**
+ * What lets a machine in: a one-time token, or its own host key (a path) whose fingerprint was registered beforehand, with
+ * the name that it was registered for.
+ */
+export type EnrolmentProof = { readonly token: string } | { readonly hostKey: string; readonly name: string };
 
 export type EnrolOptions = EnrolmentProof & {
   readonly paths: CompanionPaths;
@@ -104,10 +107,13 @@ async function ask(url: URL, options: EnrolOptions): Promise<EnrolmentReply> {
     return await requestJson(server, '/v1/companions/enrol', enrolmentReply, { body });
   }
   const { nonce } = await requestJson(server, '/v1/companions/enrolment-nonces', enrolmentNonceReply, {
-    body: { host_public_key: hostPublicKey },
+    body: { name: options.name, host_public_key: hostPublicKey },
   });
-  const signature = await sign(enrolmentByKeyMessage(nonce, url.origin), `enrol-by-key@${url.hostname}`);
-  const body = { nonce, host_public_key: hostPublicKey, signature };
+  const signature = await sign(
+    enrolmentByKeyMessage(nonce, url.origin, options.name),
+    `enrol-by-key@${url.hostname}`,
+  );
+  const body = { name: options.name, nonce, host_public_key: hostPublicKey, signature };
   return await requestJson(server, '/v1/companions/enrol-by-key', enrolmentReply, { body });
 }
 

@@ -36,7 +36,7 @@ export interface InstallOptions {
   /** Asked only where the machine is not enrolled yet, and has no host key to enrol by. */
   readonly token: () => Promise<string>;
   /** Enrol by this host key, whose fingerprint was registered beforehand, and keep using it. */
-  readonly hostKey?: string | undefined;
+  readonly hostKey?: { readonly file: string; readonly name: string } | undefined;
   readonly keepAuthorizedKeys: boolean;
   readonly penaltyExemptions: readonly string[];
   /** The compiled programs/ask.c, where it was built elsewhere. */
@@ -92,7 +92,8 @@ async function enrolOnce(options: InstallOptions): Promise<Enrolment> {
   const paths = pathsOf(machine);
   const existing = await readEnrolment(paths.enrolment);
   if (existing) return existing;
-  const proof = hostKey === undefined ? { token: await options.token() } : { hostKey };
+  const proof =
+    hostKey === undefined ? { token: await options.token() } : { hostKey: hostKey.file, name: hostKey.name };
   return await enrol({ ...proof, paths, serverUrl, sshKeygen: programs.sshKeygen, kind });
 }
 

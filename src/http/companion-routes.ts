@@ -61,8 +61,7 @@ export function companionRoutes(
       },
     },
     async (request) => {
-      const { host_public_key } = parseInput(enrolmentNonceRequest, request.body, 'body');
-      return await giveEnrolmentNonce(parts, host_public_key);
+      return await giveEnrolmentNonce(parts, parseInput(enrolmentNonceRequest, request.body, 'body'));
     },
   );
 

@@ -22,7 +22,7 @@ const table: Record<string, readonly [ErrorCode, string]> = {
   services_environment_fkey: ['not_found', 'There is no such environment.'],
   companions_host_fingerprint_index: [
     'name_taken',
-    'The host key of that fingerprint is registered for another machine.',
+    'The host key of that fingerprint is registered for another machine of the organization.',
   ],
   companions_name_key: ['name_taken', 'There is a gateway or host of that name already. Choose another.'],
   projects_organization_fkey: ['not_found', 'There is no such organization.'],

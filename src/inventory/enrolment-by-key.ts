@@ -14,8 +14,15 @@ const nonceLifeSeconds = 300;
 /** Anybody may ask who has seen the machine's public key; more than this at once helps nobody. */
 const mostNonces = 50;
 
+/** A machine that asks: which one it was told to become, and the fingerprint of its key. */
+interface Claimed {
+  readonly name: string;
+  readonly fingerprint: string;
+}
+
 /**
- * Says which host key may enrol as the machine, once. A key that was a revoked machine's may be another's.
+ * Says which host key may enrol as the machine, once. A key that was a revoked machine's may be another's; organizations
+ * know nothing of each other's.
  * @throws not_found, also for a revoked machine; enrolment_refused if it is enrolled; name_refused, name_taken
  */
 export async function registerFingerprint(tx: Tx, companionId: string, fingerprint: string): Promise<void> {
@@ -36,6 +43,7 @@ export async function registerFingerprint(tx: Tx, companionId: string, fingerpri
   await tx
     .updateTable('companions')
     .set({ host_fingerprint: null })
+    .where('organization_id', '=', companion.organizationId)
     .where('host_fingerprint', '=', fingerprint)
     .where('revoked_at', 'is not', null)
     .execute();
@@ -53,13 +61,10 @@ export async function registerFingerprint(tx: Tx, companionId: string, fingerpri
   });
 }
 
-/**
- * A nonce for whoever claims to have the key. It looks the same for a key that nobody registered, and is worth nothing then.
- * @param fingerprint of the public key that was sent
- */
+/** A nonce for whoever claims to have the key. It looks the same for a key that nobody registered, and is worth nothing then. */
 export async function createEnrolmentNonce(
   tx: Tx,
-  fingerprint: string,
+  { name, fingerprint }: Claimed,
   now: Date,
 ): Promise<{ readonly nonce: string; readonly lifeSeconds: number }> {
   const nonce = randomBytes(32).toString('base64url');
@@ -67,6 +72,7 @@ export async function createEnrolmentNonce(
   const open = await tx
     .selectFrom('companions')
     .select('id')
+    .where('name', '=', name)
     .where('host_fingerprint', '=', fingerprint)
     .where('enrolled_at', 'is', null)
     .where('revoked_at', 'is', null)
@@ -86,12 +92,12 @@ export async function createEnrolmentNonce(
 
 /**
  * Uses the nonce up: of any number of callers at once exactly one gets the companion, unless its transaction rolls back.
- * @param fingerprint of the key that has signed the nonce
+ * Name and key are those under the signature.
  * @throws enrolment_refused, the same whatever is wrong
  */
 export async function consumeEnrolmentNonce(
   tx: Tx,
-  { nonce, fingerprint }: { readonly nonce: string; readonly fingerprint: string },
+  { nonce, name, fingerprint }: Claimed & { readonly nonce: string },
   now: Date,
 ): Promise<Companion> {
   const used = await tx
@@ -107,6 +113,7 @@ export async function consumeEnrolmentNonce(
       .selectFrom('companions')
       .selectAll()
       .where('id', '=', used.companion_id)
+      .where('name', '=', name)
       .where('host_fingerprint', '=', fingerprint)
       .where('enrolled_at', 'is', null)
       .where('revoked_at', 'is', null)
@@ -116,7 +123,7 @@ export async function consumeEnrolmentNonce(
   }
   throw new SallyportError(
     'enrolment_refused',
-    'No machine is waiting to be enrolled by this host key. An operator registers its fingerprint with: sallyport enrolment-fingerprint NAME SHA256:... (ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub shows it)',
+    'No machine of this name is waiting to be enrolled by this host key. An operator registers its fingerprint with: sallyport enrolment-fingerprint NAME SHA256:... (ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub shows it)',
   );
 }
 

@@ -28,6 +28,6 @@ export async function runEnrolmentFingerprint(parts: EnrolmentFingerprintParts):
     }),
   );
   stdout.write(
-    `The machine with this host key may enrol as ${kind} ${name}, once: sallyport ${kind} install --server URL --with-host-key\n`,
+    `The machine with this host key may enrol as ${kind} ${name}, once: sallyport ${kind} install --server URL --with-host-key --name ${name}\n`,
   );
 }

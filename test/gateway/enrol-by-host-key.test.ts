@@ -43,6 +43,7 @@ const options = (kind: 'gateway' | 'host' = 'gateway') => ({
   paths: companionPaths(join(hostKey, '../state'), join(folder, 'run')),
   serverUrl,
   hostKey,
+  name: 'gate',
   sshKeygen,
   kind,
 });

@@ -9,6 +9,7 @@ import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-privat
 import { fingerprint, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signWithKey } from '../../src/ssh/signature.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
+import { createShop } from '../inventory/shop.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
 
 let server: TestServer;
@@ -42,8 +43,8 @@ const register = (text = fingerprint(key.publicKeyBlob), id = companionId) =>
   inTransaction(server.database.db, (tx) => registerFingerprint(tx, id, text));
 const lineOf = (one: GeneratedKey) => publicKeyLine({ type: 'ssh-ed25519', blob: one.publicKeyBlob });
 
-async function nonceFor(one = key): Promise<string> {
-  const body = { host_public_key: lineOf(one) };
+async function nonceFor(one = key, as = name): Promise<string> {
+  const body = { name: as, host_public_key: lineOf(one) };
   const reply = await server.call('POST', '/v1/companions/enrolment-nonces', { body });
   expect(reply.statusCode).toBe(200);
   return reply.json().nonce;
@@ -54,15 +55,19 @@ interface Changes {
   readonly origin?: string;
   readonly namespace?: string;
   readonly signed?: string;
+  /** Which machine the request says, and which the signature. */
+  readonly asked?: string;
+  readonly meant?: string;
 }
 
 async function bodyFor(nonce: string, one = key, changes: Changes = {}) {
-  const { signer = one, origin = server.publicUrl.origin, signed = nonce } = changes;
+  const { signer = one, origin = server.publicUrl.origin, signed = nonce, asked = name } = changes;
   return {
+    name: asked,
     nonce,
     host_public_key: lineOf(one),
     signature: await signSshsig({
-      message: enrolmentByKeyMessage(signed, origin),
+      message: enrolmentByKeyMessage(signed, origin, changes.meant ?? asked),
       namespace: changes.namespace ?? `enrol-by-key@${server.publicUrl.hostname}`,
       publicKeyBlob: signer.publicKeyBlob,
       sign: (bytes) => signWithKey(signer.privateKey, bytes),
@@ -131,6 +136,7 @@ describe('enrolment by host key', () => {
     const wrong: Changes[] = [
       { origin: 'https://evil.example' },
       { signed: await nonceFor() },
+      { meant: 'gate' },
       { namespace: `enrol@${server.publicUrl.hostname}` },
       { signer: generateEd25519() },
     ];
@@ -138,6 +144,40 @@ describe('enrolment by host key', () => {
       expect(await enrol(await bodyFor(nonce, key, changes))).toEqual([422, 'signature_invalid']);
     }
     expect(await enrol(await bodyFor(nonce))).toEqual([200, undefined]);
+  });
+
+  test('a machine becomes nobody else than it was told to, whoever has registered its key', async () => {
+    const theirs = await inTransaction(server.database.db, async (tx) => {
+      const { organizationId } = await createShop(tx, server.clock.now, {
+        organization: 'globex',
+        domain: 'globex.example',
+        project: 'billing',
+        gateway: 'bastion',
+      });
+      return await createCompanion(tx, {
+        organizationId,
+        kind: 'host',
+        name: 'trap',
+        address: '192.0.2.66',
+        port: 22,
+        gatewayLogin: null,
+        environmentIds: [],
+      });
+    });
+    await register(fingerprint(key.publicKeyBlob), theirs);
+    expect(await enrol(await bodyFor(await nonceFor()))).toEqual([403, 'enrolment_refused']);
+    const trapped = await nonceFor(key, 'trap');
+    expect(await enrol(await bodyFor(trapped))).toEqual([403, 'enrolment_refused']);
+    expect(await enrol(await bodyFor(trapped, key, { asked: 'trap', meant: name }))).toEqual([
+      422,
+      'signature_invalid',
+    ]);
+    // Nor does it keep the owner from registering it.
+    await register();
+    const reply = await server.call('POST', '/v1/companions/enrol-by-key', {
+      body: await bodyFor(await nonceFor()),
+    });
+    expect(enrolmentReply.parse(reply.json())).toMatchObject({ companion_id: companionId, name });
   });
 
   test('a revoked machine does not come back by its key', async () => {
@@ -182,7 +222,8 @@ describe('registering a fingerprint', () => {
       revokeCompanion(tx, { companionId, by: 'operator' }, server.clock.now),
     );
     await register(fingerprint(key.publicKeyBlob), server.shop.gatewayId);
-    expect(await enrol(await bodyFor(await nonceFor()))).toEqual([200, undefined]);
+    const body = await bodyFor(await nonceFor(key, 'gate'), key, { asked: 'gate' });
+    expect(await enrol(body)).toEqual([200, undefined]);
   });
 
   test('it is recorded', async () => {
