@@ -22,6 +22,8 @@ export interface CompanionOptions {
   readonly principalsOwner?: { readonly uid: number; readonly gid: number };
   /** route.sock as the sessions of sshd see it, where that is not the companion's own view. */
   readonly routeSocketInSessions?: string;
+  /** The compiled program of the installation, as the sessions of sshd see it; absent or null: they use curl. */
+  readonly askProgram?: string | null;
   /** Gateways where the login name is the target's name. */
   readonly names?: NamesToWrite;
   /** End connections that nobody knows, instead of reporting them; let nobody in while the clock is wrong. */

@@ -137,7 +137,8 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     instances,
     async openSockets() {
       await relays.prepare();
-      await writeRouteProgram({ path: paths.routeProgram, socket: routeSocket, programs });
+      const askProgram = options.askProgram ?? null;
+      await writeRouteProgram({ path: paths.routeProgram, socket: routeSocket, programs, askProgram });
       const answering: Answering = {
         domain: enrolment.domain,
         routeProgram: join(dirname(routeSocket), basename(paths.routeProgram)),

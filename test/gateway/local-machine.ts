@@ -107,6 +107,9 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
     clock,
     log,
     sshdPidFile: pidFile,
+    askProgram: options.compiledQuestion
+      ? askProgramIn(isGenerated ? inNamespace.run : paths.runFolder)
+      : null,
     ...(isGenerated ? generatedOptions(kind, namesFolder) : {}),
     ...options.companion,
     ...(options.keepsSshd ? { sshdFiles: await sshdFilesFor(options, paths) } : {}),
