@@ -8,7 +8,7 @@ import { refusalText } from '../policy/refusal.ts';
 import type { Answering } from './answering.ts';
 import { readAsked } from './asked-target.ts';
 import { type Connection, connectionKey, type Way } from './connection-file.ts';
-import { decideOffer, type Facts, type OfferDecision } from './decide-offer.ts';
+import { decideOffer, type Facts, type OfferDecision, type PermittedTarget } from './decide-offer.ts';
 import { forwardingTo } from './forwarding-to.ts';
 import { listeningPorts } from './listening-ports.ts';
 import type { KnownTarget } from './login-names.ts';
@@ -124,10 +124,9 @@ export async function relayTo(
   { facts, asked, gone }: Relaying,
 ): Promise<RouteReply> {
   const { address, port, login, targetName: name } = target;
-  const others = connection.permitted.filter((one) => one.name !== name);
   try {
     const leg = await answering.relays.open(connection, target, facts, gone);
-    note(answering, connection, 'relay', facts, [...others, { name, address, port }]);
+    note(answering, connection, 'relay', facts, { name, address, port });
     const { remote, agent } = forwardingTo(target, connection.offer, facts);
     return {
       kind: 'relay',
@@ -163,15 +162,15 @@ function askerOf({ offer, user }: Connection, { state }: Facts) {
   return { account: offer.account, user, gateway, gatewayLogin };
 }
 
-/** A connection that has taken somebody on to a target stays one that has. */
+/** @param target where a session goes on to, which may not have been permitted before (menu) */
 function note(
   { connections, onStarted }: Answering,
   connection: Connection,
   way: Way,
   { nowSeconds }: Facts,
-  permitted = connection.permitted,
+  target?: PermittedTarget,
 ): void {
-  const use = { way: connection.way === 'relay' ? 'relay' : way, permitted } as const;
+  const use = { way, ...(target ? { target } : {}) };
   if (connections.markUsed(connectionKey(connection), use, nowSeconds)) onStarted();
 }
 

@@ -13,6 +13,7 @@ import {
   removeConnectionFile,
   writeConnectionFile,
 } from './connection-file.ts';
+import type { PermittedTarget } from './decide-offer.ts';
 import { type ProcessId, type ProcessStat, readBootId, readProcesses, readSameProcess } from './proc.ts';
 import { processTree } from './process-tree.ts';
 import { isSshd, servesUser } from './sshd-listener.ts';
@@ -21,7 +22,11 @@ export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'of
   Partial<Pick<Connection, 'ticketDigest' | 'way' | 'granted'>>;
 
 /** What became of a connection: who is on it is known, and on the way to where. */
-export type Use = Pick<Connection, 'way'> & Partial<Pick<Connection, 'permitted'>>;
+export interface Use {
+  readonly way: NonNullable<Connection['way']>;
+  /** Where one of its sessions goes on to, beside where others do: sessions of one connection begin at the same time. */
+  readonly target?: PermittedTarget;
+}
 
 /** Between a login and its first session is one exchange with the client, over whatever it is connected by. */
 const sessionPatienceMilliseconds = 500;
@@ -85,7 +90,9 @@ export class Connections {
   markUsed(key: string, use: Use, nowSeconds: number): boolean {
     const connection = this.#byKey.get(key);
     if (connection === undefined) return false;
-    const { permitted = connection.permitted, way } = use;
+    // One that has taken somebody on to a target stays one that has.
+    const way = connection.way === 'relay' ? 'relay' : use.way;
+    const permitted = permittedWith(connection, use.target);
     const isNew = connection.startedAtSeconds === null || connection.way !== way;
     if (!isNew && permitted === connection.permitted) return false;
     const startedAtSeconds = connection.startedAtSeconds ?? nowSeconds;
@@ -178,4 +185,13 @@ export class Connections {
     this.#onGone(connectionKey(connection));
     removeConnectionFile(this.#folder, connection);
   }
+}
+
+function permittedWith({ permitted }: Connection, target?: PermittedTarget): Connection['permitted'] {
+  if (target === undefined) return permitted;
+  const { name, address, port } = target;
+  const before = permitted.find((one) => one.name === name);
+  return before?.address === address && before.port === port
+    ? permitted
+    : [...permitted.filter((one) => one !== before), target];
 }
