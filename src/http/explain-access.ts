@@ -93,7 +93,10 @@ export async function somebodyElse(
     .where('organization_id', '=', organizationId)
     .executeTakeFirst();
   if (row === undefined)
-    throw new SallyportError('not_found', `There is no account ${name} in your organization.`);
+    throw new SallyportError(
+      'not_found',
+      `There is no account ${name} in your organization. A person's begins with the first login.`,
+    );
   const account = await loadAccount(tx, row.id);
   const session = await newestHelperSession(tx, row.id, now);
   if (session) return { account, login: { session: session.facts, words: `the newest login of ${name}` } };

@@ -51,12 +51,18 @@ function row(connection: LiveConnection, { nowSeconds }: ConnectionsView): Html 
 <th scope="row" data-label="Account"><a href="/console/sessions/${session_id}"><bdi>${account}</bdi></a>${
     ending && html` <span class="badge warn">Ending</span>`
   }</th>
-<td data-label="Target">${target === null ? html`<span class="faint">none yet</span>` : html`<bdi>${target}</bdi>`}</td>
+<td data-label="Target">${target === null ? noTarget(connection) : html`<bdi>${target}</bdi>`}</td>
 <td data-label="Through"><bdi>${companion}</bdi></td>
 <td data-label="Way">${way === null ? html`<span class="faint">unknown</span>` : ways[way]}</td>
 <td data-label="Since">${moment(started_at, nowSeconds)}</td>
 <td data-label="From">${client_address === null ? html`<span class="faint">unknown</span>` : html`<bdi>${client_address}</bdi>`}</td>
 </tr>`;
+}
+
+/** A host does not say which of its instances somebody is at: they may share a login. */
+function noTarget({ companion_kind, way }: LiveConnection): Html {
+  const words = companion_kind === 'host' ? 'the host itself' : way === 'refusal' ? 'none' : 'none yet';
+  return html`<span class="faint">${words}</span>`;
 }
 
 const ways: Readonly<Record<NonNullable<LiveConnection['way']>, string>> = {
