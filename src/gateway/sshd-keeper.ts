@@ -62,8 +62,9 @@ export class SshdKeeper {
     if (present === undefined || wanted === this.#failed) return false;
     if (present === wanted) {
       this.#failed = undefined;
-      this.#problem = null;
-      return before !== null;
+      // A port that was taken when sshd began may still be.
+      this.#problem = await this.#missingPorts(state);
+      return this.#problem !== before;
     }
     try {
       await this.#replace(present, wanted, state);
