@@ -15,16 +15,17 @@ import { reportHost } from '../inventory/report-host.ts';
 import { patchInstance, type ReportOutcome, replaceInstances } from '../inventory/report-instances.ts';
 import type { AppParts } from './app-parts.ts';
 import { adminOf, companionOf } from './callers.ts';
+import { writing } from './inventory-routes.ts';
 import { parseInput } from './parse-input.ts';
 
-/** About 200 bytes for each, and room for labels. */
-const largestReportBytes = mostReportedInstances * 800;
+/** About 200 bytes for each, and as much for labels. */
+const largestReportBytes = mostReportedInstances * 400;
 
 export function instanceReportRoutes(
   app: FastifyInstance,
   { database, clock }: Pick<AppParts, 'database' | 'clock'>,
 ): void {
-  const writing = <T>(request: FastifyRequest, work: (write: Write) => Promise<T>) => {
+  const reporting = <T>(request: FastifyRequest, work: (write: Write) => Promise<T>) => {
     const { organizationId, account: by } = adminOf(request);
     return inTransaction(database.db, (tx) => work({ tx, organizationId, by, now: clock() }), { retries: 2 });
   };
@@ -32,24 +33,24 @@ export function instanceReportRoutes(
   app.put(
     '/v1/inventory/apps/:app/instances',
     {
-      config: { auth: 'admin', machines: true, purpose: 'which instances an app has now' },
+      config: { ...writing, purpose: 'which instances an app has now' },
       bodyLimit: largestReportBytes,
     },
     async (request): Promise<ReportOutcome> => {
       const { instances } = parseInput(instanceReport, request.body, 'body');
       const { app: name } = request.params as { app: string };
       const reported = instances.map(({ slug, ...members }) => ({ slug, members }));
-      return await writing(request, (write) => replaceInstances(write, name.split('.'), reported));
+      return await reporting(request, (write) => replaceInstances(write, name.split('.'), reported));
     },
   );
 
   app.patch(
     '/v1/inventory/instances/:instance',
-    { config: { auth: 'admin', machines: true, purpose: 'in which state an instance is now' } },
+    { config: { ...writing, purpose: 'in which state an instance is now' } },
     async (request): Promise<InstanceDocument> => {
       const patch = parseInput(instancePatch, request.body, 'body');
       const { instance: name } = request.params as { instance: string };
-      return await writing(request, async (write) => {
+      return await reporting(request, async (write) => {
         await patchInstance(write, name, patch);
         const [document] = await listInstances(write.tx, write.organizationId, { name, limit: 1 });
         if (document) return document;
