@@ -1,5 +1,4 @@
 /** `sallyport gateway ...` and `sallyport host ...`: the same four commands for both kinds of machine. */
-import { readFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -17,6 +16,7 @@ import { type Machine, pathsOf, realMachine } from './machine.ts';
 import { installationFile, sshdFilesOf } from './machine-sshd.ts';
 import { findUser } from './machine-users.ts';
 import { findPrograms } from './programs.ts';
+import { readEnrolmentToken } from './read-enrolment-token.ts';
 import { staleChoices, type WhenStale } from './trusted-age.ts';
 import { uninstall } from './uninstall.ts';
 
@@ -156,7 +156,7 @@ async function runInstall(kind: Kind, flags: InstallFlags, environment: Companio
     machine: realMachine(kind),
     programs,
     serverUrl: flags.server,
-    token: async () => (await (tokenFile ? readFile(tokenFile, 'utf8') : environment.readInput())).trim(),
+    token: () => readEnrolmentToken(tokenFile, environment.readInput),
     hostKey: hostKeyOf(flags),
     keepAuthorizedKeys,
     penaltyExemptions: penaltyExemption,

@@ -1,5 +1,6 @@
 /** Tells the CA what is so on this machine: which connections live, and which state is in force. */
 import type { CompanionState, ConnectionReport } from '../api/companions.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
 import type { FeedClient } from './feed-client.ts';
 import { type Log, logFailure } from './log.ts';
 
@@ -66,7 +67,7 @@ export class Reporter {
     } catch (error) {
       // Unless a newer one has been told meanwhile, which says it all.
       if (this.#endedForVersion.version === version) this.#unacknowledged = installed;
-      logFailure(log, 'error', 'feed.not_acknowledged', error);
+      if (!isStopped(error)) logFailure(log, 'error', 'feed.not_acknowledged', error);
     }
     if (ended > 0) await this.report();
   }
@@ -86,7 +87,12 @@ export class Reporter {
       if (ended.length > 0 && (await onEnded(ended)) > 0) this.#reporting = 'again';
     } catch (error) {
       this.#lastReportFailed = true;
-      logFailure(log, 'error', 'feed.not_reported', error);
+      if (!isStopped(error)) logFailure(log, 'error', 'feed.not_reported', error);
     }
   }
+}
+
+/** The companion is being stopped: nothing is wrong, and the next one tells it. */
+function isStopped(error: unknown): boolean {
+  return isSallyportError(error) && error.cause instanceof Error && error.cause.name === 'AbortError';
 }

@@ -71,6 +71,8 @@ describe('a job with an API token at the real server', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const exported = readFileSync(file, 'utf8');
     expect(exported.split('\n')[0]).toBe('# yaml-language-server: $schema=inventory.schema.json');
+    expect(exported).toMatch(/^organization:\n {2}slug: [a-z-]+\n/m);
+    expect(exported).toMatch(/^ {6}- slug: production\n {8}kind: /m);
     expect(await sally(['admin', 'apply', '-f', file, '--dry-run', '--prune'])).toMatchObject({
       code: 0,
       stdout: `Nothing to do: all is as ${file} says.\n`,
@@ -117,7 +119,7 @@ describe('a job with an API token at the real server', () => {
       0,
       expect.stringContaining('- instance shop-production--web\n- app shop.production.web\n'),
     ]);
-    expect(applied.stdout).toMatch(/Applied: 2 create, 1 change, 2 remove\.\n$/);
+    expect(applied.stdout).toMatch(/Applied: 2 created, 1 changed, 2 removed\.\n$/);
     expect(await target('shop-production--api')).toMatchObject({ peopleOnly: true });
     expect(await target('shop-production--web')).toBeUndefined();
     expect((await sally(['admin', 'apply', '-f', file, '--prune', '--yes'])).stdout).toContain(

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Acknowledgement } from '../../src/api/companions.ts';
+import { SallyportError } from '../../src/errors/sallyport-error.ts';
 import { Reporter } from '../../src/gateway/reporter.ts';
 
 /** A reporter to a CA that takes acknowledgements only while it is well. */
@@ -49,4 +50,27 @@ test('a newer one that was taken leaves nothing of an older one to tell', async 
   told.onContact();
   await turn();
   expect(taken.map(({ version }) => version)).toEqual(['8']);
+});
+
+test('what could not be told because the companion stops is no error', async () => {
+  const logged: string[] = [];
+  const stopping = new DOMException('This operation was aborted', 'AbortError');
+  const failures = [stopping, new Error('refused')];
+  const told = new Reporter({
+    feed: () => ({
+      acknowledge: async () => {
+        throw new SallyportError('unavailable', 'It could not be reached.', { cause: failures.shift() });
+      },
+      report: async () => [],
+    }),
+    connections: () => ({ connections: [] }),
+    onReported: () => {},
+    problem: () => null,
+    onEnded: async () => 0,
+    log: ({ event }) => logged.push(event),
+  });
+  await told.acknowledge(installed('7'), 0);
+  expect(logged).toEqual([]);
+  await told.acknowledge(installed('7'), 0);
+  expect(logged).toEqual(['feed.not_acknowledged']);
 });

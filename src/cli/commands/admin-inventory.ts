@@ -1,5 +1,5 @@
 /** `sally admin apply` and `export`: the inventory as a file. */
-import { stringify } from 'yaml';
+import { type Pair, stringify } from 'yaml';
 import { type InventoryPlan, inventoryPlan } from '../../api/inventory.ts';
 import {
   type InventoryDocument,
@@ -10,7 +10,7 @@ import { writeFileAtomically } from '../../files/write-file.ts';
 import { confirmed } from '../confirmed.ts';
 import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
-import { countsText, planLines } from '../inventory/plan-text.ts';
+import { doneText, planLines } from '../inventory/plan-text.ts';
 import { parseYaml } from '../inventory/read-yaml.ts';
 import { printable } from '../printable.ts';
 import { readBytes } from '../read-bytes.ts';
@@ -54,7 +54,7 @@ export async function inventoryApply(context: SallyContext, options: ApplyOption
     reply: inventoryPlan,
   });
   if (json) terminal.print(JSON.stringify(applied, null, 2));
-  else terminal.print(`${terminal.good('Applied')}: ${countsText(applied.changes).replaceAll(' to ', ' ')}.`);
+  else terminal.print(`${terminal.good('Applied')}: ${doneText(applied.changes)}.`);
   return 'done';
 }
 
@@ -93,7 +93,14 @@ export async function inventoryExport(
 }
 
 function yamlOf(document: InventoryDocument): string {
-  return `# yaml-language-server: $schema=inventory.schema.json\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  const options = { lineWidth: 0, aliasDuplicateObjects: false, sortMapEntries: nameFirst };
+  return `# yaml-language-server: $schema=inventory.schema.json\n${stringify(document, options)}`;
+}
+
+/** People look for the name of a thing above what it is like; the rest stays in its order. */
+function nameFirst(one: Pair, other: Pair): number {
+  const place = ({ key }: Pair) => ['slug', 'name'].indexOf(String(key)) + 1 || 3;
+  return place(one) - place(other);
 }
 
 /** Asks no server. */

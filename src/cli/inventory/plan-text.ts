@@ -19,10 +19,17 @@ export function planLines(plan: InventoryPlan, terminal: Terminal): string[] {
   return lines;
 }
 
-export function countsText(changes: readonly InventoryChange[]): string {
-  const count = (action: InventoryChange['action']) =>
-    changes.filter((change) => change.action === action).length;
-  return `${count('create')} to create, ${count('change')} to change, ${count('remove')} to remove`;
+/** "2 created, 1 changed, 0 removed" */
+export function doneText(changes: readonly InventoryChange[]): string {
+  return `${count(changes, 'create')} created, ${count(changes, 'change')} changed, ${count(changes, 'remove')} removed`;
+}
+
+function countsText(changes: readonly InventoryChange[]): string {
+  return `${count(changes, 'create')} to create, ${count(changes, 'change')} to change, ${count(changes, 'remove')} to remove`;
+}
+
+function count(changes: readonly InventoryChange[], wanted: InventoryChange['action']): number {
+  return changes.filter(({ action }) => action === wanted).length;
 }
 
 function changeLines({ action, kind, name, before, after }: InventoryChange, terminal: Terminal): string[] {
