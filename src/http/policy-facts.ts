@@ -5,7 +5,8 @@ import type { Database, Tx } from '../database/database.ts';
 import { inRehearsal, inSnapshot } from '../database/transaction.ts';
 import { rulesOfOrganization } from '../inventory/access-rules.ts';
 import { appByName } from '../inventory/app-by-name.ts';
-import { applyDocument, planDocument } from '../inventory/plan-document.ts';
+import { rehearseChanges } from '../inventory/apply-changes.ts';
+import { planDocument } from '../inventory/plan-document.ts';
 import { targetsOfOrganization } from '../inventory/target.ts';
 import type { AppFacts } from '../policy/decide-app.ts';
 import type { AccessRuleFacts, AccountFacts, OrganizationFacts, TargetFacts } from '../policy/facts.ts';
@@ -31,8 +32,8 @@ export async function policyFacts(
   if (document === undefined) return await inSnapshot(db, (tx) => load(tx, caller, request));
   const { organizationId, account: by } = caller;
   return await inRehearsal(db, async (tx) => {
-    const { digest } = await planDocument(tx, organizationId, document, { prune });
-    await applyDocument({ tx, organizationId, by, now }, document, { prune, digest });
+    const { changes } = await planDocument(tx, organizationId, document, { prune });
+    await rehearseChanges({ tx, organizationId, by, now }, changes);
     return await load(tx, caller, request);
   });
 }

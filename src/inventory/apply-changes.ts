@@ -11,6 +11,7 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 import { kindOrder, kindStores } from './kinds/all-kinds.ts';
 import type { Item, KindStore, Write } from './kinds/kind-store.ts';
+import { writeLoginPolicy } from './login-policy.ts';
 import { requireLastingAdmin } from './remaining-admins.ts';
 
 export type ItemChange =
@@ -57,8 +58,8 @@ export async function applyChanges(write: Write, changes: readonly ItemChange[])
 }
 
 /**
- * For a transaction that is rolled back: what applyChanges() would refuse. What makes a new state for companions is left
- * out, which nothing speaks against, so that no revocation waits for a plan.
+ * For a transaction that is rolled back: what applyChanges() would refuse, and what would be so then. The new state for
+ * companions is left out and so is the revocation of machines, so that no revocation waits for what is only tried.
  */
 export async function rehearseChanges(write: Write, changes: readonly ItemChange[]): Promise<void> {
   const { tx, organizationId } = write;
@@ -67,6 +68,10 @@ export async function rehearseChanges(write: Write, changes: readonly ItemChange
     await removeItems(write, changes, (kind) => !makesState(kind));
     for (const kind of kindOrder) {
       if (kind !== 'login_policy') await makeItems(write, changes, kind);
+    }
+    for (const { after } of changes) {
+      if (after?.kind !== 'login_policy') continue;
+      await writeLoginPolicy(tx, organizationId, after.members as Item<'login_policy'>['members']);
     }
   });
 }

@@ -65,6 +65,28 @@ export async function changeLoginPolicy(
   }: { organizationId: string; change: Partial<LoginPolicyDocument>; by: string },
   now: Date,
 ): Promise<LoginPolicyDocument> {
+  const { before, after, changed } = await writeLoginPolicy(tx, organizationId, change);
+  if (changed.length === 0) return before;
+  const values = (of: LoginPolicyDocument) => Object.fromEntries(changed.map((name) => [name, of[name]]));
+  await recordEvent(tx, {
+    event: 'login_policy.changed',
+    organizationId,
+    facts: { before: values(before), after: values(after), by },
+  });
+  await bumpStateVersion(tx, now, { krl: false });
+  return after;
+}
+
+/** The change alone, of which neither a log nor a machine hears: for what is only tried. */
+export async function writeLoginPolicy(
+  tx: Tx,
+  organizationId: string,
+  change: Partial<LoginPolicyDocument>,
+): Promise<{
+  readonly before: LoginPolicyDocument;
+  readonly after: LoginPolicyDocument;
+  readonly changed: readonly (typeof columns)[number][];
+}> {
   await tx
     .selectFrom('organizations')
     .select('id')
@@ -74,7 +96,7 @@ export async function changeLoginPolicy(
   const before = await readLoginPolicy(tx, organizationId);
   const after: LoginPolicyDocument = { ...before, ...change };
   const changed = columns.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
-  if (changed.length === 0) return before;
+  if (changed.length === 0) return { before, after, changed };
   await tx
     .updateTable('organizations')
     .set({
@@ -85,12 +107,5 @@ export async function changeLoginPolicy(
     })
     .where('id', '=', organizationId)
     .execute();
-  const values = (of: LoginPolicyDocument) => Object.fromEntries(changed.map((name) => [name, of[name]]));
-  await recordEvent(tx, {
-    event: 'login_policy.changed',
-    organizationId,
-    facts: { before: values(before), after: values(after), by },
-  });
-  await bumpStateVersion(tx, now, { krl: false });
-  return after;
+  return { before, after, changed };
 }

@@ -55,6 +55,11 @@ async function passkeyOf({ accountId }: TestPerson): Promise<string> {
     addPasskey(tx, passkey, { mayBeAnother: true }, server.clock.now),
   );
 }
+const report = (as: TestPerson) =>
+  server.call('PUT', '/v1/inventory/apps/shop.production.web/instances', {
+    as,
+    body: { instances: [{ slug: null, address: '10.1.2.3', login: 'root' }] },
+  });
 const reset = (as: TestPerson, account = person.account) =>
   server.call('POST', `/v1/accounts/${account}/passkeys/reset`, { as, body: {} });
 
@@ -87,6 +92,18 @@ describe('a program that wants what needs a second factor of the last minutes', 
     await policy({ mfa_max_age_seconds: 60 });
     await login(admin.sessionId, 61);
     expect((await reset(admin)).json()).toMatchObject({ max_age: 60 });
+  });
+
+  test('is a person who says which instances there are, and who logs in there', async () => {
+    await login(admin.sessionId, null);
+    expect((await report(admin)).json()).toMatchObject({ reasons: ['mfa_missing'] });
+    const state = await server.call('PATCH', '/v1/inventory/instances/shop-production--web', {
+      as: admin,
+      body: { state: 'stopped' },
+    });
+    expect(state.json()).toMatchObject({ reasons: ['mfa_missing'] });
+    await login(admin.sessionId, 0);
+    expect((await report(admin)).statusCode).toBe(200);
   });
 
   test('is asked for nothing where the organization requires none', async () => {

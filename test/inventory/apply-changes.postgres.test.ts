@@ -3,11 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
 import { inventoryDocument } from '../../src/api/inventory-document.ts';
 import { withDefaults } from '../../src/api/inventory-members.ts';
+import { policyTestRequest } from '../../src/api/policy-test.ts';
 import type { Tx } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
+import { policyFacts } from '../../src/http/policy-facts.ts';
 import { createAccessRule, rulesOfOrganization } from '../../src/inventory/access-rules.ts';
 import { applyChanges, type ItemChange } from '../../src/inventory/apply-changes.ts';
+import { companionById } from '../../src/inventory/companion.ts';
 import { accessRuleItem } from '../../src/inventory/kinds/access-rule.ts';
+import { readLoginPolicy } from '../../src/inventory/login-policy.ts';
 import { applyDocument, planDocument } from '../../src/inventory/plan-document.ts';
 import { replaceInstances } from '../../src/inventory/report-instances.ts';
 import { targetsOfOrganization } from '../../src/inventory/target.ts';
@@ -140,6 +144,42 @@ describe.skipIf(!hasPostgres)('at the same moment', () => {
       ({ instance }) => instance ?? '',
     );
     expect(sets.map((set) => set.toSorted().join())).toContain(names.sort().join());
+  });
+
+  test('what is only tried, with everything in it that machines would hear of, waits for no new state and holds none up', async () => {
+    const { organizationId, accountId, gatewayId } = shop;
+    const caller = {
+      kind: 'admin',
+      id: accountId,
+      sessionId: accountId,
+      accountId,
+      roleLimit: null,
+      account: by,
+      organizationId,
+      organization: 'acme',
+      role: 'admin',
+    } as const;
+    const document = inventoryDocument.parse({
+      organization: { slug: 'acme' },
+      login_policy: { machine_access: false, mfa_methods: ['hwk'] },
+      gateways: [],
+      projects: [{ slug: 'shop', environments: [{ slug: 'production', kind: 'production', gateways: [] }] }],
+    });
+    const tried = { name: 'one', target: 'shop-production--web', account: by, expect: 'denied' } as const;
+    const request = policyTestRequest.parse({ cases: [tried], document, prune: false });
+    const [held, mayEnd] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = write(async (tx) => {
+      await tx.selectFrom('state_version').select('version').forUpdate().execute();
+      held.resolve();
+      await mayEnd.promise;
+    });
+    await held.promise;
+    const { organization } = await policyFacts(database.db, caller, request, now).finally(mayEnd.resolve);
+    await holding;
+    expect(organization).toMatchObject({ machineAccess: false, mfaMethods: ['hwk'] });
+    const policy = await readLoginPolicy(database.db, organizationId);
+    expect(policy).toMatchObject({ machine_access: true, mfa_methods: null });
+    expect((await companionById(database.db, gatewayId)).revokedAt).toBeNull();
   });
 
   test('an app is removed after the report that holds it, with what that brought', async () => {
