@@ -41,7 +41,27 @@ export function openedAmong(targets: readonly KnownTarget[]): readonly KnownTarg
 
 /** The gateway's own: what listens there is nobody's to reach through it. */
 function isLoopback(address: string): boolean {
-  return /^(localhost|.*\.localhost|127\..*|0\..*|0|::|::1|::ffff:127\..*|::ffff:0\..*)$/i.test(address);
+  const host = plainHost(address);
+  return /^(localhost|.*\.localhost|localhost6?(\.localdomain6?)?|ip6-(localhost|loopback)|127\..*|0\..*|::|::1)$/.test(
+    host,
+  );
+}
+
+/**
+ * The one way to write an address of which the system's resolver takes several: 2130706433, 0x7f.1 and 0177.0.0.1 for an
+ * IPv4 address, and IPv6 addresses with zeros in them or with an IPv4 address inside.
+ */
+function plainHost(address: string): string {
+  const url = URL.parse(`http://${address.includes(':') ? `[${address}]` : address}/`);
+  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? address.toLowerCase();
+  // The URL standard writes the IPv4 address inside as two groups.
+  const [, high, low] = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
+  if (high === undefined || low === undefined) return host;
+  const bytes = [high, low].flatMap((group) => {
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 255];
+  });
+  return bytes.join('.');
 }
 
 /** What a connection keeps of its permits (connection-file.ts). */

@@ -69,12 +69,54 @@ test('a target that is for relayed connections only is not opened to jumps', () 
   expect(given([{ ...target, accessMode: 'relay' }], offer).opens).toEqual(['10.0.0.5:5432']);
 });
 
-test.each(['127.0.0.1', '127.9.9.9', 'localhost', 'x.localhost', '::1', '0.0.0.0', '::', '::ffff:127.0.0.1'])(
+const ownNames = [
+  'localhost',
+  'x.localhost',
+  'LocalHost',
+  'localhost.localdomain',
+  'ip6-localhost',
+  'ip6-loopback',
+];
+const ownIpv4 = [
+  '127.0.0.1',
+  '127.9.9.9',
+  '127.1',
+  '0.0.0.0',
+  '0',
+  '2130706433',
+  '0x7f000001',
+  '0x7f.1',
+  '0177.0.0.1',
+];
+const ownIpv6 = [
+  '::1',
+  '::',
+  '0:0:0:0:0:0:0:1',
+  '0::1',
+  '::ffff:127.0.0.1',
+  '::ffff:7f00:1',
+  '::FFFF:0:0',
+  '::127.0.0.1',
+];
+
+test.each([...ownNames, ...ownIpv4, ...ownIpv6])(
   'a service at %s, which would be the gateway’s own, is not opened',
   (address) => {
     expect(given([target], offer, { services: [{ ...service, address }] }).opens).toEqual(['10.0.0.1:22']);
   },
 );
+
+test.each([
+  '10.0.0.5',
+  '1.127.0.1',
+  'db.localhost.example',
+  '2001:db8::1',
+  '::ffff:10.0.0.5',
+  'db-127.example',
+])('a service at %s, which is another machine’s, is opened', (address) => {
+  const opens = ['10.0.0.1:22', address.includes(':') ? `[${address}]:5432` : `${address}:5432`];
+  expect(given([target], offer, { services: [{ ...service, address }] }).opens).toEqual(opens);
+});
 
 test.each<[string, readonly KnownTarget[]]>([
   ['a target that has no enrolled host', [{ ...target, host: null }]],
