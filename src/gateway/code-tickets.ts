@@ -2,8 +2,9 @@
  * The tickets of connections that came with a one-time code. PAM can tell a session nothing, so the ticket lies in a file
  * of the user whom the session runs as, named by both ends of the connection: what the session knows of itself.
  */
-import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomically } from '../files/write-file.ts';
 import { ticketDigest } from './tickets.ts';
 
 /** Addresses and ports, as sshd says them in SSH_CONNECTION; a zone is the name of a network interface. */
@@ -30,16 +31,19 @@ export async function prepareTickets(folder: string): Promise<void> {
 
 /** There when this returns. */
 export async function writeTicket(folder: string, { connection, ticket, uid }: CodeTicket): Promise<void> {
-  const path = join(folder, connection.replaceAll(' ', '_'));
-  // Of a connection that had the same ends and is gone.
-  await rm(path, { force: true });
-  await writeFile(path, `${ticket}\n`, { mode: 0o400, flag: 'wx' });
-  if (uid !== null) await chown(path, uid, uid);
+  // Whole from the first moment: others log in, and sweep, at the same time. One that is there is of a connection that
+  // had the same ends and is gone.
+  await writeFileAtomically(join(folder, connection.replaceAll(' ', '_')), `${ticket}\n`, {
+    mode: 0o400,
+    ...(uid === null ? {} : { owner: { uid, gid: uid } }),
+  });
 }
 
 /** Removes tickets of connections that are gone. @param isLive tells of a ticket's digest */
 export async function sweepTickets(folder: string, isLive: (digest: string) => boolean): Promise<void> {
   for (const name of await readdir(folder)) {
+    // One that is being written.
+    if (name.startsWith('.')) continue;
     const path = join(folder, name);
     const ticket = await readFile(path, 'ascii').catch(() => '');
     if (!isLive(ticketDigest(ticket.trim()))) await rm(path, { force: true });
