@@ -89,13 +89,23 @@ export class LeaseKeeper {
     if (failure !== undefined) throw failure;
   }
 
+  /** All that can be, too: what the firewall does not take for one person keeps nobody else out. */
   async #extend(open: Map<string, Open>): Promise<void> {
+    let failure: unknown;
     for (const [key, opening] of this.#wanted()) {
       if (open.get(key)?.until === opening.until) continue;
-      await this.#options.hook.add(opening, opening.until - this.#options.nowSeconds());
-      open.set(key, opening);
-      this.#tell('open', opening);
+      // Those before may have taken their time. Never none at all: to a firewall that may mean for ever.
+      const seconds = opening.until - this.#options.nowSeconds();
+      if (seconds < 1) continue;
+      try {
+        await this.#options.hook.add(opening, seconds);
+        open.set(key, opening);
+        this.#tell('open', opening);
+      } catch (error) {
+        failure ??= error;
+      }
     }
+    if (failure !== undefined) throw failure;
   }
 
   /** Of several people behind one address the one who stays longest counts. */

@@ -11,6 +11,10 @@ const start = 1_800_000_000;
 let now: number;
 let calls: string[];
 let fails: boolean;
+/** What the firewall does not take. */
+let refused: string | undefined;
+/** Seconds that one call takes. */
+let takes: number;
 let found: { network: string; port: number }[];
 let problems: Problems;
 let told: number;
@@ -26,7 +30,9 @@ const hook: LeaseHook = {
 };
 async function call(words: string): Promise<void> {
   if (fails) throw new Error('no firewall');
+  if (refused !== undefined && words.includes(refused)) throw new Error(`not ${refused}`);
   calls.push(words);
+  now += takes;
 }
 const lease = (network: string, seconds: number, port = 22) => ({
   id: crypto.randomUUID(),
@@ -39,6 +45,8 @@ beforeEach(() => {
   now = start;
   calls = [];
   fails = false;
+  refused = undefined;
+  takes = 0;
   found = [];
   told = 0;
   problems = new Problems();
@@ -66,6 +74,23 @@ describe('the companion', () => {
     ]);
     await keeper.look();
     expect(calls).toEqual([]);
+  });
+
+  test('opens for others what it can where the firewall does not take one', async () => {
+    refused = '192.0.2.7';
+    await keeper.follow([lease('192.0.2.7', 60), lease('192.0.2.8', 60)]);
+    expect(calls).toEqual(['add 192.0.2.8 22 60']);
+    expect(problems.has('lease')).toBe(true);
+    refused = undefined;
+    await keeper.look();
+    expect(calls).toEqual(['add 192.0.2.8 22 60', 'add 192.0.2.7 22 60']);
+    expect(problems.has('lease')).toBe(false);
+  });
+
+  test('opens for no time at all what is over while the firewall takes its time', async () => {
+    takes = 10;
+    await keeper.follow([lease('192.0.2.7', 60), lease('192.0.2.8', 10)]);
+    expect(calls).toEqual(['add 192.0.2.7 22 60']);
   });
 
   test('closes what is over, without a word from the CA', async () => {
