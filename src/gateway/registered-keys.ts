@@ -1,6 +1,7 @@
 /** Keys that people come with instead of certificates, as the installed state has them. Pure. */
 import type { CompanionState } from '../api/companions.ts';
-import { parsePublicKeyLine } from '../ssh/public-key.ts';
+import { isSallyportError } from '../errors/sallyport-error.ts';
+import { parsePublicKeyLine, publicKeyLine } from '../ssh/public-key.ts';
 import type { Facts } from './decide-offer.ts';
 import type { Offer } from './offered-certificate.ts';
 
@@ -50,11 +51,19 @@ export function isRegistered({ source, sourceText, sessionId }: Offer, state: Co
 const keysByState = new WeakMap<CompanionState, ReadonlyMap<string, RegisteredKey>>();
 
 function keysOf(state: CompanionState): ReadonlyMap<string, RegisteredKey> {
-  const made =
-    keysByState.get(state) ??
-    new Map(
-      state.registered_keys.map((key) => [parsePublicKeyLine(key.public_key).blob.toString('base64'), key]),
-    );
+  const made = keysByState.get(state) ?? new Map(state.registered_keys.flatMap(entryOf));
   keysByState.set(state, made);
   return made;
+}
+
+/** One of a kind that this version does not know is nobody's key here, and no reason to judge nobody's connection. */
+function entryOf(key: RegisteredKey): [base64: string, RegisteredKey][] {
+  try {
+    const { type, blob } = parsePublicKeyLine(key.public_key);
+    // Type and key alone: sshd reads this line behind the options that bind the connection.
+    return [[blob.toString('base64'), { ...key, public_key: publicKeyLine({ type, blob }) }]];
+  } catch (error) {
+    if (isSallyportError(error)) return [];
+    throw error;
+  }
 }
