@@ -19,6 +19,8 @@ export interface UninstallOptions {
 /** @throws file_refused if somebody changed a file since; then nothing of our own state is removed */
 export async function uninstall({ kind, machine, tell }: UninstallOptions): Promise<void> {
   const wasInstalled = (await readInstallation(installationFile(machine))) !== undefined;
+  // Before its PAM service goes: without one PAM would ask that of all others, and people for their passwords.
+  endCodeListener(machine);
   const left = await undoInstallation(machine, tell);
   if (left.length > 0) {
     throw new SallyportError(
@@ -29,7 +31,6 @@ export async function uninstall({ kind, machine, tell }: UninstallOptions): Prom
   // sshd must no longer point at the files before they go.
   if (wasInstalled) createSshdListener(machine.sshdPidFile).reload();
   if (kind === 'gateway' && wasInstalled) await writeNames(machine.extrausers, nameFiles([]));
-  endCodeListener(machine);
   const { stateFolder, runFolder } = pathsOf(machine);
   await rm(runFolder, { recursive: true, force: true });
   await rm(stateFolder, { recursive: true, force: true });
