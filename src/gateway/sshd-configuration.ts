@@ -126,7 +126,8 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
             ['AuthorizedKeysCommand', 'none'],
             ['AuthorizedKeysCommandUser', 'nobody'],
           ] as const)),
-    ['PermitRootLogin', rootLogin],
+    // Where files of keys stay in force, root's would be with it.
+    ...(keepAuthorizedKeys ? [] : ([['PermitRootLogin', rootLogin]] as const)),
     ['PermitEmptyPasswords', 'no'],
     ['PermitUserRC', 'no'],
     ['PermitUserEnvironment', 'no'],

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { codePaths } from '../../src/gateway/code-paths.ts';
 import { companionStatus } from '../../src/gateway/companion-status.ts';
 import { type InstallOptions, install } from '../../src/gateway/install.ts';
 import { type Machine, pathsOf } from '../../src/gateway/machine.ts';
@@ -130,6 +133,28 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
   test('authorized_keys files stay in force where that is asked for', async () => {
     await install(options('host', { keepAuthorizedKeys: true }));
     expect((await effective()).get('authorizedkeysfile')).toMatch(/^\.ssh\/authorized_keys/);
+  });
+
+  test('whoever keeps authorized_keys files lets root in as before, and by its keys no more than before', async () => {
+    const closed = `${mainConfiguration}PermitRootLogin no\n`;
+    await writeFile(machine.sshdConfiguration, closed);
+    await install(options('host', { keepAuthorizedKeys: true }));
+    expect((await effective()).get('permitrootlogin')).toBe('no');
+  });
+
+  test('the listener for codes ends before anything of it goes, whatever comes of the rest', async () => {
+    await install(options('host'));
+    const program = join(folder, 'codes/sshd');
+    await mkdir(join(folder, 'codes'));
+    await copyFile('/bin/sleep', program);
+    const listener = spawn(program, ['60']);
+    const ended = once(listener, 'exit');
+    await once(listener, 'spawn');
+    await writeFile(codePaths(machine).pidFile, `${listener.pid}\n`);
+    await writeFile(machine.dropIn, '# by somebody else\n');
+    const undoing = uninstall({ kind: 'host', machine, tell: () => {} });
+    await expect(undoing).rejects.toMatchObject({ code: 'file_refused' });
+    expect(await ended).toEqual([null, 'SIGTERM']);
   });
 
   test('uninstalling leaves the machine as it was', async () => {
