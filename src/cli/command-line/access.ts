@@ -1,6 +1,6 @@
 /** Ways in beside certificates, and to the door: registered keys, leases of firewalls. */
 import type { Command } from 'commander';
-import { type Go, span, sub, wholeNumber } from './build.ts';
+import { type Go, spanFrom, sub, wholeNumber } from './build.ts';
 
 export function addAccessCommands(program: Command, go: Go): void {
   addSshKeys(program, go);
@@ -22,7 +22,7 @@ function addSshKeys(program: Command, go: Go): void {
   sub(keys, 'add', 'register one; you prove that you hold it')
     .argument('<file>', 'the key or its .pub file; the private half may be in your agent')
     .option('--name <name>', 'what you will know it by (default: its comment)')
-    .option('--expires <span>', 'such as 90d or 12h (default: 90d, at most 365d)', span)
+    .option('--expires <span>', 'such as 90d or 12h (default: 90d, at most 365d)', spanFrom('1m', '365d'))
     .option('--json', 'for programs')
     .action((file: string, options) =>
       go(async (context) => (await import('../commands/ssh-keys.ts')).sshKeysAdd(context, file, options)),
@@ -48,7 +48,7 @@ function addLease(program: Command, go: Go): void {
     .argument('<where>', 'a gateway, a host, or a target behind one')
     .option('--from <network>', 'an address or a network (default: where the server sees you)')
     .option('--port <number>', 'another of its SSH ports', wholeNumber(1, 65_535))
-    .option('--ttl <span>', 'such as 20m, at most 240m (default: 20m)', span)
+    .option('--ttl <span>', 'such as 20m, at most 240m (default: 20m)', spanFrom('1m', '240m'))
     .option('--no-wait', 'do not wait until it answers')
     .option('--keep', 'renew it until this is interrupted')
     .option('--json', 'for programs')

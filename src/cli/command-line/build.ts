@@ -33,6 +33,15 @@ export function span(text: string): number {
   return Number(digits) * ({ m: 60, h: 3600, d: 86_400, w: 604_800 }[unit] ?? 1);
 }
 
+/** Such as from "1m" to "240m". @throws InvalidArgumentError */
+export function spanFrom(least: string, most: string): (text: string) => number {
+  return (text) => {
+    const seconds = span(text);
+    if (seconds >= span(least) && seconds <= span(most)) return seconds;
+    throw new InvalidArgumentError(`Expected a time from ${least} to ${most}.`);
+  };
+}
+
 /** One more value of an option that may be given several times. */
 export function collected(value: string, earlier: readonly string[] | undefined): string[] {
   return [...(earlier ?? []), value];
