@@ -87,7 +87,8 @@ done
 # Every version of sshd reads it, and finds revoked in it what must be. sshd takes some broken lists for empty ones.
 ssh-keygen -Q -l -f "$new/krl" >"$new/said" 2>&1 || refuse "ssh-keygen cannot read list $version"
 canaries=0
-while read -r canary; do
+# A last line without its end counts too.
+while read -r canary || [ -n "$canary" ]; do
   [ -n "$canary" ] || continue
   printf '%s\n' "$canary" >"$new/canary.pub"
   ssh-keygen -Q -f "$new/krl" "$new/canary.pub" >"$new/said" 2>&1 || :

@@ -326,6 +326,7 @@ describe.skipIf(!canRun)('a list that a host by hand is sent (needs curl)', () =
     krl: Buffer,
     signature: string,
     canaries = canaryLine,
+    lastEnd = '\n',
   ): Promise<ProgramResult & { installed: string | Buffer }> {
     count += 1;
     const name = `host-${count}`;
@@ -333,7 +334,7 @@ describe.skipIf(!canRun)('a list that a host by hand is sent (needs curl)', () =
     const folder = files.path(name);
     await mkdir(folder);
     await writeFile(join(folder, 'user_ca.pub'), `${publicKeyLine({ blob: at.ca })}\n`);
-    await writeFile(join(folder, 'canaries.pub'), `${canaries}\n`);
+    await writeFile(join(folder, 'canaries.pub'), `${canaries}${lastEnd}`);
     await writeFile(join(folder, 'revoked_keys'), older);
     const ran = await runProgram('/bin/sh', [script, `${url}/${name}`, folder, join(folder, 'state')]);
     return { ...ran, installed: await readFile(join(folder, 'revoked_keys')) };
@@ -405,6 +406,9 @@ describe.skipIf(!canRun)('a list that a host by hand is sent (needs curl)', () =
       }),
     );
     const both = `${canaryLine}\n${other}`;
-    expect(await sent(good, signature, both)).toMatchObject(refusedAs('does not revoke a canary'));
+    for (const lastEnd of ['\n', '']) {
+      const ran = await sent(good, signature, both, lastEnd);
+      expect(ran).toMatchObject(refusedAs('does not revoke a canary'));
+    }
   });
 });
