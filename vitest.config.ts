@@ -1,8 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** Folders whose tests run a second time on the embedded database. */
-const twice =
-  'test/{database,audit,revocation,accounts,inventory,sessions,secrets,oauth,ca,feed,connections}/**/*.test.ts';
+/** Folders whose tests run a second time on the embedded database: what has most of the SQL. */
+const twice = 'test/{database,revocation,accounts,inventory,sessions,connections,ca}/**/*.test.ts';
 
 export default defineConfig({
   test: {
@@ -22,11 +21,7 @@ export default defineConfig({
           include: [twice],
           // Races between connections, of which the embedded database has only one; and what uses no database, or asks it
           // nothing that others do not ask.
-          exclude: [
-            '**/*.postgres.test.ts',
-            'test/ca/signers/**',
-            'test/oauth/{matrix,device-in-browser,ci-exchange}.test.ts',
-          ],
+          exclude: ['**/*.postgres.test.ts', 'test/ca/signers/**'],
           env: { TEST_DATABASE: 'embedded' },
         },
       },
