@@ -135,10 +135,11 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
 }
 
 /**
- * The longest that a login waits for the companion. sshd itself would wait for ever, and asks twice (OPENSSH.md: a helper
- * that sleeps for three seconds makes a login take eight).
+ * The longest that a login waits for the companion; sshd itself would wait for ever, and asks twice. A companion that is
+ * not there refuses at once; one that answers does so in a few milliseconds, but when hundreds log in together they and
+ * their sshds take the processor: then a fifth of a second refuses people who may come in.
  */
-const longestAnswerSeconds = 0.2;
+const longestAnswerSeconds = 1;
 
 /**
  * sshd starts the program with these very words (sshd_config(5), TOKENS): no shell reads the user's name, which is theirs
