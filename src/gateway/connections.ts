@@ -99,8 +99,9 @@ export class Connections {
     // Looked for here and not while sshd waits for its answer.
     const where = connection.clientAddress ?? clientAddress(connection) ?? null;
     const used = { ...connection, startedAtSeconds, way, permitted, clientAddress: where };
-    writeConnectionFile(this.#folder, used);
+    // First, so that it counts even where it can't be written.
     this.#byKey.set(key, used);
+    writeConnectionFile(this.#folder, used);
     return true;
   }
 
@@ -119,8 +120,12 @@ export class Connections {
     for (const connection of offered) {
       if (!servesUser(connection, processes)) continue;
       const way = connection.way ?? this.#wayWithoutSession(connection, processes);
-      if (way !== undefined) {
-        changed = this.markUsed(connectionKey(connection), { way }, nowSeconds) || changed;
+      if (way === undefined) continue;
+      changed = true;
+      try {
+        this.markUsed(connectionKey(connection), { way }, nowSeconds);
+      } catch {
+        // No room: a companion that is restarted finds out again. Whoever must go is looked for after this, and must go.
       }
     }
     return changed;

@@ -1,0 +1,38 @@
+/** Where nothing can be written any more, connections are still known, judged and ended. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Connections } from '../../src/gateway/connections.ts';
+import type { Offer } from '../../src/gateway/offered-certificate.ts';
+import { readProcess } from '../../src/gateway/proc.ts';
+import { alice } from './test-world.ts';
+
+let folder: string;
+let session: ChildProcess;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-'));
+  await mkdir(join(folder, 'connections'));
+  // What sshd's process for somebody who is logged in is called.
+  await copyFile('/bin/cat', join(folder, 'sshd'));
+  session = spawn(join(folder, 'sshd'), [], { argv0: 'sshd: alice', stdio: ['pipe', 'ignore', 'ignore'] });
+  await once(session, 'spawn');
+});
+afterEach(async () => {
+  session.kill('SIGKILL');
+  await rm(folder, { recursive: true });
+});
+
+test('a connection that starts is reported, and its time runs, though its file can’t be written', async () => {
+  const connections = new Connections(join(folder, 'connections'));
+  const monitor = readProcess(process.pid);
+  if (monitor === undefined) throw new Error('This process is not in /proc.');
+  const offer = { account: alice, sessionId: crypto.randomUUID(), serial: '1' } as Offer;
+  connections.register(monitor, { offer, user: 'ssh', permitted: [], offeredAtSeconds: 1, way: 'refusal' });
+  await rm(join(folder, 'connections'), { recursive: true });
+  expect(connections.refresh(7)).toBe(true);
+  expect(connections.report().connections).toMatchObject([{ account: alice, started_at: 7 }]);
+  expect(connections.refresh(8)).toBe(false);
+});
