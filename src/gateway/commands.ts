@@ -1,4 +1,4 @@
-/** `sallyport gateway ...` and `sallyport host ...`: the same four commands for both kinds of machine. */
+/** `sallyport gateway ...` and `sallyport host ...`: the same commands for both kinds of machine. */
 import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { SallyportError } from '../errors/sallyport-error.ts';

@@ -114,7 +114,7 @@ export_environment() {
 menu() {
   PATH=/usr/bin:/bin
   path=menu
-  keys=''
+  keys='' is_shown=''
   modes=$(stty -g) || fail 'The menu needs a terminal.'
   trap 'stty "$modes"' EXIT
   trap 'exit 1' HUP INT TERM
@@ -126,11 +126,13 @@ menu() {
       "screen$newline"*)
         reply=${reply#screen?}
         printf '%s' "${reply%x}"
+        is_shown=yes
         ;;
       "relay$newline"*)
         reply=${reply%x}
         stty "$modes"
-        printf '\n'
+        # The target begins on an empty screen.
+        if [ "$is_shown" ]; then printf '\033[H\033[J'; fi
         trap - EXIT HUP INT TERM
         read_reply
         relay
