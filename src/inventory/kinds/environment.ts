@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { MembersOf } from '../../api/inventory-members.ts';
+import { SallyportError } from '../../errors/sallyport-error.ts';
 import { explained, explainedRemoval } from '../broken-constraint.ts';
 import { environmentIdOf, machineIds, projectIdOf } from '../find-place.ts';
 import { refuseRetiredName, retireName } from '../retired-names.ts';
@@ -43,6 +44,7 @@ export const environments: KindStore<'environment'> = {
       const projectId = await projectIdOf(tx, organizationId, path);
       const [, slug = ''] = path;
       await refuseRetiredName(tx, { kind: 'environment', holderId: projectId, slug });
+      await refuseOthersPrefix(write, path);
       const { id } = await explained(
         tx
           .insertInto('environments')
@@ -72,6 +74,27 @@ export const environments: KindStore<'environment'> = {
     await retireName(tx, { kind: 'environment', holderId, slug }, now);
   },
 };
+
+/**
+ * Names of targets begin with those of project and environment, and are unique in the installation. Whoever could begin
+ * them as another organization does could take the names of its next instances, and no report of them would be accepted.
+ */
+async function refuseOthersPrefix({ tx, organizationId }: Write, path: readonly string[]): Promise<void> {
+  const prefix = path.join('-');
+  const taken = await tx
+    .selectFrom('environments')
+    .innerJoin('projects', 'projects.id', 'environments.project_id')
+    .select('environments.id')
+    .where('projects.organization_id', '<>', organizationId)
+    .where(sql<string>`projects.slug || '-' || environments.slug`, '=', prefix)
+    .limit(1)
+    .executeTakeFirst();
+  if (taken === undefined) return;
+  throw new SallyportError(
+    'name_taken',
+    `Names of targets would begin with "${prefix}--", which is taken in this installation. Choose another name for the project or the environment.`,
+  );
+}
 
 function columnsOf({ gateways: _, access, ...columns }: Members) {
   return { ...columns, access_mode: access };

@@ -1,4 +1,4 @@
-/** Two organizations, and what each may call its machines beside the names that we give them. */
+/** Two organizations, and what each may call its machines and places: never so that the other is in its way. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createShop } from '../inventory/shop.ts';
@@ -50,4 +50,18 @@ test('a name that was given up is free', async () => {
   expect(await claim(acme, 'gate', 'three.nobody.test')).toBe('given');
   expect(await claim(acme, 'gate')).toBe('given');
   expect(await claim(globex, 'bastion', 'three.nobody.test')).toBe('given');
+});
+
+test('nobody begins names of targets as another organization does, and so takes those of its next instances', async () => {
+  const make = async (words: string, body: object, as = globex) => {
+    const reply = await server.call('POST', `/v1/inventory/${words}`, { as, body });
+    return reply.statusCode === 201 ? 'made' : reply.json().code;
+  };
+  expect(await make('projects', { name: 'shop' })).toBe('made');
+  expect(await make('environments', { name: 'shop.production', kind: 'staging' })).toBe('name_taken');
+  expect(await make('environments', { name: 'shop.staging', kind: 'staging' })).toBe('made');
+  // However it is put together.
+  expect(await make('projects', { name: 'shop-eu' }, acme)).toBe('made');
+  expect(await make('environments', { name: 'shop-eu.test', kind: 'staging' }, acme)).toBe('made');
+  expect(await make('environments', { name: 'shop.eu-test', kind: 'staging' })).toBe('name_taken');
 });
