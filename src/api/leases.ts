@@ -18,6 +18,9 @@ export const leaseRequest = z.strictObject({
   ttl_seconds: z.int().min(60).max(longestLeaseSeconds).default(usualLeaseSeconds),
 });
 
+/** People are shown it: an address or a network, and nothing that a terminal would read as more. */
+const shownNetwork = z.string().regex(/^[0-9A-Fa-f.:]{2,45}(\/[0-9]{1,3})?$/);
+
 export const leaseDocument = z.strictObject({
   id: z.uuid(),
   account: accountName,
@@ -26,7 +29,7 @@ export const leaseDocument = z.strictObject({
   kind: z.enum(['gateway', 'host']),
   address,
   port,
-  network: z.string(),
+  network: shownNetwork,
   created_at: unixSeconds,
   expires_at: unixSeconds,
 });
@@ -37,7 +40,7 @@ export const leaseReply = z.strictObject({ leases: z.array(leaseDocument).min(1)
 export const leaseList = z.strictObject({
   leases: z.array(leaseDocument),
   /** Where the caller's live connections come from, as machines see them: perhaps not where the server sees it. */
-  seen: z.array(z.strictObject({ machine: slug, address: z.string() })),
+  seen: z.array(z.strictObject({ machine: slug, address: shownNetwork })),
 });
 
 export const leaseEnd = z.strictObject({

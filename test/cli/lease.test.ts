@@ -55,6 +55,21 @@ describe('sally lease', () => {
     expect(greeted).toBe(1);
   });
 
+  test('shows nothing for an address that is none', async () => {
+    const hostile = '203.0.113.5\u001b]0;title\u0007\u001b[2J';
+    server.answers['POST /v1/leases'] = { leases: [lease({ network: hostile })] };
+    server.answers['GET /v1/leases'] = { leases: [lease({ network: hostile })], seen: [] };
+    for (const argv of [
+      ['lease', 'gate', '--no-wait'],
+      ['lease', 'list'],
+    ]) {
+      const { code, stdout, stderr } = await alice.sally(argv);
+      expect(code).not.toBe(0);
+      expect(stdout + stderr).not.toContain('\u001b]');
+      expect(stdout + stderr).not.toContain('\u001b[2J');
+    }
+  });
+
   test('[seeds 45] takes an address or a network, a port and a time of at most 240 minutes', async () => {
     const argv = ['lease', 'gate', '--from', '198.51.100.0/24', '--port', '443', '--ttl', '2h', '--no-wait'];
     expect((await alice.sally(argv)).code).toBe(0);
