@@ -1,6 +1,7 @@
 /** HTTP over a unix socket: POST routes that take a form and answer plain text. */
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { listenOnUnixSocket, type UnixSocketPlace } from './listen-on-unix-socket.ts';
 
 export interface UnixSocketServer {
@@ -14,7 +15,10 @@ export type AnswerForm = (
 ) => string | undefined | Promise<string | undefined>;
 
 export interface UnixSocketOptions extends UnixSocketPlace {
-  /** More at once are closed unheard: whoever may connect must not use up what other sockets need. */
+  /**
+   * How many may be open before their question is whole. One more closes the oldest of them: who asks does so at once, and
+   * whoever opens many and says nothing must keep nobody out.
+   */
   readonly mostConnections: number;
   /** By path, such as /principals. */
   readonly routes: Readonly<Record<string, AnswerForm>>;
@@ -25,10 +29,20 @@ export interface UnixSocketOptions extends UnixSocketPlace {
 const longestForm = 256 * 1024;
 
 export async function serveUnixSocket(options: UnixSocketOptions): Promise<UnixSocketServer> {
+  const { mostConnections } = options;
+  /** Those whose question is not whole yet, the oldest first. */
+  const asking = new Set<Socket>();
   const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
-    void handle(request, response, options);
+    void handle(request, response, options, () => asking.delete(request.socket));
   });
-  server.maxConnections = options.mostConnections;
+  server.on('connection', (socket) => {
+    asking.add(socket);
+    socket.once('close', () => asking.delete(socket));
+    const [oldest] = asking;
+    if (asking.size > mostConnections) oldest?.destroy();
+  });
+  // Other sockets need some of what there is, whatever happens here.
+  server.maxConnections = 2 * mostConnections;
   await listenOnUnixSocket(server, options);
   return {
     async close() {
@@ -43,6 +57,7 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
   { routes, onError }: UnixSocketOptions,
+  onAsked: () => void,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
@@ -52,6 +67,7 @@ async function handle(
     const path = request.url ?? '';
     const answer = request.method === 'POST' && Object.hasOwn(routes, path) ? routes[path] : undefined;
     const form = answer && (await readForm(request));
+    onAsked();
     text = form && (await answer?.(form, gone.signal));
     if (text !== undefined) status = 200;
   } catch (error) {
