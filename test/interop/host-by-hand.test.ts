@@ -5,13 +5,14 @@ import { createServer, type Server } from 'node:http';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { krlMessage } from '../../src/api/companions.ts';
+import { krlAudience, krlMessage } from '../../src/api/companions.ts';
 import { revokeUntrueCertificates } from '../../src/ca/revoke-untrue-certificates.ts';
 import { rotateCaKey } from '../../src/ca/rotate-ca-key.ts';
 import { type LocalSshd, startLocalSshd } from '../../src/dev/local-sshd.ts';
 import { isProgram } from '../../src/gateway/programs.ts';
 import { type ProgramResult, runProgram } from '../../src/gateway/run-program.ts';
 import { certificateLine } from '../../src/ssh/encode-certificate.ts';
+import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { type GeneratedKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { parseKrl } from '../../src/ssh/parse-krl.ts';
@@ -392,6 +393,17 @@ describe.skipIf(!canRun)('a list that a host by hand is sent (needs curl)', () =
       unsigned,
     );
     expect(await sent(good, '')).toMatchObject(unsigned);
+  });
+
+  test('is refused if it was cut for a machine that knows other people, though the CA has signed it', async () => {
+    const comment = `sallyport 127.0.0.1${krlAudience('gateway', ['alice@example.com'])}`;
+    const cut = encodeKrl({
+      version: 7n,
+      generatedAt: 1_800_000_000n,
+      comment,
+      sections: [{ kind: 'certificates', caPublicKey: at.ca, serials: [canary] }],
+    });
+    expect(await sent(cut, await sign('7', cut))).toMatchObject(refusedAs('cut for another machine'));
   });
 
   test('is refused where no canary is known, and where one of several is not revoked', async () => {
