@@ -93,15 +93,36 @@ export async function applyChange({ path, after, mode }: ChangedFile): Promise<v
   await writeFileAtomically(path, Buffer.from(after, 'base64'), { mode });
 }
 
-/** @returns false if somebody changed the file since: then it is left alone */
+/**
+ * Of a file of the machine that others changed too, such as nsswitch.conf, our lines alone are taken back.
+ * @returns false if somebody changed a file of ours since: then it is left alone
+ */
 export async function undoChange(file: ChangedFile): Promise<boolean> {
   const { path, before, mode } = file;
   const now = (await readIfThere(path))?.toString('base64') ?? null;
   if (now === before) return true;
-  if (!isAsWeLeftIt(file, now)) return false;
-  if (before === null) await rm(path);
-  else await writeFileAtomically(path, Buffer.from(before, 'base64'), { mode });
+  if (before === null) {
+    if (!isAsWeLeftIt(file, now)) return false;
+    await rm(path);
+    return true;
+  }
+  const contents =
+    now === null || isAsWeLeftIt(file, now) ? Buffer.from(before, 'base64') : withoutOurLines(file, now);
+  await writeFileAtomically(path, contents, { mode });
   return true;
+}
+
+/** Lines that we changed are as they were; lines that we added, or that were changed again, are not ours to judge. */
+function withoutOurLines({ before, after }: ChangedFile, now: string): string {
+  const linesOf = (base64: string | null) =>
+    Buffer.from(base64 ?? '', 'base64')
+      .toString('utf8')
+      .split('\n');
+  const former = linesOf(before);
+  const changed = new Map(linesOf(after).map((line, index) => [line, former[index] ?? line]));
+  return linesOf(now)
+    .map((line) => changed.get(line) ?? line)
+    .join('\n');
 }
 
 /** Another content for a file of ours: the record knows it before it is there. @throws file_refused as planChange() */

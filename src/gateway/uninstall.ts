@@ -25,7 +25,7 @@ export async function uninstall({ kind, machine, tell }: UninstallOptions): Prom
   if (left.length > 0) {
     throw new SallyportError(
       'file_refused',
-      `Somebody changed ${left.join(' and ')} after the installation. Put back what belongs there by hand, then run again: sallyport ${kind} uninstall`,
+      `Somebody changed ${left.join(' and ')} after the installation, so that was left as it is; the other files are undone. Move it away, then run again: sallyport ${kind} uninstall`,
     );
   }
   // sshd must no longer point at the files before they go.

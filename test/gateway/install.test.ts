@@ -337,6 +337,16 @@ describe.skipIf(!hasNames)('installing a gateway (needs root, sshd, curl, libnss
     await uninstall({ kind: 'gateway', machine, tell: () => {} });
     expect(await readFile(machine.nsswitch, 'utf8')).toBe(nsswitch);
   });
+
+  test('uninstalling takes our lines out of an nsswitch.conf that somebody changed meanwhile', async () => {
+    await install(options('gateway', { machine: { ...machine, principalsUser: 'sallyport-principals' } }));
+    const installed = await readFile(machine.nsswitch, 'utf8');
+    await writeFile(machine.nsswitch, `# first\n${installed.replace('hosts: files', 'hosts: files mdns')}`);
+    await uninstall({ kind: 'gateway', machine, tell: () => {} });
+    const expected = `# first\n${nsswitch.replace('hosts: files', 'hosts: files mdns')}`;
+    expect(await readFile(machine.nsswitch, 'utf8')).toBe(expected);
+    expect(existsSync(machine.stateFolder)).toBe(false);
+  });
 });
 
 test('a machine without curl is refused by name, with the command to run', () => {
