@@ -117,8 +117,12 @@ export class Connections {
     const offered = this.all().filter(({ startedAtSeconds }) => startedAtSeconds === null);
     if (offered.length === 0) return changed;
     const processes = readProcesses();
+    // When hundreds are on their way in, not a look at everything for each of them.
+    const children = Map.groupBy(processes, ({ parent }) => parent);
+    const itself = Map.groupBy(processes, ({ pid }) => pid);
     for (const connection of offered) {
-      if (!servesUser(connection, processes)) continue;
+      const { pid } = connection;
+      if (!servesUser(connection, [...(itself.get(pid) ?? []), ...(children.get(pid) ?? [])])) continue;
       const way = connection.way ?? this.#wayWithoutSession(connection, processes);
       if (way === undefined) continue;
       changed = true;
