@@ -48,6 +48,9 @@ export function demoInventory(
             // The same machine without a second factor, and something of everything for lists and the menu.
             slug: 'staging',
             kind: 'staging',
+            // Where everybody is one login at one address, sshd can't tell it from production: it asks for the same.
+            mfa_required: mode.kind === 'own-login',
+            ...(mode.kind === 'own-login' ? { mfa_max_age_seconds: 900 } : {}),
             gateways: [demoGateway],
             apps: [
               {
