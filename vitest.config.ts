@@ -6,8 +6,8 @@ const twice = 'test/{database,revocation,accounts,inventory,sessions,connections
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Each core: much of a test is waiting for other programs.
-    maxWorkers: '100%',
+    // More than cores: much of a test is waiting for other programs.
+    maxWorkers: '150%',
     globalSetup: 'test/database/global-setup.ts',
     // Real programs on a busy machine: a limit against hanging, not a measure of anything.
     testTimeout: 60_000,
