@@ -113,8 +113,8 @@ describe.skipIf(!canRun)(
       await running.says(/Server listening on 127\.0\.0\.1/);
       const [companion] = running.pidsWith('gateway run');
       const status = await readFile(`/proc/${companion}/status`, 'utf8');
-      // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5 (capabilities(7)).
-      expect(/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1]).toBe('000000000000002b');
+      // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SYS_PTRACE 19 (capabilities(7)).
+      expect(/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1]).toBe('000000000008002b');
       await running.says(/Now start the companion[\s\S]*"event":"state.in_force"/);
       expect(running.output()).not.toMatch(/EPERM|EACCES|"level":"error"/);
       running.signalMain('SIGTERM');
