@@ -115,7 +115,7 @@ describe.skipIf(!canRun)(
       const status = await readFile(`/proc/${companion}/status`, 'utf8');
       // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SYS_PTRACE 19 (capabilities(7)).
       expect(/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1]).toBe('000000000008002b');
-      await running.says(/Now start the companion[\s\S]*"event":"state.in_force"/);
+      await running.says(/(?:Now start|Restart) the companion[\s\S]*"event":"state.in_force"/);
       expect(running.output()).not.toMatch(/EPERM|EACCES|"level":"error"/);
       running.signalMain('SIGTERM');
       expect(await running.ended).toBe(0);
