@@ -30,7 +30,7 @@ export function admit(answering: Answering, asking: Asking, basis: Basis): Admis
   const registered = registerOffer(answering, asking, basis);
   if (registered === undefined) return undefined;
   const { decision, ticket } = registered;
-  const route = { program: answering.routeProgram, ticket };
+  const route = { words: answering.sessionCommand, ticket };
   return { options: keyOptions(permitsOf(decision, asking.offer, basis.facts), route) };
 }
 

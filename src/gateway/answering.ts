@@ -10,6 +10,8 @@ export interface Answering {
   readonly domain: string;
   /** The program `route` as the sessions of sshd see it. */
   readonly routeProgram: string;
+  /** What every session of sshd runs, a ticket behind it (session-command.ts). */
+  readonly sessionCommand: readonly string[];
   readonly listener: SshdListener;
   readonly connections: Connections;
   /** Takes people on to targets. */

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
-import { removeAskProgram } from './ask-program.ts';
+import { removePrograms } from './compiled-program.ts';
 import {
   applyChange,
   type ChangedFile,
@@ -102,7 +102,7 @@ export async function undoInstallation(
   // Last: with files left alone the record is still needed.
   if (left.length > 0) return left;
   await rm(recordFile, { force: true });
-  await removeAskProgram(machine.programFolder);
+  await removePrograms(machine.programFolder);
   return left;
 }
 

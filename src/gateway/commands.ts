@@ -17,6 +17,7 @@ import { installationFile, sshdFilesOf } from './machine-sshd.ts';
 import { findUser } from './machine-users.ts';
 import { findPrograms } from './programs.ts';
 import { readEnrolmentToken } from './read-enrolment-token.ts';
+import { installedSessionProgram } from './session-program.ts';
 import { staleChoices, type WhenStale } from './trusted-age.ts';
 import { uninstall } from './uninstall.ts';
 
@@ -44,6 +45,7 @@ interface InstallFlags {
   readonly withHostKey?: string | true;
   readonly name?: string;
   readonly askProgram?: string;
+  readonly sessionProgram?: string;
   readonly acceptExceptions?: boolean;
   readonly codes?: boolean;
   readonly codesPort?: string;
@@ -100,7 +102,9 @@ export function registerCompanionCommands(program: Command, environment: Compani
         .option('--codes-port <port>', `where that listens (default ${usualCodePort})`);
     }
     if (kind === 'host')
-      installing.option('--keep-authorized-keys', 'leave authorized_keys files in force too');
+      installing
+        .option('--keep-authorized-keys', 'leave authorized_keys files in force too')
+        .option('--session-program <file>', 'the compiled programs/session.c, likewise');
     installing.action((flags: InstallFlags) => runInstall(kind, flags, environment));
     const running = group
       .command('run')
@@ -161,6 +165,7 @@ async function runInstall(kind: Kind, flags: InstallFlags, environment: Companio
     keepAuthorizedKeys,
     penaltyExemptions: penaltyExemption,
     askProgram: flags.askProgram,
+    sessionProgram: flags.sessionProgram,
     acceptExceptions: flags.acceptExceptions ?? false,
     ...(flags.codes || flags.codesPort !== undefined ? { codes: { port: portOf(flags.codesPort) } } : {}),
     clock: environment.clock,
@@ -197,6 +202,7 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
       ? { sshdFiles: await sshdFilesOf(machine, programs, enrolment, installation.settings) }
       : {}),
     askProgram: installation?.settings?.askProgram ?? null,
+    sessionProgram: installedSessionProgram(machine),
     sshdPidFile: machine.sshdPidFile,
     clock: environment.clock,
     log: environment.log,

@@ -24,6 +24,8 @@ export interface CompanionOptions {
   readonly routeSocketInSessions?: string;
   /** The compiled program of the installation, as the sessions of sshd see it; absent or null: they use curl. */
   readonly askProgram?: string | null;
+  /** Hosts: the compiled program that begins sessions, likewise; absent or null: a script does. */
+  readonly sessionProgram?: string | null;
   /** Gateways where the login name is the target's name. */
   readonly names?: NamesToWrite;
   /** End connections that nobody knows, instead of reporting them; let nobody in while the clock is wrong. */

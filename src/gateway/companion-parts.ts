@@ -17,6 +17,7 @@ import { type Receiving, receiveState } from './receive-state.ts';
 import { Relays } from './relays.ts';
 import { InstanceReport } from './report-instances.ts';
 import { Reporter } from './reporter.ts';
+import { sessionCommand } from './session-command.ts';
 import { SshdKeeper } from './sshd-keeper.ts';
 import { createSshdListener, type SshdListener, severalListeners } from './sshd-listener.ts';
 import { StateInstaller } from './state-installer.ts';
@@ -139,9 +140,12 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
       await relays.prepare();
       const askProgram = options.askProgram ?? null;
       await writeRouteProgram({ path: paths.routeProgram, socket: routeSocket, programs, askProgram });
+      const routeProgram = join(dirname(routeSocket), basename(paths.routeProgram));
+      const { sessionProgram = null } = options;
       const answering: Answering = {
         domain: enrolment.domain,
-        routeProgram: join(dirname(routeSocket), basename(paths.routeProgram)),
+        routeProgram,
+        sessionCommand: sessionCommand({ kind: enrolment.kind, routeProgram, routeSocket, sessionProgram }),
         listener,
         connections,
         relays,

@@ -16,6 +16,7 @@ import { readSameProcess } from './proc.ts';
 import type { Programs } from './programs.ts';
 import { type RunReport, readRunReport } from './run-report.ts';
 import { readSavedState } from './saved-state.ts';
+import { installedSessionProgram } from './session-program.ts';
 import { createSshdListener } from './sshd-listener.ts';
 import { clockToleranceSeconds } from './trusted-age.ts';
 
@@ -83,6 +84,7 @@ async function sshdFacts(machine: Machine, programs: Programs, enrolment: Enrolm
   const drift = await checkDrift(files, ['root']);
   return [
     ['Asked by', settings.askProgram ?? 'sh and curl', true],
+    ...sessionFacts(machine, enrolment),
     [
       'Configuration',
       drift.length === 0 ? 'as installed' : `not as installed: ${drift.join('; ')}`,
@@ -90,6 +92,11 @@ async function sshdFacts(machine: Machine, programs: Programs, enrolment: Enrolm
     ],
     ...settings.accepted.map((one): Fact => ['Accepted exception', one, true]),
   ];
+}
+
+/** Gateways relay sessions, which the script alone does. */
+function sessionFacts(machine: Machine, { kind }: Enrolment): Fact[] {
+  return kind === 'host' ? [['Sessions begun by', installedSessionProgram(machine) ?? 'sh', true]] : [];
 }
 
 /** What only the companion that runs can know. */

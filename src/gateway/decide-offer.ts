@@ -5,8 +5,9 @@
 import type { CompanionState } from '../api/companions.ts';
 import { type AccessDecision, decideAccess, unknownTarget } from '../policy/decide-access.ts';
 import { decideHopArrival } from '../policy/decide-hop.ts';
-import type { AccountFacts, TargetFacts } from '../policy/facts.ts';
+import type { AccessRuleFacts, TargetFacts } from '../policy/facts.ts';
 import type { Reason, Reasons } from '../policy/reasons.ts';
+import { rulesFor } from '../policy/roles.ts';
 import { type KnownTarget, type Meaning, meaningOf } from './login-names.ts';
 import { type Offer, sessionOf } from './offered-certificate.ts';
 
@@ -94,6 +95,8 @@ export function accountOf(offer: Offer, state: CompanionState): KnownAccount | u
 interface StateIndex {
   readonly accounts: ReadonlyMap<string, KnownAccount>;
   readonly targets: ReadonlyMap<string, KnownTarget>;
+  /** By account, each when it is asked for: of a thousand rules few are about one person. */
+  readonly rules: Map<string, readonly AccessRuleFacts[]>;
 }
 
 /** Made once per state: every connection is judged again every second. */
@@ -103,9 +106,17 @@ function indexOf(state: CompanionState): StateIndex {
   const made = indexes.get(state) ?? {
     accounts: new Map(state.accounts.map((account) => [account.name, account])),
     targets: new Map(state.targets.map((target) => [target.targetName, target])),
+    rules: new Map(),
   };
   indexes.set(state, made);
   return made;
+}
+
+function rulesAbout(account: KnownAccount, state: CompanionState): readonly AccessRuleFacts[] {
+  const { rules } = indexOf(state);
+  const known = rules.get(account.name) ?? rulesFor(state.access_rules, account);
+  rules.set(account.name, known);
+  return known;
 }
 
 /** An account's number is the way to its own menu alone. */
@@ -120,7 +131,7 @@ function targetsOf(meaning: Meaning, { targets }: CompanionState): readonly Know
 
 function judge(
   offer: Offer,
-  account: AccountFacts,
+  account: KnownAccount,
   target: TargetFacts,
   { state, endedSessions, nowSeconds }: Facts,
   phase: 'start' | 'running',
@@ -132,7 +143,7 @@ function judge(
     account,
     session: sessionOf(offer, phase, endedSessions.has(offer.sessionId)),
     target,
-    rules: state.access_rules,
+    rules: rulesAbout(account, state),
     nowSeconds,
     phase,
   });

@@ -24,6 +24,7 @@ import { type GeneratedUser, nameFiles } from './names.ts';
 import { withExtrausers } from './nsswitch.ts';
 import type { Programs } from './programs.ts';
 import { readSavedState } from './saved-state.ts';
+import { installSessionProgram } from './session-program.ts';
 import { checkCandidate } from './sshd-candidate.ts';
 import { configurationFor } from './sshd-files.ts';
 import { writeNames } from './write-names.ts';
@@ -41,6 +42,8 @@ export interface InstallOptions {
   readonly penaltyExemptions: readonly string[];
   /** The compiled programs/ask.c, where it was built elsewhere. */
   readonly askProgram?: string | undefined;
+  /** Hosts: the compiled programs/session.c, likewise. */
+  readonly sessionProgram?: string | undefined;
   /** What the machine's own Match blocks overrule now is wanted. */
   readonly acceptExceptions?: boolean;
   readonly clock: () => Date;
@@ -97,6 +100,15 @@ async function enrolOnce(options: InstallOptions): Promise<Enrolment> {
   return await enrol({ ...proof, paths, serverUrl, sshKeygen: programs.sshKeygen, kind });
 }
 
+async function installStart({ machine, sessionProgram: given, tell }: InstallOptions): Promise<void> {
+  const { path } = await installSessionProgram({ folder: machine.programFolder, given });
+  tell(
+    path === null
+      ? 'sh begins sessions. They take a little longer to begin.'
+      : `Built ${path}, which begins sessions.`,
+  );
+}
+
 async function configure(options: InstallOptions, enrolled: Enrolment): Promise<void> {
   const { kind, machine, programs, tell } = options;
   const ask = await installAskProgram({ folder: machine.programFolder, given: options.askProgram });
@@ -105,6 +117,7 @@ async function configure(options: InstallOptions, enrolled: Enrolment): Promise<
       ? `sh and curl ask the companion for sshd: ${ask.why}. Logins take a little longer.`
       : `Built ${ask.path}, which asks the companion for sshd.`,
   );
+  if (kind === 'host') await installStart(options);
   const settings: InstallationSettings = {
     keepAuthorizedKeys: options.keepAuthorizedKeys,
     penaltyExemptions: [...options.penaltyExemptions],

@@ -8,8 +8,8 @@ import type { PermittedTarget } from './decide-offer.ts';
 export const mostPermitted = 4_000;
 
 export interface RouteCommand {
-  /** The program as the sessions of sshd see it; checkSocketPath() has passed. */
-  readonly program: string;
+  /** What every session runs, ticket aside, as sshd's sessions see it: plain words (session-command.ts). */
+  readonly words: readonly string[];
   readonly ticket: string;
 }
 
@@ -40,7 +40,7 @@ export function keyOptions({ opens, listens, agent }: Permits, route: RouteComma
     // Without one sshd would let the client listen wherever it likes.
     ...(forwards ? [`permitlisten=${listens ? '"localhost:*"' : nowhere}`] : []),
     ...(agent ? ['agent-forwarding'] : []),
-    `command="exec /bin/sh ${route.program} ${route.ticket}"`,
+    `command="exec ${[...route.words, route.ticket].join(' ')}"`,
   ].join(',');
 }
 

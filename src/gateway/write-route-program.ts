@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { checkSocketPath } from './paths.ts';
 import { isProgram, type Programs } from './programs.ts';
+import { findSftpServer } from './session-command.ts';
 
 export interface RouteProgramOptions {
   /** Where it is written: owned by whoever runs the companion, readable for all. */
@@ -15,13 +16,6 @@ export interface RouteProgramOptions {
   readonly askProgram: string | null;
 }
 
-const sftpServers = [
-  '/usr/lib/openssh/sftp-server',
-  '/usr/libexec/openssh/sftp-server',
-  '/usr/libexec/sftp-server',
-  '/usr/lib/ssh/sftp-server',
-];
-
 export async function writeRouteProgram(options: RouteProgramOptions): Promise<void> {
   const { path, socket, programs, askProgram } = options;
   const setpriv = '/usr/bin/setpriv';
@@ -30,7 +24,7 @@ export async function writeRouteProgram(options: RouteProgramOptions): Promise<v
     curl: programs.curl,
     // The same package.
     ssh: join(dirname(programs.sshKeygen), 'ssh'),
-    sftp_server: sftpServers.find(isProgram) ?? '',
+    sftp_server: findSftpServer() ?? '',
     setpriv: isProgram(setpriv) ? setpriv : '',
     ask_program: askProgram ?? '',
   };

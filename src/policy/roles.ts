@@ -44,6 +44,11 @@ export function highestRole(
   return highest;
 }
 
+/** Those that name the account or a group of its: the only ones that highestRole() heeds. */
+export function rulesFor(rules: readonly AccessRuleFacts[], account: AccountFacts): AccessRuleFacts[] {
+  return rules.filter((rule) => isFor(rule, account));
+}
+
 function isFor({ subject }: AccessRuleFacts, account: AccountFacts): boolean {
   return 'account' in subject ? subject.account === account.name : account.groups.includes(subject.group);
 }

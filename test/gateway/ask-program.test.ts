@@ -5,7 +5,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { askProgramIn, installAskProgram, removeAskProgram } from '../../src/gateway/ask-program.ts';
+import { askProgramIn, installAskProgram } from '../../src/gateway/ask-program.ts';
+import { removePrograms } from '../../src/gateway/compiled-program.ts';
 import { companionPaths } from '../../src/gateway/paths.ts';
 import { isProgram } from '../../src/gateway/programs.ts';
 import { sshdConfiguration } from '../../src/gateway/sshd-configuration.ts';
@@ -266,7 +267,7 @@ describe('installing the program', () => {
     const where = join(folder, 'given');
     const given = askProgramIn(join(folder, 'programs'));
     expect(await installAskProgram({ folder: where, given })).toEqual({ path: askProgramIn(where) });
-    await removeAskProgram(where);
+    await removePrograms(where);
     await expect(stat(askProgramIn(where))).rejects.toThrow();
   });
 

@@ -2,12 +2,20 @@
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { isProgram } from '../../src/gateway/programs.ts';
 import { RelayWorld } from './relay-world.ts';
 import { type Person, runSsh } from './ssh-client.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 import { appLogin, hasNames, web } from './test-world.ts';
 
-const world = new RelayWorld();
+/** The compiled program where one can be built: the script is compared with it in session-program.test.ts. */
+class HostWorld extends RelayWorld {
+  override hostOptions() {
+    return { compiledQuestion: isProgram('/usr/bin/cc') };
+  }
+}
+
+const world = new HostWorld();
 const inside = { folder: `/srv/home/${appLogin}/current`, envFile: `/srv/home/${appLogin}/.env` };
 const home = () => join(world.folder, 'host', 'home');
 

@@ -23,6 +23,7 @@ import type { Log } from '../../src/gateway/log.ts';
 import { type GeneratedUser, nameFiles } from '../../src/gateway/names.ts';
 import { type CompanionPaths, companionPaths } from '../../src/gateway/paths.ts';
 import { opensshVersion, type Programs } from '../../src/gateway/programs.ts';
+import { installSessionProgram, sessionProgramIn } from '../../src/gateway/session-program.ts';
 import { type SshdConfigurationOptions, sshdConfiguration } from '../../src/gateway/sshd-configuration.ts';
 import type { SshdFiles } from '../../src/gateway/sshd-files.ts';
 import { writeNames } from '../../src/gateway/write-names.ts';
@@ -110,6 +111,9 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
     askProgram: options.compiledQuestion
       ? askProgramIn(isGenerated ? inNamespace.run : paths.runFolder)
       : null,
+    sessionProgram: options.compiledQuestion
+      ? sessionProgramIn(isGenerated ? inNamespace.run : paths.runFolder)
+      : null,
     ...(isGenerated ? generatedOptions(kind, namesFolder) : {}),
     ...options.companion,
     ...(options.keepsSshd ? { sshdFiles: await sshdFilesFor(options, paths) } : {}),
@@ -150,7 +154,10 @@ async function configurationOptions(
   const { kind, folder, programs, names, address, port, answerSeconds } = options;
   const isGenerated = names === 'target-names';
   const run = isGenerated ? inNamespace.run : paths.runFolder;
-  if (options.compiledQuestion) await installAskProgram({ folder: paths.runFolder });
+  if (options.compiledQuestion) {
+    await installAskProgram({ folder: paths.runFolder });
+    await installSessionProgram({ folder: paths.runFolder });
+  }
   return {
     role: kind,
     paths: { ...paths, principalsSocket: join(run, 'principals.sock') },

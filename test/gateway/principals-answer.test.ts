@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { keyOptions, nothingPermitted } from '../../src/gateway/principals-answer.ts';
 
-const route = { program: '/run/sallyport/route', ticket: 'ab'.repeat(16) };
+const route = { words: ['/bin/sh', '/run/sallyport/route'], ticket: 'ab'.repeat(16) };
 const command = `command="exec /bin/sh /run/sallyport/route ${route.ticket}"`;
 
 test('the way is opened to exactly what is named, and everything else is restricted', () => {

@@ -34,10 +34,15 @@ export class RelayWorld extends TestWorld {
     await super.open();
     this.authority.hopCa = generateEd25519();
     const { forwarding } = this;
-    this.#host = await this.startMachine('host', { forwarding });
+    this.#host = await this.startMachine('host', { forwarding, ...this.hostOptions() });
     this.authority.targets = [this.target()];
     this.authority.push();
     this.#gateway = await this.startMachine('gateway', { forwarding, ...this.gatewayOptions() });
+  }
+
+  /** What the host has beside that. */
+  hostOptions(): Partial<LocalMachineOptions> {
+    return {};
   }
 
   /** What the gateway has beside that. */
