@@ -105,6 +105,7 @@ export async function startDemoMachine(options: DemoMachineOptions): Promise<Dem
     mode.kind === 'generated-names' ? await prepareNames(folder, kind, runFolder.path) : undefined;
   const pidFile = join(folder, 'sshd.pid');
   const companion = createCompanion({
+    opensLoopback: true,
     paths,
     enrolment: { ...enrolment, serverUrl },
     programs,

@@ -63,10 +63,10 @@ export function registerOffer(
 }
 
 /** What the connection is judged by for as long as it lives. Which way it goes, and from a menu where to, shows later. */
-function permittedOf({ allowed, menu }: OfferDecision, { state }: Facts): PermittedTarget[] {
+function permittedOf({ allowed, menu }: OfferDecision, facts: Facts): PermittedTarget[] {
   if (menu) return [];
-  const isAlone = state.companion.kind === 'host' || allowed.length === 1;
-  const ways = isAlone ? allowed : openedAmong(allowed);
+  const isAlone = facts.state.companion.kind === 'host' || allowed.length === 1;
+  const ways = isAlone ? allowed : openedAmong(allowed, facts);
   return ways.map(({ targetName, address, port }) => ({ name: targetName, address, port }));
 }
 

@@ -26,6 +26,8 @@ export interface CompanionOptions {
   readonly askProgram?: string | null;
   /** Hosts: the compiled program that begins sessions, likewise; absent or null: a script does. */
   readonly sessionProgram?: string | null;
+  /** Gateways: whether targets of its own loopback may be jumped to. Absent: no, what listens there is the machine's own. */
+  readonly opensLoopback?: boolean;
   /** Gateways where the login name is the target's name. */
   readonly names?: NamesToWrite;
   /** End connections that nobody knows, instead of reporting them; let nobody in while the clock is wrong. */

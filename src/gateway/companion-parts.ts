@@ -59,6 +59,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     maximumStalenessSeconds,
     whenStale,
     refuseByClock: failClosed,
+    ...(options.opensLoopback === undefined ? {} : { opensLoopback: options.opensLoopback }),
   });
   const reporter = new Reporter({
     feed: () => feed,

@@ -18,6 +18,8 @@ export interface Facts {
   readonly nowSeconds: number;
   /** Why this machine lets nobody in now, whoever it is. */
   readonly nobody?: Reason;
+  /** Targets of this machine's own loopback may be jumped to: where everything runs on one machine. */
+  readonly opensLoopback?: boolean;
 }
 
 export interface Refused {

@@ -17,17 +17,20 @@ export interface DecisionBasisOptions {
   /** Whether nobody gets in while the clock is wrong. */
   readonly refuseByClock?: boolean;
   readonly monotonicSeconds?: () => number;
+  readonly opensLoopback?: boolean;
 }
 
 export class DecisionBasis {
   readonly age: TrustedAge;
   readonly #nowSeconds: () => number;
+  readonly #opensLoopback: boolean;
   readonly #endedElsewhere = new Set<string>();
   #checked: CheckedState | undefined;
 
   constructor(options: DecisionBasisOptions) {
     const { nowSeconds, maximumStalenessSeconds, whenStale = 'deny', refuseByClock = false } = options;
     this.#nowSeconds = nowSeconds;
+    this.#opensLoopback = options.opensLoopback ?? false;
     this.age = new TrustedAge({
       rule: { maximumSeconds: maximumStalenessSeconds, whenStale },
       refuseByClock,
@@ -51,7 +54,9 @@ export class DecisionBasis {
     const checked = this.#checked;
     if (checked === undefined) return undefined;
     const endedSessions = new Set([...checked.state.ended_sessions, ...this.#endedElsewhere]);
-    return { checked, facts: { state: checked.state, endedSessions, nowSeconds: this.#nowSeconds() } };
+    const { state } = checked;
+    const nowSeconds = this.#nowSeconds();
+    return { checked, facts: { state, endedSessions, nowSeconds, opensLoopback: this.#opensLoopback } };
   }
 
   /** For letting somebody in: says also whether nobody is, because the state is too old or the clock wrong. */

@@ -93,13 +93,23 @@ export async function applyChange({ path, after, mode }: ChangedFile): Promise<v
   await writeFileAtomically(path, Buffer.from(after, 'base64'), { mode });
 }
 
+/** Files of ours that hold what somebody else wrote: they can't be undone. */
+export async function changedByOthers({ files }: Pick<Installation, 'files'>): Promise<string[]> {
+  const changed: string[] = [];
+  for (const file of files) {
+    const now = await contentNow(file);
+    if (file.before === null && now !== null && !isAsWeLeftIt(file, now)) changed.push(file.path);
+  }
+  return changed;
+}
+
 /**
  * Of a file of the machine that others changed too, such as nsswitch.conf, our lines alone are taken back.
  * @returns false if somebody changed a file of ours since: then it is left alone
  */
 export async function undoChange(file: ChangedFile): Promise<boolean> {
   const { path, before, mode } = file;
-  const now = (await readIfThere(path))?.toString('base64') ?? null;
+  const now = await contentNow(file);
   if (now === before) return true;
   if (before === null) {
     if (!isAsWeLeftIt(file, now)) return false;
@@ -110,6 +120,10 @@ export async function undoChange(file: ChangedFile): Promise<boolean> {
     now === null || isAsWeLeftIt(file, now) ? Buffer.from(before, 'base64') : withoutOurLines(file, now);
   await writeFileAtomically(path, contents, { mode });
   return true;
+}
+
+async function contentNow({ path }: ChangedFile): Promise<string | null> {
+  return (await readIfThere(path))?.toString('base64') ?? null;
 }
 
 /** Lines that we changed are as they were; lines that we added, or that were changed again, are not ours to judge. */

@@ -13,7 +13,7 @@ export function permitsFor(targets: readonly KnownTarget[], offer: Offer, facts:
   if (facts.state.companion.kind === 'host') return permitsAtHost(targets, offer);
   const forwardings = targets.map((target) => forwardingTo(target, offer, facts));
   const services = forwardings.flatMap((forwarding) => forwarding.services);
-  const opens = [...openedAmong(targets), ...services.filter(({ address }) => !isLoopback(address))];
+  const opens = [...openedAmong(targets, facts), ...services.filter(({ address }) => !isLoopback(address))];
   // The far side is named by the login alone: with several targets nobody could say which one it is.
   const isRelay = targets.length === 1 && targets.every(canRelay);
   return {
@@ -34,8 +34,11 @@ function permitsAtHost(targets: readonly KnownTarget[], { mode }: Offer): Permit
 }
 
 /** None where there are more than sshd takes, since a cut list would lie. */
-export function openedAmong(targets: readonly KnownTarget[]): readonly KnownTarget[] {
-  const jumps = targets.filter(canJump);
+export function openedAmong(
+  targets: readonly KnownTarget[],
+  { opensLoopback = false }: Pick<Facts, 'opensLoopback'>,
+): readonly KnownTarget[] {
+  const jumps = targets.filter((target) => canJump(target) && (opensLoopback || !isLoopback(target.address)));
   return jumps.length > mostPermitted ? [] : jumps;
 }
 

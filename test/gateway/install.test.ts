@@ -142,7 +142,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     expect((await effective()).get('permitrootlogin')).toBe('no');
   });
 
-  test('the listener for codes ends before anything of it goes, whatever comes of the rest', async () => {
+  test('the listener for codes ends before anything of it goes', async () => {
     await install(options('host'));
     const program = join(folder, 'codes/sshd');
     await mkdir(join(folder, 'codes'));
@@ -151,9 +151,7 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     const ended = once(listener, 'exit');
     await once(listener, 'spawn');
     await writeFile(codePaths(machine).pidFile, `${listener.pid}\n`);
-    await writeFile(machine.dropIn, '# by somebody else\n');
-    const undoing = uninstall({ kind: 'host', machine, tell: () => {} });
-    await expect(undoing).rejects.toMatchObject({ code: 'file_refused' });
+    await uninstall({ kind: 'host', machine, tell: () => {} });
     expect(await ended).toEqual([null, 'SIGTERM']);
   });
 
@@ -266,6 +264,21 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     });
     expect(await readFile(machine.dropIn, 'utf8')).toBe('# mine now\n');
     expect(existsSync(machine.stateFolder)).toBe(true);
+  });
+
+  test('where one file can’t be undone none is, and where nothing was installed nothing is said to be removed', async () => {
+    await install(options('gateway', { machine: { ...machine, principalsUser: 'sallyport-principals' } }));
+    const installed = await readFile(machine.nsswitch, 'utf8');
+    await writeFile(machine.dropIn, '# mine now\n');
+    await expect(uninstall({ kind: 'gateway', machine, tell: () => {} })).rejects.toMatchObject({
+      code: 'file_refused',
+    });
+    expect(await readFile(machine.nsswitch, 'utf8')).toBe(installed);
+    await rm(machine.dropIn);
+    await uninstall({ kind: 'gateway', machine, tell: () => {} });
+    told = [];
+    await uninstall({ kind: 'gateway', machine, tell: (line) => told.push(line) });
+    expect(told).toEqual(['There is no gateway on this machine.']);
   });
 
   test('a token for a gateway makes no host', async () => {

@@ -115,6 +115,7 @@ export async function startLocalMachine(options: LocalMachineOptions): Promise<L
       ? sessionProgramIn(isGenerated ? inNamespace.run : paths.runFolder)
       : null,
     ...(isGenerated ? generatedOptions(kind, namesFolder) : {}),
+    opensLoopback: true,
     ...options.companion,
     ...(options.keepsSshd ? { sshdFiles: await sshdFilesFor(options, paths) } : {}),
   };

@@ -5,7 +5,7 @@ import type { Connection } from '../../src/gateway/connection-file.ts';
 import type { Facts } from '../../src/gateway/decide-offer.ts';
 import type { KnownTarget } from '../../src/gateway/login-names.ts';
 import type { Offer } from '../../src/gateway/offered-certificate.ts';
-import { grantedBy, isWithdrawn, permitsFor } from '../../src/gateway/permits.ts';
+import { grantedBy, isWithdrawn, openedAmong, permitsFor } from '../../src/gateway/permits.ts';
 import { alice, web } from './test-world.ts';
 
 const offer = { account: alice, organization: 'example', mode: 'interactive', roleLimit: null } as Offer;
@@ -100,11 +100,17 @@ const ownIpv6 = [
 ];
 
 test.each([...ownNames, ...ownIpv4, ...ownIpv6])(
-  'a service at %s, which would be the gateway’s own, is not opened',
+  'a service or a target at %s, which would be the gateway’s own, is not opened',
   (address) => {
     expect(given([target], offer, { services: [{ ...service, address }] }).opens).toEqual(['10.0.0.1:22']);
+    expect(given([{ ...target, address }], offer, { services: [] }).opens).toEqual([]);
   },
 );
+
+test('a target of the gateway’s own is opened where everything runs on one machine', () => {
+  const facts = { state: { companion: { kind: 'gateway' } }, opensLoopback: true } as Facts;
+  expect(openedAmong([{ ...target, address: '127.0.0.1' }], facts)).toHaveLength(1);
+});
 
 test.each([
   '10.0.0.5',

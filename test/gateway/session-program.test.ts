@@ -98,6 +98,8 @@ describe.each([
     child.stderr.on('data', (chunk: Buffer) => {
       told.stderr += chunk;
     });
+    // A session that is refused reads nothing.
+    child.stdin.on('error', () => {});
     child.stdin.write(typed);
     if (session.converses) child.stdout.once('data', () => child.stdin.end());
     else child.stdin.end();
