@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -22,7 +23,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     // More than cores: much of a test is waiting for other programs.
-    maxWorkers: '200%',
+    maxWorkers: 2 * availableParallelism(),
     sequence: { sequencer: SlowFirst },
     globalSetup: 'test/database/global-setup.ts',
     // Real programs on a busy machine: a limit against hanging, not a measure of anything.
