@@ -2,6 +2,7 @@
  * Questions that come together are read together. Nobody waits for company: who finds no reading under way goes at once,
  * and those who come meanwhile make up the next one. So nobody is given what was read before they asked.
  */
+import { setTimeout as rest } from 'node:timers/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
 
 export interface GatherOptions<Answer> {
@@ -11,6 +12,8 @@ export interface GatherOptions<Answer> {
   readonly largest: number;
   /** Who comes when so many wait is asked to come back later. */
   readonly mostWaiting: number;
+  /** How long to wait for more after a reading of several: where a crowd comes, fewer readings are better than early ones. */
+  readonly restMilliseconds?: number;
 }
 
 interface Waiting<Answer> {
@@ -21,26 +24,30 @@ interface Waiting<Answer> {
 
 /** Returns the function that answers one question. @throws unavailable, with the seconds to wait; what `read` throws */
 export function createGather<Answer>(options: GatherOptions<Answer>): (key: string) => Promise<Answer> {
-  const { read, largest, mostWaiting } = options;
+  const { read, largest, mostWaiting, restMilliseconds = 0 } = options;
   const waiting: Waiting<Answer>[] = [];
   let isReading = false;
 
-  async function readNext(): Promise<void> {
+  /** @returns how many were answered */
+  async function readNext(): Promise<number> {
     const asked = waiting.splice(0, largest);
     const answers = await read([...new Set(asked.map(({ key }) => key))]).catch((error: unknown) => {
       for (const { reject } of asked) reject(error);
     });
-    if (answers === undefined) return;
+    if (answers === undefined) return asked.length;
     for (const { key, resolve, reject } of asked) {
       const answer = answers.get(key);
       if (answer === undefined) reject(new TypeError('a reading left out what it was asked for'));
       else resolve(answer);
     }
+    return asked.length;
   }
 
   async function readAll(): Promise<void> {
     isReading = true;
-    while (waiting.length > 0) await readNext();
+    while (waiting.length > 0) {
+      if ((await readNext()) > 1 && restMilliseconds > 0) await rest(restMilliseconds);
+    }
     isReading = false;
   }
 

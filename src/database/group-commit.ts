@@ -6,6 +6,7 @@
  * A group promises each of its items what a transaction of its own would: its result is handed out only after the
  * commit, its refusal is no matter of its neighbours', and if the group fails as a whole, everybody is tried again alone.
  */
+import { setTimeout as rest } from 'node:timers/promises';
 import type { Database, Tx } from './database.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -38,6 +39,8 @@ export interface GroupCommitOptions<Item, Result> {
   ) => Promise<ReadonlyMap<Item, Outcome<Result>>>;
   /** Items in one group at most. */
   readonly largest?: number;
+  /** How long to wait for more after a group of several: where a crowd comes, fewer groups are better than early ones. */
+  readonly restMilliseconds?: number;
   /** Transactions at once of items that are on their own; each may hold a connection for as long as a lock is awaited. */
   readonly mostAlone?: number;
 }
@@ -55,7 +58,7 @@ interface Waiting<Item, Result> {
 export function createGroupCommit<Item, Result>(
   options: GroupCommitOptions<Item, Result>,
 ): (item: Item) => Promise<Result> {
-  const { db, lineOf, work, largest = 64, mostAlone = 4 } = options;
+  const { db, lineOf, work, largest = 64, mostAlone = 4, restMilliseconds = 0 } = options;
   /** Who stands behind the item of this line that is ready or under way. */
   const lines = new Map<string, Waiting<Item, Result>[]>();
   const ready: Waiting<Item, Result>[] = [];
@@ -66,7 +69,9 @@ export function createGroupCommit<Item, Result>(
   function start(): void {
     if (!groupUnderWay && ready.length > 0) {
       groupUnderWay = true;
-      void commitGroup(ready.splice(0, largest)).then(() => {
+      const group = ready.splice(0, largest);
+      void commitGroup(group).then(async () => {
+        if (group.length > 1 && restMilliseconds > 0) await rest(restMilliseconds);
         groupUnderWay = false;
         start();
       });

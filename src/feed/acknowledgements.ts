@@ -16,16 +16,18 @@ import { type CompanionProgress, Progress } from './progress.ts';
 
 export const acknowledgementChannel = 'sallyport_acknowledgement';
 
-const heardSchema = z.array(z.tuple([z.uuid(), uint64, z.int().min(0)])).max(90);
+/** A notification holds 8,000 bytes, which are 90 of them at the least. */
+const largestNotification = 90;
+/** At every change all machines acknowledge within a second. */
+const largestGroup = 4 * largestNotification;
+
+const heardSchema = z.array(z.tuple([z.uuid(), uint64, z.int().min(0)])).max(largestNotification);
 
 /** Which machine has installed which version, and how many connections it ended for it. */
 type Heard = z.infer<typeof heardSchema>[number];
 
 /** `null`: some may have been missed. */
 type Hearing = (heard: readonly Heard[] | null) => void;
-
-/** A notification holds 8,000 bytes, which are 90 of them at the least. */
-const largestGroup = 90;
 
 /** Empty after a lost connection. What can't be read counts as missed too: everything is read again. */
 function heardFrom(payload: string): readonly Heard[] | null {
@@ -48,10 +50,14 @@ export class Acknowledgements {
       db: database.db,
       lineOf: ({ companionId }) => companionId,
       largest: largestGroup,
+      restMilliseconds: 20,
       work: async (tx, reports, how) => {
         const outcomes = await recordReports(tx, reports, { ...how, now: clock() });
         const heard = reports.filter((report) => isInstalled(report, outcomes.get(report))).map(heardOf);
-        if (heard.length > 0) await notify(tx, acknowledgementChannel, JSON.stringify(heard));
+        for (let from = 0; from < heard.length; from += largestNotification) {
+          const some = heard.slice(from, from + largestNotification);
+          await notify(tx, acknowledgementChannel, JSON.stringify(some));
+        }
         return outcomes;
       },
     });

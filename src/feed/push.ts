@@ -13,7 +13,9 @@ export interface PushParts {
 }
 
 /** Small enough that other requests get their turn between two groups. */
-const groupSize = 50;
+const groupSize = 125;
+/** So few are not worth the question who is first. */
+const fewMachines = 50;
 /** While one waits for the database, another is written. */
 const groupsAtOnce = 2;
 
@@ -73,7 +75,7 @@ export async function orderOf(
   companionIds: readonly string[],
   version: bigint,
 ): Promise<Order> {
-  if (companionIds.length <= groupSize) return { urgent: companionIds, others: [] };
+  if (companionIds.length <= fewMachines) return { urgent: companionIds, others: [] };
   const rows = await db
     .selectFrom('login_sessions')
     .innerJoin('connections', (join) =>

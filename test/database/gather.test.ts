@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createGather } from '../../src/database/gather.ts';
 
 /** A reading that waits until it is let go; says what it was asked for. */
@@ -33,6 +33,20 @@ test('the first goes at once, those who come meanwhile together, and nobody gets
   await letGo();
   expect(asked).toEqual([['a'], ['a', 'b', 'c'], ['d']]);
   expect(await Promise.all([first, ...others])).toEqual(['a1', 'a2', 'b2', 'c2', 'd3']);
+});
+
+test('after a reading of several it may rest, and who asks meanwhile shares the next', async () => {
+  const { asked, read, letGo } = slowReading();
+  const ask = createGather({ read, largest: 3, mostWaiting: 10, restMilliseconds: 20 });
+  const first = ['x', 'a', 'b'].map(ask);
+  await letGo();
+  await letGo();
+  await Promise.all(first);
+  const second = ['c', 'd'].map(ask);
+  await vi.waitUntil(() => asked.length > 2);
+  await letGo();
+  expect(await Promise.all(second)).toEqual(['c3', 'd3']);
+  expect(asked).toEqual([['x'], ['a', 'b'], ['c', 'd']]);
 });
 
 test('one who is asked for twice is read once', async () => {

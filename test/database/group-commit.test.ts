@@ -100,6 +100,13 @@ test('a group has a largest size', async () => {
   expect(transactions).toEqual([['first'], ['a', 'b'], ['c', 'd'], ['e']]);
 });
 
+test('after a group of several it may rest, and who comes meanwhile shares the next', async () => {
+  const submit = groupCommit({ restMilliseconds: 20 });
+  await behindTheFirst(submit, () => ['a', 'b'].map((slug) => submit({ slug })));
+  await Promise.all(['c', 'd'].map((slug) => submit({ slug })));
+  expect(transactions).toEqual([['first'], ['a', 'b'], ['c', 'd']]);
+});
+
 test('those of one line go one after the other, in their order, and let others pass', async () => {
   const submit = groupCommit();
   const items = [
