@@ -137,9 +137,10 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
 /**
  * The longest that a login waits for the companion; sshd itself would wait for ever, and asks twice. A companion that is
  * not there refuses at once; one that answers does so in a few milliseconds, but when hundreds log in together they and
- * their sshds take the processor: then a fifth of a second refuses people who may come in.
+ * their sshds take the processor, and less refuses people who may come in: with one second it was one of five hundred in
+ * the same instant on two processors.
  */
-const longestAnswerSeconds = 1;
+const longestAnswerSeconds = 2;
 
 /**
  * sshd starts the program with these very words (sshd_config(5), TOKENS): no shell reads the user's name, which is theirs

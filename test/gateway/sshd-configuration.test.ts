@@ -15,7 +15,7 @@ const linesOf = (changes: Partial<SshdConfigurationOptions> = {}) =>
 describe('the sshd configuration', () => {
   test('asks the companion with no file of ours and no slow program', () => {
     expect(linesOf()).toContain(
-      `AuthorizedPrincipalsCommand /bin/sh -c 'exec /usr/bin/curl -q -sf --max-time 1 --unix-socket /run/sallyport/principals.sock --data-urlencode "ppid=$PPID" --data-urlencode "user=$1" --data-urlencode "key=$2" http://gateway/principals' sh %u %k`,
+      `AuthorizedPrincipalsCommand /bin/sh -c 'exec /usr/bin/curl -q -sf --max-time 2 --unix-socket /run/sallyport/principals.sock --data-urlencode "ppid=$PPID" --data-urlencode "user=$1" --data-urlencode "key=$2" http://gateway/principals' sh %u %k`,
     );
   });
 
@@ -53,7 +53,7 @@ describe('the sshd configuration', () => {
 
   test('asks with the compiled program where there is one, and no shell reads the name', () => {
     expect(linesOf({ askProgram: '/usr/local/libexec/sallyport/ask' })).toContain(
-      'AuthorizedPrincipalsCommand /usr/local/libexec/sallyport/ask /run/sallyport/principals.sock /principals 1000 user=%u key=%k',
+      'AuthorizedPrincipalsCommand /usr/local/libexec/sallyport/ask /run/sallyport/principals.sock /principals 2000 user=%u key=%k',
     );
   });
 
