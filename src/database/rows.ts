@@ -29,8 +29,15 @@ export interface OrganizationRow {
   /** Whether certificates are good only from where they were asked for. */
   source_pinning: ColumnType<SourcePinning, SourcePinning | undefined, SourcePinning>;
   registered_keys: Generated<boolean>;
+  hardware_keys: ColumnType<HardwareKeys, HardwareKeys | undefined, HardwareKeys>;
+  hardware_attestation: ColumnType<'off' | 'required', 'off' | 'required' | undefined, 'off' | 'required'>;
+  /** AAGUIDs; null: any. */
+  hardware_models: ColumnType<string[] | null, string[] | null | undefined, string[] | null>;
+  /** Certificates, PEM. */
+  hardware_authorities: ColumnType<string[], string[] | undefined, string[]>;
   created_at: CreatedAt;
 }
+type HardwareKeys = 'off' | 'required' | 'verified';
 type MfaSource = 'provider' | 'passkey';
 type SourcePinning = 'off' | 'address' | 'network';
 type DeviceLogin = 'off' | 'same-network' | 'on';
@@ -397,6 +404,23 @@ export interface RegisteredKeyRow {
   expires_at: Timestamp;
   last_used_at: Timestamp | null;
 }
+export interface ProvenKeyRow {
+  session_id: string;
+  /** SSH public key blob. */
+  public_key: Buffer;
+  user_verified: boolean;
+  proven_at: Timestamp;
+}
+export interface AttestedKeyRow {
+  account_id: string;
+  /** SSH public key blob. */
+  public_key: Buffer;
+  /** AAGUID. */
+  model: string;
+  /** SHA-256 of the certificate that vouches for it, in hexadecimal. */
+  authority: string;
+  attested_at: Timestamp;
+}
 export interface LeaseRow {
   id: Generated<string>;
   companion_id: string;
@@ -598,6 +622,8 @@ export interface Tables {
   ssh_codes: SshCodeRow;
   ssh_code_uses: SshCodeUseRow;
   registered_keys: RegisteredKeyRow;
+  proven_keys: ProvenKeyRow;
+  attested_keys: AttestedKeyRow;
   leases: LeaseRow;
   oauth_records: OauthRecordRow;
   device_polls: DevicePollRow;
