@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { targetName } from '../api/common.ts';
 import { type ExplainReply, explainQuery } from '../api/explain.ts';
+import { type ServicesReply, servicesQuery } from '../api/services.ts';
 import type { SshConfiguration } from '../api/ssh-configuration.ts';
 import { mostTargetsOfPage } from '../api/targets.ts';
 import { hasLostCertificate } from '../ca/lost-certificate.ts';
@@ -16,6 +17,7 @@ import { explainAccess, somebodyElse, suppositionOf } from './explain-access.ts'
 import { membershipOf } from './membership.ts';
 import { parseInput } from './parse-input.ts';
 import { sshConfigurationFor } from './ssh-configuration.ts';
+import { visibleServices } from './visible-services.ts';
 import { visibleTargets } from './visible-targets.ts';
 
 const targetsQuery = z.strictObject({
@@ -91,6 +93,23 @@ export function targetRoutes(
       reply.header('etag', tag);
       if (request.headers['if-none-match']?.split(/\s*,\s*/).includes(tag)) return reply.code(304).send();
       return reply.type('application/json; charset=utf-8').send(text);
+    },
+  );
+
+  app.get(
+    '/v1/services',
+    {
+      config: {
+        auth: 'person',
+        machines: true,
+        purpose: 'services that one may tunnel to by way of a target, and why not to others',
+      },
+    },
+    async (request): Promise<ServicesReply> => {
+      const { target } = parseInput(servicesQuery, request.query, 'query');
+      return await inTransaction(database.db, (tx) =>
+        visibleServices(tx, personOf(request), target, clock()),
+      );
     },
   );
 

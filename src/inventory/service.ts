@@ -29,6 +29,27 @@ export async function servicesOfCompanions(
   return found;
 }
 
+export type Service = ServiceFacts & {
+  /** Whom one logs in there as, and to which database; null: nobody has said. */
+  readonly login: string | null;
+  readonly database: string | null;
+};
+
+/** The enabled ones, by name. */
+export async function servicesOfEnvironment(
+  db: Database,
+  { organization, project, environment }: Pick<ServiceFacts, 'organization' | 'project' | 'environment'>,
+): Promise<Service[]> {
+  return await serviceQuery(db)
+    .select(['services.login', 'services.database'])
+    .where('organizations.slug', '=', organization)
+    .where('projects.slug', '=', project)
+    .where('environments.slug', '=', environment)
+    .where('services.enabled', '=', true)
+    .orderBy('services.slug')
+    .execute();
+}
+
 function serviceQuery(db: Database) {
   return db
     .selectFrom('services')

@@ -171,6 +171,7 @@ test('every route and who may call it', () => {
       "person    GET  /v1/explain",
       "person    GET  /v1/leases",
       "person    GET  /v1/passkeys",
+      "person    GET  /v1/services",
       "person    GET  /v1/session",
       "person    GET  /v1/sessions/own",
       "person    GET  /v1/ssh-configuration",

@@ -221,6 +221,7 @@ describe('a session of an API token or a CI job', () => {
       ['GET', '/v1/session'],
       ['GET', '/v1/ssh-configuration'],
       ['GET', '/v1/targets'],
+      ['GET', '/v1/services?target=shop-production--web'],
       ['GET', '/v1/explain?target=shop-production--web'],
       ['GET', '/v1/leases'],
       ['POST', '/v1/certificates/challenge'],
@@ -236,7 +237,7 @@ describe('a session of an API token or a CI job', () => {
     const closed = server.app.routeList.filter(
       ({ auth, path }) =>
         auth === 'person' &&
-        !/^\/v1\/(session|certificates|explain|ssh-configuration|targets|leases)(\/|$)/.test(path),
+        !/^\/v1\/(session|certificates|explain|ssh-configuration|targets|services|leases)(\/|$)/.test(path),
     );
     expect(closed.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['/v1/api-tokens', '/v1/ssh-codes', '/v1/passkeys', '/v1/sessions/own']),
