@@ -11,6 +11,8 @@ comment on column organizations.hardware_keys is 'Whether people get certificate
 comment on column organizations.hardware_models is 'AAGUIDs of the security keys that are accepted where attestation is required; null: any.';
 comment on column organizations.hardware_authorities is 'Certificates (PEM) of the authorities that vouch for security keys.';
 
+create index companions_host_key_index on companions (sha256(host_key)) where host_key is not null;
+
 create table proven_keys (
   session_id uuid not null constraint proven_keys_session_fkey references login_sessions (id),
   public_key bytea not null,

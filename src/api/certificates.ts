@@ -10,21 +10,31 @@ export const possessionChallenge = z.strictObject({
   expires_in_seconds: z.int().positive(),
 });
 
-const environmentName = z.strictObject({ project: slug, environment: slug });
+export const environmentName = z.strictObject({ project: slug, environment: slug });
 
-export const certificateRequest = z.strictObject({
-  /** An authorized_keys line. */
-  public_key: keyLine,
-  /** Names the request: sent again after a lost reply it gives the same certificate. */
-  request_id: z.uuid(),
-  possession: z.strictObject({
-    challenge: z.string().min(32).max(128),
-    /** Armored SSHSIG over possessionMessage(session id, challenge). */
-    signature: sshsig,
-  }),
-  /** Narrows the certificate to one environment: it then names the roles there, for hosts without a companion. */
-  environment: environmentName.optional(),
-});
+export const certificateRequest = z
+  .strictObject({
+    /** An authorized_keys line. */
+    public_key: keyLine,
+    /** Names the request: sent again after a lost reply it gives the same certificate. */
+    request_id: z.uuid(),
+    possession: z.strictObject({
+      challenge: z.string().min(32).max(128),
+      /** Armored SSHSIG over possessionMessage(session id, challenge). */
+      signature: sshsig,
+    }),
+    /** Narrows the certificate to one environment: it then names the roles there, for hosts without a companion. */
+    environment: environmentName.optional(),
+    /** Makes it good for one machine alone, for minutes: the fingerprint of that machine's host key. */
+    machine: z
+      .string()
+      .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'is not a fingerprint such as SHA256:...')
+      .optional(),
+  })
+  .refine(
+    ({ environment, machine }) => environment === undefined || machine === undefined,
+    'environment and machine exclude each other',
+  );
 
 export const certificateReply = z.strictObject({
   /** An OpenSSH certificate line. */

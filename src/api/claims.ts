@@ -18,6 +18,8 @@ export const certificateClaims = z
     mode: z.enum(['interactive', 'token', 'ci', 'key', 'hop']),
     /** The highest role it may use; absent: whatever the account has. */
     max_role: z.enum(['viewer', 'contributor', 'admin']).optional(),
+    /** The one machine that it is good for; absent: every machine. */
+    machine: slug.optional(),
     /** Who acts for the account: the name of the gateway, in hop certificates and in no others. */
     act: slug.optional(),
   })

@@ -21,6 +21,8 @@ export interface ExtensionFacts {
   /** `permit-*` */
   readonly permissions: readonly string[];
   readonly mfa: boolean;
+  /** The one machine that it is good for. */
+  readonly machine?: string;
   /** Hop certificates: the gateway that acts for the account. */
   readonly actor?: string;
 }
@@ -39,7 +41,7 @@ export function certificateExtensions(facts: ExtensionFacts): CertificateOption[
   return [...permissions.map((name) => ({ name, value: '' })), ...documents];
 }
 
-function claims({ account, session, actor }: ExtensionFacts): CertificateClaims {
+function claims({ account, session, machine, actor }: ExtensionFacts): CertificateClaims {
   const { amr, acr, authTimeSeconds } = session.assurance;
   const { roleLimit } = session;
   return {
@@ -51,6 +53,7 @@ function claims({ account, session, actor }: ExtensionFacts): CertificateClaims 
     auth_time: authTimeSeconds,
     sid: session.id,
     ...(roleLimit === null ? {} : { max_role: roleLimit }),
+    ...(machine === undefined ? {} : { machine }),
     ...(actor === undefined ? { mode: session.mode } : { mode: 'hop', act: actor }),
   };
 }

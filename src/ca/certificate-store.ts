@@ -17,7 +17,7 @@ export interface NewCertificate {
   readonly organizationId?: string;
   /** User and hop certificates: whose it is, and the request that a client may repeat. */
   readonly login?: { readonly accountId: string; readonly sessionId: string; readonly requestId: string };
-  /** Host certificates: whose it is. Hop certificates: the gateway's that asked. */
+  /** Host certificates: whose it is. Hop certificates: the gateway's that asked. A person's: the one it is good for. */
   readonly companionId?: string;
 }
 

@@ -11,8 +11,14 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesForAccount } from '../inventory/access-rules.ts';
 import { agentAppsOf } from '../inventory/agent-apps.ts';
 import { environmentsByName } from '../inventory/environment-facts.ts';
+import { type MachineByHostKey, machinesByHostKey } from '../inventory/machines-by-host-key.ts';
 import { type AgentApp, mayForwardAgent } from '../policy/agent-forwarding.ts';
-import { type CertificateDecision, decideCertificate } from '../policy/decide-certificate.ts';
+import {
+  type CertificateDecision,
+  type CertificateFacts,
+  decideCertificate,
+} from '../policy/decide-certificate.ts';
+import { decideMachineCertificate } from '../policy/decide-machine.ts';
 import { decideNarrowedCertificate } from '../policy/decide-narrowed.ts';
 import type { AccessRuleFacts, EnvironmentFacts } from '../policy/facts.ts';
 import { decideSource } from '../policy/pin-source.ts';
@@ -26,6 +32,8 @@ export interface Asking {
   readonly clientAddress: string | null;
   /** What the certificate is to be narrowed to. */
   readonly environment: EnvironmentName | undefined;
+  /** Fingerprint of the host key of the one machine that the certificate is to be good for. */
+  readonly machine: string | undefined;
 }
 
 export interface Decided {
@@ -35,6 +43,8 @@ export interface Decided {
   readonly sources: readonly string[];
   /** What it is narrowed to. */
   readonly narrowedTo: EnvironmentFacts | undefined;
+  /** The one machine that it is good for. */
+  readonly onlyFor: MachineByHostKey | undefined;
 }
 
 export interface GroupFacts {
@@ -48,6 +58,7 @@ export interface GroupFacts {
   /** By account; of those whose certificate depends on them. */
   readonly rules: ReadonlyMap<string, readonly AccessRuleFacts[]>;
   readonly environments: ReadonlyMap<Asking, EnvironmentFacts>;
+  readonly machines: ReadonlyMap<Asking, MachineByHostKey>;
 }
 
 export async function readFacts(tx: Tx, group: readonly Asking[]): Promise<GroupFacts> {
@@ -70,11 +81,21 @@ export async function readFacts(tx: Tx, group: readonly Asking[]): Promise<Group
     ...new Set([...accounts.values()].map(({ organizationId }) => organizationId)),
   ]);
   const environments = await readEnvironments(tx, group, accounts);
-  const dependent = group.filter(({ accountId, environment }) => {
+  const machines = await readMachines(tx, group, accounts);
+  const dependent = group.filter(({ accountId, environment, machine }) => {
     const account = accounts.get(accountId);
-    return account !== undefined && (environment !== undefined || agentApps.has(account.organizationId));
+    const isNarrower = environment !== undefined || machine !== undefined;
+    return account !== undefined && (isNarrower || agentApps.has(account.organizationId));
   });
-  return { accounts, ranges, gateways, agentApps, environments, rules: await readRules(tx, dependent) };
+  return {
+    accounts,
+    ranges,
+    gateways,
+    agentApps,
+    environments,
+    machines,
+    rules: await readRules(tx, dependent),
+  };
 }
 
 async function readEnvironments(
@@ -89,6 +110,20 @@ async function readEnvironments(
   });
   const found = await environmentsByName(tx, narrowed);
   return new Map([...found].map(([{ asking }, facts]) => [asking, facts]));
+}
+
+async function readMachines(
+  tx: Tx,
+  group: readonly Asking[],
+  accounts: GroupFacts['accounts'],
+): Promise<GroupFacts['machines']> {
+  const wanted = group.flatMap((asking) => {
+    const account = accounts.get(asking.accountId);
+    const { machine: fingerprint } = asking;
+    return account && fingerprint ? [{ asking, organizationId: account.organizationId, fingerprint }] : [];
+  });
+  const found = await machinesByHostKey(tx, wanted);
+  return new Map([...found].map(([{ asking }, machine]) => [asking, machine]));
 }
 
 async function readRules(tx: Tx, asking: readonly Asking[]): Promise<GroupFacts['rules']> {
@@ -107,22 +142,13 @@ export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Da
   const { organization } = account;
   const about = { account: account.facts, organization, session: session.facts };
   const nowSeconds = Math.floor(now.getTime() / 1000);
-  const decision =
-    asking.environment === undefined
-      ? decideCertificate(about, nowSeconds)
-      : decideNarrowedCertificate(
-          {
-            ...about,
-            environment: facts.environments.get(asking),
-            rules: facts.rules.get(accountId) ?? [],
-          },
-          nowSeconds,
-        );
+  const rules = facts.rules.get(accountId) ?? [];
+  const decision = decisionOn({ ...about, rules }, asking, facts, nowSeconds);
   if (!decision.allowed) throw policyRefusal(decision.reasons);
   const forwardsAgent = mayForwardAgent({
     ...about,
     apps: agentAppsFor(asking, facts.agentApps.get(account.organizationId) ?? []),
-    rules: facts.rules.get(accountId) ?? [],
+    rules,
     nowSeconds,
   });
   const source = decideSource({
@@ -136,7 +162,22 @@ export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Da
     ? ['permit-agent-forwarding', ...decision.extensions]
     : decision.extensions;
   const narrowedTo = facts.environments.get(asking);
-  return { account, decision: { ...decision, extensions }, sources: source.sources, narrowedTo };
+  const onlyFor = facts.machines.get(asking);
+  return { account, decision: { ...decision, extensions }, sources: source.sources, narrowedTo, onlyFor };
+}
+
+/** For everything, for one environment, or for one machine. */
+function decisionOn(
+  about: CertificateFacts & { readonly rules: readonly AccessRuleFacts[] },
+  asking: Asking,
+  { environments, machines }: GroupFacts,
+  nowSeconds: number,
+): CertificateDecision {
+  if (asking.machine !== undefined) {
+    return decideMachineCertificate({ ...about, machine: machines.get(asking) }, nowSeconds);
+  }
+  if (asking.environment === undefined) return decideCertificate(about, nowSeconds);
+  return decideNarrowedCertificate({ ...about, environment: environments.get(asking) }, nowSeconds);
 }
 
 /** Of a narrowed certificate those of its environment alone count. */

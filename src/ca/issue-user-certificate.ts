@@ -84,7 +84,7 @@ export function createUserCertificateIssuer(
 }
 
 /** A request, read and checked as far as it can be without the database. */
-interface Asked extends Pick<Asking, 'clientAddress' | 'environment'> {
+interface Asked extends Pick<Asking, 'clientAddress' | 'environment' | 'machine'> {
   readonly sessionId: string;
   readonly requestId: string;
   /** SSH public key blob. */
@@ -99,7 +99,7 @@ type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 /** Step 1: the key is one that may be certified, and whoever asks holds its private half. */
 function readRequest({ domain, weakKeys }: Issuing, asking: UserCertificateRequest): Asked {
   const { sessionId, request, clientAddress = null } = asking;
-  const { public_key, request_id, possession, environment } = request;
+  const { public_key, request_id, possession, environment, machine } = request;
   const { blob } = parsePublicKeyLine(public_key);
   if (weakKeys) refuseListedKey(weakKeys, blob);
   verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession });
@@ -111,6 +111,7 @@ function readRequest({ domain, weakKeys }: Issuing, asking: UserCertificateReque
     challenge: possession.challenge,
     clientAddress,
     environment,
+    machine,
   };
 }
 
@@ -202,7 +203,7 @@ interface Known extends Asked, Decided {
 function repeatable(
   { keys }: Issuing,
   earlier: StoredCertificate,
-  { publicKey, decision }: Known,
+  { publicKey, decision, onlyFor }: Known,
   now: Date,
 ): StoredCertificate {
   const again = 'Use a new request_id for a new certificate.';
@@ -218,10 +219,11 @@ function repeatable(
   // Narrowed to another environment, or not narrowed; or with a role that is not held any more.
   const wanted = decision.principals.filter(isRolePrincipal);
   const stored = earlier.principals.filter(isRolePrincipal);
-  if (stored.length !== wanted.length || !stored.every((role) => wanted.includes(role))) {
+  const isForTheSame = earlier.companionId === (onlyFor?.id ?? null);
+  if (!isForTheSame || stored.length !== wanted.length || !stored.every((role) => wanted.includes(role))) {
     throw new SallyportError(
       'request_malformed',
-      `This request_id was used for a certificate with other roles. ${again}`,
+      `This request_id was used for a certificate with other roles, or for another machine. ${again}`,
     );
   }
   return earlier;
@@ -229,7 +231,7 @@ function repeatable(
 
 /** @throws certificate_refused if the bytes would not say what was decided, or what no certificate may say */
 function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewCertificate {
-  const { sessionId, requestId, publicKey, session, account, decision, sources, narrowedTo } = known;
+  const { sessionId, requestId, publicKey, session, account, decision, sources, narrowedTo, onlyFor } = known;
   const caKey = issuing.keys.active('user');
   const fields: CertificateFields = {
     kind: 'user',
@@ -249,6 +251,7 @@ function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewC
       publicOrigin: publicOriginOf(issuing),
       permissions: decision.extensions,
       mfa: decision.mfa,
+      ...(onlyFor === undefined ? {} : { machine: onlyFor.name }),
     }),
     caPublicKey: caKey.publicKey,
   };
@@ -271,9 +274,12 @@ function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewC
       decision,
       sources,
       ...(narrowedTo === undefined ? {} : { environment: narrowedTo }),
+      ...(onlyFor === undefined ? {} : { machine: onlyFor.name }),
     },
     organizationId: account.organizationId,
     login: { accountId: account.id, sessionId, requestId },
+    // Whoever revokes the machine revokes it too.
+    ...(onlyFor === undefined ? {} : { companionId: onlyFor.id }),
   };
 }
 

@@ -22,20 +22,27 @@ export interface SourceCertificate {
   readonly extensions: readonly string[];
 }
 
+export interface SourceContext {
+  readonly domain: string;
+  readonly publicOrigin: string;
+  /** The gateway that presents it. */
+  readonly gateway: { readonly id: string };
+  readonly now: Date;
+}
+
 /** @throws certificate_refused, signature_invalid, session_ended */
 export async function lockSource(
   tx: Tx,
   certificate: Certificate,
-  {
-    domain,
-    publicOrigin,
-    now,
-  }: { readonly domain: string; readonly publicOrigin: string; readonly now: Date },
+  { domain, publicOrigin, gateway, now }: SourceContext,
 ): Promise<SourceCertificate> {
   const { serial, extensions, validAfter, validBefore } = certificate;
   const stored = await issuedAs(tx, certificate);
   if (stored === undefined) throw unknown();
   verifyCertificateBy(certificate, [stored.caPublicKey]);
+  if (stored.companionId !== null && stored.companionId !== gateway.id) {
+    throw offerRefused('is good for another machine alone');
+  }
 
   const session = await lockLiveSession(tx, stored.sessionId, 'share', now);
   const nowSeconds = BigInt(Math.floor(now.getTime() / 1000));
@@ -67,17 +74,26 @@ export async function lockSource(
   };
 }
 
+interface Issued {
+  readonly sessionId: string;
+  readonly caPublicKey: Buffer;
+  /** The one machine that it is good for. */
+  readonly companionId: string | null;
+}
+
 /** The session and the CA of the user certificate that was stored with these very bytes; of a CA key that is trusted. */
-async function issuedAs(
-  tx: Tx,
-  { serial, toBeSigned }: Certificate,
-): Promise<{ readonly sessionId: string; readonly caPublicKey: Buffer } | undefined> {
+async function issuedAs(tx: Tx, { serial, toBeSigned }: Certificate): Promise<Issued | undefined> {
   // No column holds more.
   if (serial > 0x7fff_ffff_ffff_ffffn) return undefined;
   const row = await tx
     .selectFrom('certificates')
     .innerJoin('ca_keys', 'ca_keys.id', 'certificates.ca_key_id')
-    .select(['certificates.session_id', 'certificates.to_be_signed', 'ca_keys.public_key'])
+    .select([
+      'certificates.session_id',
+      'certificates.companion_id',
+      'certificates.to_be_signed',
+      'ca_keys.public_key',
+    ])
     .where('certificates.serial', '=', String(serial))
     .where('certificates.kind', '=', 'user')
     .where('ca_keys.purpose', '=', 'user')
@@ -85,7 +101,7 @@ async function issuedAs(
     .where('ca_keys.compromised_at', 'is', null)
     .executeTakeFirst();
   if (!row?.session_id || !row.to_be_signed.equals(toBeSigned)) return undefined;
-  return { sessionId: row.session_id, caPublicKey: row.public_key };
+  return { sessionId: row.session_id, caPublicKey: row.public_key, companionId: row.companion_id };
 }
 
 async function isRevoked(tx: Tx, serial: bigint): Promise<boolean> {

@@ -115,6 +115,7 @@ function offerOf({ session, use }: Extract<SshCodeVerdict, { accepted: true }>):
     mfaMethods: session.mfa_methods,
     mfaTimeSeconds: session.mfa_time,
     roleLimit: session.max_role,
+    forThisMachine: false,
     validBeforeSeconds: use.expires_at,
     source: 'code',
     sourceText: use.id,

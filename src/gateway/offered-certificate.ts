@@ -10,7 +10,7 @@ import type { SessionFacts } from '../policy/facts.ts';
 import { decodeBase64 } from '../ssh/base64.ts';
 import type { Certificate } from '../ssh/certificate.ts';
 import { certificateLine } from '../ssh/encode-certificate.ts';
-import { hopPrincipal } from '../ssh/names.ts';
+import { hopPrincipal, isMachinePrincipal, machinePrincipal } from '../ssh/names.ts';
 import { parseCertificate } from '../ssh/parse-certificate.ts';
 import { isCertificateRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import { verifyCertificateBy } from '../ssh/verify-certificate.ts';
@@ -36,6 +36,8 @@ export const offerSchema = z.strictObject({
   mfaMethods: z.array(z.string()).default([]),
   mfaTimeSeconds: unixSeconds.nullable().default(null),
   roleLimit: z.enum(['viewer', 'contributor', 'admin']).nullable().default(null),
+  /** It is good for this machine and no other. */
+  forThisMachine: z.boolean().default(false),
   validBeforeSeconds: unixSeconds,
   /** What the person showed: keys and codes have no serial of their own ("0") and no authority (""). */
   source: z.enum(['certificate', 'key', 'code']).default('certificate'),
@@ -80,7 +82,7 @@ export function readOffer(base64: string, checks: OfferChecks): Offer {
 
   const stated = readClaims(certificate, domain);
   if (isHop) checkHop(certificate, stated, checks);
-  else checkPersons(certificate, stated);
+  else checkPersons(certificate, stated, checks);
   const { claims, mfa } = stated;
   return {
     account: claims.sub,
@@ -97,14 +99,23 @@ export function readOffer(base64: string, checks: OfferChecks): Offer {
     mfaMethods: mfa?.methods ?? [],
     mfaTimeSeconds: mfa?.time ?? null,
     roleLimit: claims.max_role ?? null,
+    forThisMachine: claims.machine !== undefined,
     validBeforeSeconds: Number(validBefore),
     source: 'certificate',
     sourceText: certificateLine(blob),
   };
 }
 
-function checkPersons({ principals }: Certificate, { claims }: StatedClaims): void {
-  if (!principals.includes(claims.sub)) {
+function checkPersons(
+  { principals }: Certificate,
+  { claims }: StatedClaims,
+  { machine }: Pick<OfferChecks, 'machine'>,
+): void {
+  if (claims.machine !== undefined || principals.some(isMachinePrincipal)) {
+    // Both say it: sshd reads the one, we the other, and neither may be wider.
+    const isThis = claims.machine === machine && principals.join() === machinePrincipal(machine);
+    if (!isThis) throw offerRefused('is for another machine');
+  } else if (!principals.includes(claims.sub)) {
     throw offerRefused('does not hold its account among its principals');
   }
   if (claims.mode === 'hop') throw offerRefused('says that it is a hop, and no hop CA signed it');
@@ -124,8 +135,9 @@ function checkHop(certificate: Certificate, { claims, mfa }: StatedClaims, check
 }
 
 /** Which of its names sshd shall let in. */
-export function principalOf({ mode, account }: Offer, machine: string): string {
-  return mode === 'hop' ? hopPrincipal(machine) : account;
+export function principalOf({ mode, account, forThisMachine }: Offer, machine: string): string {
+  if (mode === 'hop') return hopPrincipal(machine);
+  return forThisMachine ? machinePrincipal(machine) : account;
 }
 
 /** The session as policy sees it. A certificate's end is the end of starting connections, not of running ones. */

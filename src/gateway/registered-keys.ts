@@ -34,6 +34,7 @@ export function readKey(base64: string, { state, nowSeconds, endedSessions }: Fa
     mfaMethods: [],
     mfaTimeSeconds: null,
     roleLimit: null,
+    forThisMachine: false,
     validBeforeSeconds: key.expires_at,
     source: 'key',
     sourceText: key.public_key,

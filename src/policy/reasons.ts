@@ -29,6 +29,7 @@ interface ReasonRow<About extends readonly unknown[]> {
 type MfaLevel = 'organization' | 'environment';
 
 const logInAgain = 'sally login';
+const hardwareLogin = 'sally login --key sk';
 
 /** In the order of importance: the first that applies is the first that is told. */
 export const reasonTable = {
@@ -42,6 +43,12 @@ export const reasonTable = {
   environment_unknown: {
     message: () =>
       'There is no environment of this name that you have a role on. Check the name, or ask an admin for a role.',
+    command: null,
+  },
+  /** The same of a machine, for a certificate that is good there alone. */
+  machine_unknown: {
+    message: () =>
+      'There is no enrolled machine with this host key that leads to a target of yours. Certificates for one machine alone are for enrolled ones.',
     command: null,
   },
   account_disabled: {
@@ -90,6 +97,27 @@ export const reasonTable = {
     message: (level: string, name: string) =>
       `SSH is switched off for the ${level} ${name}. An admin can switch it on.`,
     command: null,
+  },
+  /** What the organization asks of keys. */
+  hardware_key_required: {
+    message: (organization: string) =>
+      `The organization ${organization} gives people certificates only for keys in a security key; yours is in a file.`,
+    command: hardwareLogin,
+  },
+  hardware_key_unverified: {
+    message: (organization: string) =>
+      `The organization ${organization} wants security keys to ask for a PIN or a finger at each use; yours does not.`,
+    command: hardwareLogin,
+  },
+  hardware_key_unattested: {
+    message: (organization: string) =>
+      `The organization ${organization} wants the maker of a security key to vouch for it; nobody it knows vouches for yours.`,
+    command: hardwareLogin,
+  },
+  hardware_key_model: {
+    message: (organization: string) =>
+      `The organization ${organization} does not accept security keys of this model. Use another one.`,
+    command: hardwareLogin,
   },
   role_insufficient: {
     message: (needed: Role, held: Role) =>
@@ -180,7 +208,9 @@ export function reason<Code extends ReasonCode>(code: Code, ...about: About[Code
 /** The one command that helps against all the reasons together, or null if at least one is for others to act on. */
 export function helpfulCommand(reasons: Reasons): string | null {
   if (!reasons.every(({ command }) => command !== null)) return null;
-  return reasons.some(isAboutMfa) ? mfaLogin(smallestMaxAge(reasons)) : reasons[0].command;
+  if (!reasons.some(isAboutMfa)) return (reasons.find(isAboutKey) ?? reasons[0]).command;
+  const login = mfaLogin(smallestMaxAge(reasons));
+  return reasons.some(isAboutKey) ? `${login} --key sk` : login;
 }
 
 /** A login brings a second factor, and a fresh one, only if it is asked to. */
@@ -196,6 +226,15 @@ export function stepUpFor(reasons: Reasons): { acr_values: string; max_age?: num
   if (!reasons.every(isAboutMfa)) return undefined;
   const maxAge = smallestMaxAge(reasons);
   return { acr_values: 'mfa', ...(maxAge === undefined ? {} : { max_age: maxAge }) };
+}
+
+/** Whether the key is what stands in the way, so that the login itself goes on. */
+export function isKeyRefused(reasons: Reasons): boolean {
+  return reasons.some(isAboutKey) && reasons.every((one) => isAboutKey(one) || isAboutMfa(one));
+}
+
+function isAboutKey({ code }: Reason): boolean {
+  return code.startsWith('hardware_key_');
 }
 
 function isAboutMfa({ code }: Reason): boolean {

@@ -18,6 +18,7 @@ import {
   isHopPrincipal,
   isHostName,
   isKeyId,
+  isMachinePrincipal,
   isRolePrincipal,
   mfaPrefix,
   splitKeyId,
@@ -54,6 +55,9 @@ export interface HopRules extends LintRules {
 
 /** Seconds from `now` to the end of a hop certificate at most, whatever the rules say. */
 export const longestHopLife = 60n;
+
+/** Seconds from `now` to the end of a certificate for one machine at most, whatever the rules say. */
+const longestMachineLife = 300n;
 
 /**
  * Throws unless the bytes may become a hop certificate: for one host, from one address, for a minute.
@@ -131,7 +135,16 @@ const userRequirements: readonly Requirement[] = [
   ],
   [
     (reading) => isCanary(reading) || reading.principals.every((name) => belongsTo(reading.keyId, name)),
-    'a principal is neither the account of its key ID nor a role',
+    'a principal is neither the account of its key ID nor a role nor one machine',
+  ],
+  [
+    ({ principals }) => principals.length === 1 || !principals.some(isMachinePrincipal),
+    'it is for one machine and names others besides',
+  ],
+  [
+    ({ principals, validBefore }, { now }) =>
+      !principals.some(isMachinePrincipal) || validBefore <= now + longestMachineLife,
+    'it is for one machine and would be valid for too long',
   ],
   [
     ({ criticalOptions, subjectType }) =>
@@ -257,8 +270,9 @@ function isCanary({ principals }: Reading): boolean {
   return principals.length === 1 && principals[0] === canaryPrincipal;
 }
 
-/** A certificate names the account of its key ID, or roles; each also with the MFA prefix. */
+/** A certificate names the account of its key ID, or roles, each also with the MFA prefix; or one machine. */
 function belongsTo(keyId: string, principal: string): boolean {
+  if (isMachinePrincipal(principal)) return true;
   const name = principal.startsWith(mfaPrefix) ? principal.slice(mfaPrefix.length) : principal;
   return name === splitKeyId(keyId)?.account || isRolePrincipal(name);
 }

@@ -23,6 +23,9 @@ export const mfaPrefix = 'mfa:';
 /** Before a host's name in the only principal of a hop certificate. */
 const hopPrefix = 'hop:';
 
+/** Before a machine's name in the only principal of a certificate that is good there alone. */
+const machinePrefix = 'at:';
+
 export interface KeyIdParts {
   readonly account: string;
   readonly sessionId: string;
@@ -94,6 +97,21 @@ export function hopPrincipal(hostId: string): string {
   throw new SallyportError(
     'name_refused',
     'A host id must be at most 40 characters of a-z 0-9 and - between them.',
+  );
+}
+
+/** `at:<machine's name>`: the only principal of a certificate that is good for one machine alone. */
+export function isMachinePrincipal(text: string): boolean {
+  return text.startsWith(machinePrefix) && isSlug(text.slice(machinePrefix.length));
+}
+
+/** @throws name_refused */
+export function machinePrincipal(machine: string): string {
+  const principal = `${machinePrefix}${machine}`;
+  if (isMachinePrincipal(principal)) return principal;
+  throw new SallyportError(
+    'name_refused',
+    'The name of a machine must be at most 40 characters of a-z 0-9 and - between them.',
   );
 }
 

@@ -34,6 +34,7 @@ const connection: Connection = {
     mfaMethods: ['otp'],
     mfaTimeSeconds: null,
     roleLimit: null,
+    forThisMachine: false,
     validBeforeSeconds: now - 500,
     source: 'certificate',
     sourceText: '',

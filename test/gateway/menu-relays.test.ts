@@ -30,6 +30,7 @@ const offer = {
   mfaMethods: [],
   mfaTimeSeconds: null,
   roleLimit: null,
+  forThisMachine: false,
   source: 'code',
   validBeforeSeconds: nowSeconds + 600,
 } as unknown as Offer;

@@ -27,6 +27,7 @@ const offer: Offer = {
   mfaMethods: ['otp'],
   mfaTimeSeconds: null,
   roleLimit: null,
+  forThisMachine: false,
   validBeforeSeconds: nowSeconds + 600,
   source: 'certificate',
   sourceText: '',

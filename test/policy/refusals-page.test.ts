@@ -9,6 +9,7 @@ type About = { [Code in ReasonCode]: Parameters<(typeof reasonTable)[Code]['mess
 const rows: { [Code in ReasonCode]: readonly [who: string, ...about: About[Code]] } = {
   target_unknown: ['you, an admin'],
   environment_unknown: ['you, an admin'],
+  machine_unknown: ['you, an admin'],
   account_disabled: ['an admin', 'example'],
   account_name_invalid: ['an admin'],
   session_ended: ['you'],
