@@ -2,22 +2,13 @@
  * One renewal, in steps of which every one leaves a working state behind, however the process ends after it. The caller
  * holds the state lock.
  */
-import {
-  certificateReply,
-  type EnvironmentName,
-  possessionChallenge,
-  possessionMessage,
-} from '../api/certificates.ts';
+import type { EnvironmentName } from '../api/certificates.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
-import { parseCertificateLine } from '../ssh/parse-certificate.ts';
-import { publicKeyLine } from '../ssh/public-key.ts';
-import { signWithKey } from '../ssh/signature.ts';
-import { signSshsig } from '../ssh/sshsig.ts';
-import { verifyCertificate } from '../ssh/verify-certificate.ts';
-import { callApi, refreshSession } from './api-client.ts';
+import { refreshSession } from './api-client.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, readPair, useIdentity } from './current-pair.ts';
 import { forgetPending, type PendingRequest, pendingRequest } from './pending-request.ts';
+import { requestCertificate } from './request-certificate.ts';
 import { renewalDueAt, writeSchedule } from './schedule.ts';
 import type { LiveSession } from './session-file.ts';
 import { dropOldPairs, storePair } from './store-pair.ts';
@@ -88,61 +79,11 @@ async function askForCertificate(
   session: LiveSession,
   { request, environment }: { request: PendingRequest; environment: EnvironmentName | undefined },
 ): Promise<string> {
-  const { publicKeyBlob, privateKey } = request;
-  const { challenge, namespace } = await callApi(context, session, {
-    method: 'POST',
-    path: '/v1/certificates/challenge',
-    reply: possessionChallenge,
-  });
-  const signature = await signSshsig({
-    message: possessionMessage(session.session_id, challenge),
-    // The server says its namespace, but never that of another purpose (PROTOCOL.sshsig).
-    namespace: possessionNamespace(namespace),
-    publicKeyBlob,
-    sign: (bytes) => signWithKey(privateKey, bytes),
-  });
-  const reply = await callApi(context, session, {
-    method: 'POST',
-    path: '/v1/certificates',
-    body: {
-      public_key: publicKeyLine({ blob: publicKeyBlob }),
-      request_id: request.id,
-      possession: { challenge, signature },
-      ...(environment && { environment }),
-    },
-    reply: certificateReply,
-  }).catch(async (error) => {
+  const { id: requestId, privateKey, publicKeyBlob } = request;
+  const wish = { requestId, privateKey, publicKeyBlob, environment };
+  return await requestCertificate(context, session, wish).catch(async (error) => {
     // Refused for good: the next attempt is a new request. In trouble: the same one again.
     if (isSallyportError(error) && error.status < 500) await forgetPending(context.paths);
     throw error;
   });
-  checkCertificate(reply.certificate, publicKeyBlob, session.account, nowSeconds(context));
-  return reply.certificate;
-}
-
-function possessionNamespace(namespace: string): string {
-  if (/^pop@[a-z0-9.:-]{1,255}$/.test(namespace)) return namespace;
-  throw new SallyportError(
-    'login_provider_error',
-    'The server asked for a signature that has another purpose.',
-  );
-}
-
-/** Throws unless it is a user certificate of this key for this account that is good now. */
-function checkCertificate(line: string, publicKeyBlob: Buffer, account: string, now: number): void {
-  const certificate = parseCertificateLine(line);
-  verifyCertificate(certificate);
-  const isOurs = certificate.kind === 'user' && certificate.publicKey.equals(publicKeyBlob);
-  if (!isOurs || !certificate.principals.includes(account)) {
-    throw new SallyportError(
-      'login_provider_error',
-      'The server answered with a certificate for somebody else. Nothing was kept.',
-    );
-  }
-  if (BigInt(now) < certificate.validAfter || BigInt(now) >= certificate.validBefore) {
-    throw new SallyportError(
-      'login_provider_error',
-      "The new certificate is not valid now by this machine's clock. Set the clock, then run: sally cert ensure",
-    );
-  }
 }
