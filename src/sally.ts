@@ -29,6 +29,7 @@ process.exitCode = await runSally({
     home: env['HOME'],
     passwdHome: passwdHome(),
     server: env['SALLY_SERVER'] || undefined,
+    profile: env['SALLY_PROFILE'] || undefined,
     debug: ['1', 'true'].includes(env['SALLY_DEBUG'] ?? ''),
     noColor: Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb',
     isTerminal: stdout.isTTY ?? false,
@@ -45,6 +46,7 @@ process.exitCode = await runSally({
     network: networkKey(networkInterfaces()),
     columns: stdout.columns ?? 80,
     version: manifest.version,
+    platform: process.platform,
     deviceName: hostname(),
     program: { node: process.execPath, entry: import.meta.filename },
     machine: {

@@ -103,7 +103,7 @@ async function replyOf<Reply>(response: Response, reply: ApiRequest<Reply>['repl
  */
 export async function refreshSession(context: SallyContext, session: LiveSession): Promise<LiveSession> {
   const next = await refreshedTokens(context, session);
-  await writeSession(context.paths, next);
+  await writeSession(context, next);
   return next;
 }
 

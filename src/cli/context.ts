@@ -3,6 +3,7 @@
 import type { DebugLog } from './debug-log.ts';
 import type { DpopNonce } from './dpop-nonce.ts';
 import type { SallyEnvironment } from './environment.ts';
+import type { Keychain } from './keychain/keychain.ts';
 import type { MachineCredential } from './machine-credential.ts';
 import type { RunProgram } from './run-program.ts';
 import type { StatePaths } from './state-paths.ts';
@@ -22,6 +23,8 @@ export interface SallyContext {
   readonly terminal: Terminal;
   readonly debug: DebugLog;
   readonly nonce: DpopNonce;
+  /** Where the system keeps secrets; absent where this `sally` knows of none. */
+  readonly keychain?: Keychain;
   /** What this `sally` is in the name of, if it is not a person. */
   readonly machine: MachineCredential | undefined;
   readonly now: () => Date;

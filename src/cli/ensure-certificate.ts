@@ -126,8 +126,8 @@ type AtHand =
   | { readonly outcome: CertificateOutcome };
 
 async function personAtHand(context: SallyContext): Promise<AtHand> {
-  const { paths, debug } = context;
-  const session = await readSession(paths, debug);
+  const { paths } = context;
+  const session = await readSession(context);
   if (!session) {
     await writeSchedule(paths, 'out');
     return { outcome: { kind: 'logged-out', pair: usable(await currentPair(paths), context) } };
@@ -153,7 +153,7 @@ async function machineAtHand(context: SallyContext, credential: MachineCredentia
 
 async function machineOver(context: SallyContext, error: SallyportError): Promise<CertificateOutcome> {
   await useNoIdentity(context.paths);
-  await deleteSession(context.paths);
+  await deleteSession(context);
   return await withoutNew(context, undefined, error);
 }
 

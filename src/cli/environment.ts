@@ -8,6 +8,8 @@ export interface SallyEnvironment {
   readonly passwdHome: string | undefined;
   /** $SALLY_SERVER */
   readonly server?: string | undefined;
+  /** $SALLY_PROFILE */
+  readonly profile?: string | undefined;
   /** $SALLY_DEBUG */
   readonly debug?: boolean;
   /** $NO_COLOR (no-color.org) */
@@ -28,6 +30,8 @@ export interface SallyEnvironment {
   /** Width of the terminal in characters. */
   readonly columns?: number;
   readonly version?: string;
+  /** process.platform */
+  readonly platform?: NodeJS.Platform;
   /** The machine's name, by which the person knows the session again. */
   readonly deviceName?: string;
   /** What `ssh` starts when the certificate needs renewing. */

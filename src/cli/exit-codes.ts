@@ -10,6 +10,7 @@ export const exitCodes = {
   unreachable: { number: 5, meaning: 'the server cannot be reached or is in trouble' },
   files: { number: 6, meaning: 'a file or folder of yours is not as it must be' },
   pending: { number: 7, meaning: 'admin apply --dry-run: there is something to do' },
+  unwell: { number: 8, meaning: 'doctor: something is not as it must be' },
 } as const satisfies Record<string, { number: number; meaning: string }>;
 
 export type ExitName = keyof typeof exitCodes;
@@ -30,6 +31,7 @@ const exitOfError: Partial<Record<ErrorCode, ExitName>> = {
   database_unavailable: 'unreachable',
   signer_failed: 'unreachable',
   file_refused: 'files',
+  keychain_failed: 'files',
   in_use: 'files',
 };
 

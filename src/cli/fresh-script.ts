@@ -19,20 +19,26 @@ export function isMachineScriptText(): string {
 }
 
 export function freshScriptText(
-  paths: Pick<StatePaths, 'folder' | 'home'>,
+  paths: Pick<StatePaths, 'home' | 'machineOwn' | 'personOwn' | 'profile'>,
   program: SallyEnvironment['program'],
 ): string {
   return `#!/bin/sh
-# Written by sally. ssh runs this before it connects to a *.sallyport host.
-state=${shellWord(paths.folder)}
+# Written by sally. ssh runs this before it connects to a *.sallyport host; with PROJECT/ENVIRONMENT behind it for one
+# that takes only a certificate which is narrowed to that.
+state=${shellWord(paths.personOwn)}
 node=${shellWord(program.node)}
 sally=${shellWord(program.entry)}
 
 # A machine's certificate lies apart, and is of one credential: another's is not offered in its place. The checksum
 # stands for the credential, which is written nowhere: echo is part of every shell, so it is no argument of a process.
 machine=${machineVariables}
+[ -z "$machine" ] || state=${shellWord(paths.machineOwn)}
+case $1 in
+  '') ;;
+  *[!a-z0-9/-]*) exit 0 ;;
+  *) state=$state/environments/$1 ;;
+esac
 if [ -n "$machine" ]; then
-  state=$state/machine
   mark=$(echo "of $machine $SALLY_CI_RULE $SALLY_SERVER" | cksum)
   found=
   { read -r found; } 2>/dev/null <"$state/credential"
@@ -43,12 +49,14 @@ if [ -n "$machine" ]; then
   fi
 fi
 
-# When a renewal is due (or over, or out) and why the last one gave nothing; when the certificate ends, in unix seconds.
+# When a renewal is due (or over, or out) and why the last one gave nothing; since when by this clock, and when the
+# certificate ends, in unix seconds. A clock before that moment was set back: what the file says is of another time.
 read_state() {
-  due= why= ends=
-  { read -r due why; } 2>/dev/null <"$state/renew-after"
+  due= why= since= ends=
+  { read -r due why && read -r since; } 2>/dev/null <"$state/renew-after"
   { read -r _ && read -r _ _ ends; } 2>/dev/null <"$state/identity.conf"
   case $due in over | out) ;; '' | *[!0-9]*) due=0 ;; esac
+  case $since in '' | *[!0-9]*) since=0 ;; esac
   case $ends in '' | *[!0-9]*) ends=0 ;; esac
 }
 
@@ -60,7 +68,7 @@ say_if_ended() {
   case $due:$why in
     over:*) echo 'sally: session expired, run: sally login' >&2 ;;
     out:*) [ -n "$machine" ] || echo 'sally: nobody is logged in, run: sally login' >&2 ;;
-    *:refused) echo 'sally: no certificate; to see why, run: sally cert ensure' >&2 ;;
+    *:refused) echo 'sally: no certificate; to see why, run: sally cert ensure'"\${1:+ --environment $1}" >&2 ;;
     *:mfa) echo 'sally: a second factor is needed, run: sally login --mfa' >&2 ;;
     *:mfa-*[!0-9]*) ;;
     *:mfa-?*) echo "sally: a fresh second factor is needed, run: sally login --mfa --max-age $age" >&2 ;;
@@ -72,8 +80,9 @@ read_state
 now=$(date +%s 2>/dev/null)
 case $now in '' | *[!0-9]*) now=0 ;; esac
 case $due in over | out) say_if_ended ;; esac
-[ "$now" -gt 0 ] && [ "$now" -lt "$due" ] && exit 0
+[ "$now" -ge "$since" ] && [ "$now" -gt 0 ] && [ "$now" -lt "$due" ] && exit 0
 [ -x "$node" ] && [ -f "$sally" ] || exit 0
+[ -d "$state" ] || (umask 077 && mkdir -p "$state") 2>/dev/null
 
 # While another one of these renews, the certificate at hand serves. Only to save work: sally has a lock of its own.
 if ! (umask 077 && set -C && echo $$ >"$state/renewing") 2>/dev/null; then
@@ -82,10 +91,11 @@ if ! (umask 077 && set -C && echo $$ >"$state/renewing") 2>/dev/null; then
   case $other in '' | *[!0-9]*) other=0 ;; esac
   [ "$other" -gt 0 ] && kill -0 "$other" 2>/dev/null && [ $((now + 60)) -lt "$ends" ] && exit 0
 fi
+set -- cert ensure --quiet --home ${shellWord(paths.home)} --profile ${shellWord(paths.profile)} \${1:+--environment "$1"}
 if [ -n "$SALLY_DEBUG" ]; then
-  "$node" "$sally" cert ensure --quiet --home ${shellWord(paths.home)} </dev/null >/dev/null
+  "$node" "$sally" "$@" </dev/null >/dev/null
 else
-  "$node" "$sally" cert ensure --quiet --home ${shellWord(paths.home)} </dev/null >/dev/null 2>&1
+  "$node" "$sally" "$@" </dev/null >/dev/null 2>&1
 fi
 rm -f "$state/renewing"
 [ -z "$machine" ] || (umask 077 && echo "$mark" >"$state/credential") 2>/dev/null

@@ -10,6 +10,7 @@ import { type CurrentPair, useNoIdentity } from './current-pair.ts';
 import { endReplaced } from './end-at-server.ts';
 import { startBrowserLogin } from './log-in-browser.ts';
 import { startDeviceLogin } from './log-in-device.ts';
+import { secretsPlace } from './profiles/profile-settings.ts';
 import { rotatePair } from './rotate-pair.ts';
 import { forgetSchedule } from './schedule.ts';
 import { type LiveSession, readSession, sessionToStore, writeSession } from './session-file.ts';
@@ -78,7 +79,7 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
 /** The live session at the same server; whether the login is of the same account only the server finds out. */
 async function sessionToRenew(context: SallyContext, server: URL): Promise<LiveSession | undefined> {
   // A file that is not as it must be is replaced by this login.
-  const session = await readSession(context.paths, context.debug).catch(() => undefined);
+  const session = await readSession(context).catch(() => undefined);
   if (session?.server !== server.origin || !session.tokens) return undefined;
   return session.expires_at > nowSeconds(context) ? { ...session, tokens: session.tokens } : undefined;
 }
@@ -87,7 +88,7 @@ async function keep(
   context: SallyContext,
   credentials: Credentials & { readonly token_endpoint: string },
 ): Promise<LoginOutcome> {
-  const { paths, debug } = context;
+  const { paths } = context;
   const own = await callApi(context, credentials, { method: 'GET', path: '/v1/session', reply: ownSession });
   const configuration = await callApi(context, credentials, sshConfigurationRequest);
   const { server, dpop_key, tokens, token_endpoint } = credentials;
@@ -100,13 +101,15 @@ async function keep(
     dpop_nonce,
     mode: 'person',
     credential: null,
+    secrets: await secretsPlace(context),
+    key: { kind: 'file' },
   });
-  const replaced = await readSession(paths, debug).catch(() => undefined);
+  const replaced = await readSession(context).catch(() => undefined);
   const renewed = replaced?.session_id === session.session_id;
 
   // Should this end before the new certificate is there, the next ssh asks for it.
   await forgetSchedule(paths);
-  await writeSession(paths, session);
+  await writeSession(context, session);
   if (replaced && !renewed) await endReplaced(context, replaced);
   await writeSshConfiguration(context, configuration);
   const { pair, refusal } = await firstCertificate(context, session);

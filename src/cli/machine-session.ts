@@ -14,6 +14,7 @@ import {
   deleteSession,
   type LiveSession,
   readSession,
+  readSessionFacts,
   type StoredSession,
   sessionToStore,
   writeSession,
@@ -40,7 +41,7 @@ export async function recognizeMachine(
   context: SallyContext,
   credential: MachineCredential,
 ): Promise<RecognizedMachine> {
-  const stored = await readSession(context.paths, context.debug);
+  const stored = await readSession(context);
   const server = await machineServer(context, stored?.server);
   const subjectToken = await credential.subjectToken(server);
   context.nonce.recall(stored?.dpop_nonce);
@@ -49,7 +50,7 @@ export async function recognizeMachine(
   if (!isSame) {
     await useNoIdentity(context.paths);
     await forgetSchedule(context.paths);
-    await deleteSession(context.paths);
+    await deleteSession(context);
   }
   return { credential, subjectToken, server, mark, session: isSame ? stored : undefined };
 }
@@ -91,15 +92,19 @@ export async function machineSession(
     token_endpoint: `${server.origin}/oauth/token`,
     dpop_nonce: context.nonce.latest ?? null,
     credential: mark,
+    // Minutes long, and made anew from a credential that the environment holds.
+    secrets: 'file',
+    key: { kind: 'file' },
   });
-  await writeSession(context.paths, next);
+  await writeSession(context, next);
   return next;
 }
 
 /** SALLY_SERVER, or where the ssh config of this home came from: a credential goes nowhere by default. */
 async function machineServer(context: SallyContext, stored: string | undefined): Promise<URL> {
-  const { environment, paths, debug } = context;
-  const ofPerson = async () => (await readSession(statePaths(paths.home), debug))?.server;
+  const { environment, paths } = context;
+  const ofPerson = async () =>
+    (await readSessionFacts({ ...context, paths: statePaths(paths.home, 'person', paths.profile) }))?.server;
   const server = environment.server ?? stored ?? (await ofPerson());
   if (server !== undefined) return parseServerUrl(server);
   throw new SallyportError(

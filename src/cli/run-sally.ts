@@ -7,8 +7,10 @@ import { createDebugLog } from './debug-log.ts';
 import { dpopNonce } from './dpop-nonce.ts';
 import type { SallyEnvironment, TextSink } from './environment.ts';
 import { type ExitName, exitCodes, exitNameOf } from './exit-codes.ts';
+import { systemKeychain } from './keychain/keychain.ts';
 import { machineCredential } from './machine-credential.ts';
 import { printable } from './printable.ts';
+import { profileInUse } from './profiles/active-profile.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { statePaths } from './state-paths.ts';
 import { createTerminal } from './terminal.ts';
@@ -37,8 +39,8 @@ export async function runSally(run: SallyRun): Promise<number> {
   const { environment, stderr } = run;
   const debug = createDebugLog(environment.debug ?? false, stderr);
   let exit: ExitName | number = 'done';
-  const program = sallyCommands(run, async (work, home) => {
-    exit = await work(contextOf(run, debug, home));
+  const program = await sallyCommands(run, async (work, home) => {
+    exit = await work(contextOf(run, debug, { home, profile: program.opts()['profile'] }));
   });
   try {
     await program.parseAsync([...run.argv], { from: 'user' });
@@ -54,17 +56,26 @@ export async function runSally(run: SallyRun): Promise<number> {
   }
 }
 
-function contextOf(run: SallyRun, debug: SallyContext['debug'], home: string | undefined): SallyContext {
+interface Said {
+  readonly home: string | undefined;
+  readonly profile: string | undefined;
+}
+
+function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): SallyContext {
   const { environment, stdout, stderr, now, wait, openBrowser, ask, stdin, pipes } = run;
   const colors = (environment.isTerminal ?? false) && !environment.noColor;
   const machine = machineCredential(environment.machine, debug);
+  let found: SallyContext['paths'] | undefined;
   return {
     environment,
     // When it is asked for: not every command needs a home folder.
     get paths() {
-      const folder = home ?? environment.home ?? environment.passwdHome;
-      return statePaths(folder, machine ? 'machine' : 'person');
+      const folder = said.home ?? environment.home ?? environment.passwdHome;
+      const profile = () => profileInUse(folder, said.profile ?? environment.profile);
+      found ??= statePaths(folder, machine ? 'machine' : 'person', profile());
+      return found;
     },
+    keychain: systemKeychain(environment),
     terminal: createTerminal({ stdout, stderr, colors }),
     debug,
     nonce: dpopNonce(),

@@ -17,10 +17,10 @@ export function endedByServer({ code }: SallyportError): boolean {
  */
 export async function rememberOver(context: SallyContext): Promise<void> {
   const { paths, debug } = context;
-  const session = await readSession(paths, debug);
+  const session = await readSession(context);
   if (!session) return;
   debug.say('the server says that the session is over');
-  await writeSession(paths, {
+  await writeSession(context, {
     ...session,
     tokens: null,
     over_since: session.over_since ?? nowSeconds(context),

@@ -32,7 +32,7 @@ async function callOnce<Reply>(context: SallyContext, request: ApiRequest<Reply>
 
 /** The session with an access token that lasts for a request. */
 export async function withFreshTokens(context: SallyContext): Promise<LiveSession> {
-  const { paths, debug, machine } = context;
+  const { paths, machine } = context;
   if (machine) {
     return await withStateLock(paths, async () =>
       machineSession(context, await recognizeMachine(context, machine)),
@@ -40,11 +40,11 @@ export async function withFreshTokens(context: SallyContext): Promise<LiveSessio
   }
   const isGood = ({ tokens }: LiveSession) =>
     tokens.access_token_expires_at - marginSeconds > nowSeconds(context);
-  const session = liveSession(await readSession(paths, debug));
+  const session = liveSession(await readSession(context));
   if (isGood(session)) return remembering(context, session);
   return await withStateLock(paths, async () => {
     // Somebody else may have renewed them while this waited for the lock.
-    const current = remembering(context, liveSession(await readSession(paths, debug)));
+    const current = remembering(context, liveSession(await readSession(context)));
     if (isGood(current)) return current;
     try {
       return await refreshSession(context, current);

@@ -17,7 +17,7 @@ export async function prepareStateFolder(paths: StatePaths): Promise<void> {
       `The home folder ${paths.home} does not exist. Create it, or set HOME.`,
     );
   }
-  for (const folder of [paths.sshFolder, paths.folder, paths.own, paths.pairs])
+  for (const folder of [paths.sshFolder, paths.folder, paths.personOwn, paths.own, paths.pairs])
     await ensurePrivateFolder(folder);
 }
 

@@ -12,11 +12,25 @@ export interface StatePaths {
   readonly backup: string;
   /** `~/.ssh/sallyport`; everything below is ours. */
   readonly folder: string;
+  /** Which of the person's profiles this is. */
+  readonly profile: string;
+  /** The folders of the profiles but for the default one, which lies in `folder` itself. */
+  readonly profiles: string;
+  /** One word: the active profile, where no config says it (active-profile.ts). */
+  readonly activeProfile: string;
+  /** What ssh includes: the active profile's `profileConfig`, byte by byte. */
   readonly config: string;
+  /** What belongs to one profile, and what follows here up to `ports`. */
+  readonly personOwn: string;
+  readonly profileConfig: string;
+  /** What the person has chosen for the profile (profile-settings.ts). */
+  readonly settings: string;
   readonly hosts: string;
+  /** Of those the targets at hosts without a companion, which ssh must read before anything else. */
+  readonly byHand: string;
   readonly knownHosts: string;
   readonly fresh: string;
-  /** What belongs to one login, and what follows here; a machine's lies one folder deeper. */
+  /** What belongs to one login, and what follows here: the profile's folder, or a machine's own. */
   readonly own: string;
   readonly identity: string;
   readonly renewAfter: string;
@@ -28,6 +42,7 @@ export interface StatePaths {
   readonly lock: string;
   /** Answers ssh whether the environment makes this a machine. */
   readonly isMachine: string;
+  readonly machineOwn: string;
   /** What a machine's certificate comes from: its own state, apart from that of a person who uses the same home. */
   readonly machineIdentity: string;
   readonly personIdentity: string;
@@ -45,7 +60,19 @@ export interface StatePaths {
  */
 const refused = /["'%\\`$*?[\]!]|\p{C}/u;
 
-export function statePaths(home: string | undefined, who: 'person' | 'machine' = 'person'): StatePaths {
+/** The profile that is there without a word said. */
+export const defaultProfile = 'default';
+
+export function isProfileName(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(text);
+}
+
+/** @throws settings_invalid */
+export function statePaths(
+  home: string | undefined,
+  who: 'person' | 'machine' = 'person',
+  profile: string = defaultProfile,
+): StatePaths {
   if (!home) {
     throw new SallyportError(
       'settings_invalid',
@@ -58,24 +85,40 @@ export function statePaths(home: string | undefined, who: 'person' | 'machine' =
       'The path of the home folder (HOME) must be absolute and hold no quotes, backslashes, control characters or any of % ` $ * ? [ ] !, because an ssh config cannot name it. Use another home folder: HOME=/path/to/folder sally login',
     );
   }
+  if (!isProfileName(profile)) {
+    throw new SallyportError(
+      'settings_invalid',
+      'A profile is named with up to 32 of a-z, 0-9 and - between them, such as work. To see yours: sally profile list',
+    );
+  }
   const sshFolder = join(home, '.ssh');
   const folder = join(sshFolder, 'sallyport');
   const machine = join(folder, 'machine');
-  const own = who === 'machine' ? machine : folder;
+  const profiles = join(folder, 'profiles');
+  const personOwn = profile === defaultProfile ? folder : join(profiles, profile);
+  const own = who === 'machine' ? machine : personOwn;
   return {
     home,
     sshFolder,
     userConfig: join(sshFolder, 'config'),
     backup: join(sshFolder, 'config.before-sallyport'),
     folder,
+    profile,
+    profiles,
+    activeProfile: join(folder, 'profile'),
     config: join(folder, 'config'),
-    hosts: join(folder, 'hosts.conf'),
-    knownHosts: join(folder, 'known_hosts'),
-    fresh: join(folder, 'fresh'),
+    personOwn,
+    profileConfig: join(personOwn, 'profile.conf'),
+    settings: join(personOwn, 'profile.json'),
+    hosts: join(personOwn, 'hosts.conf'),
+    byHand: join(personOwn, 'by-hand.conf'),
+    knownHosts: join(personOwn, 'known_hosts'),
+    fresh: join(personOwn, 'fresh'),
     isMachine: join(folder, 'is-machine'),
+    machineOwn: machine,
     machineIdentity: join(machine, 'identity.conf'),
-    personIdentity: join(folder, 'identity.conf'),
-    ports: join(folder, 'ports.json'),
+    personIdentity: join(personOwn, 'identity.conf'),
+    ports: join(personOwn, 'ports.json'),
     proxy: join(folder, 'proxy'),
     bastions: join(folder, 'bastions'),
     own,

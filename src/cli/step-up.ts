@@ -24,7 +24,7 @@ export async function afterStepUp<Result>(
 }
 
 async function stepUp(context: SallyContext, refusal: SallyportError): Promise<void> {
-  const session = await readSession(context.paths, context.debug);
+  const session = await readSession(context);
   if (!session) throw refusal;
   const { terminal } = context;
   terminal.tell(`sally: ${withoutCommand(refusal)}`);

@@ -31,7 +31,7 @@ describe('sally login', () => {
     expect(stdout).toContain('Next: ssh shop-production--web.sallyport');
     expect(stderr).toContain(`${server.url}/oauth/auth?`);
     const session = JSON.parse(await readFile(alice.paths.session, 'utf8'));
-    expect(session).toMatchObject({ v: 2, server: server.url, account, session_id: sessionId, mfa: true });
+    expect(session).toMatchObject({ v: 3, server: server.url, account, session_id: sessionId, mfa: true });
     expect(server.failures).toEqual([]);
     expect(server.issued).toBe(1);
   });

@@ -6,7 +6,7 @@ import type { ExitName } from '../exit-codes.ts';
 import { printTable } from '../print-table.ts';
 import { printable } from '../printable.ts';
 import { demoServer, parseServerUrl } from '../server-url.ts';
-import { readSession } from '../session-file.ts';
+import { readSessionFacts } from '../session-file.ts';
 
 export interface FingerprintOptions {
   readonly server?: string;
@@ -54,6 +54,6 @@ function isCalled(
   return [name, address, ...host_names].some((one) => one.toLowerCase() === asked.toLowerCase());
 }
 
-async function serverOfLogin({ paths, debug }: SallyContext): Promise<string | undefined> {
-  return (await readSession(paths, debug).catch(() => undefined))?.server;
+async function serverOfLogin(context: SallyContext): Promise<string | undefined> {
+  return (await readSessionFacts(context).catch(() => undefined))?.server;
 }

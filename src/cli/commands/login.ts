@@ -6,9 +6,10 @@ import { nowSeconds, type SallyContext } from '../context.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
 import { printable } from '../printable.ts';
+import { readProfileSettings } from '../profiles/profile-settings.ts';
 import { secondFactorText } from '../second-factor-text.ts';
 import { demoServer, parseServerUrl } from '../server-url.ts';
-import { readSession } from '../session-file.ts';
+import { readSessionFacts } from '../session-file.ts';
 import { readsOurConfig, sshCommand } from '../ssh-command.ts';
 import { hostSuffix, includeLine } from '../ssh-config-text.ts';
 import { withCommand } from '../step-up.ts';
@@ -51,10 +52,10 @@ function wayOf({ environment }: SallyContext, { device, browser }: LoginCommandO
   return browser && !environment.headless ? 'browser' : 'address';
 }
 
-async function storedServer({ paths, debug }: SallyContext): Promise<string | undefined> {
+async function storedServer(context: SallyContext): Promise<string | undefined> {
   // A file that is not as it must be is replaced by this login.
-  const session = await readSession(paths, debug).catch(() => undefined);
-  return session?.server;
+  const session = await readSessionFacts(context).catch(() => undefined);
+  return session?.server ?? (await readProfileSettings(context.paths)).server ?? undefined;
 }
 
 async function report(context: SallyContext, outcome: LoginOutcome): Promise<void> {

@@ -49,7 +49,7 @@ async function othersFailure(context: SallyContext): Promise<string | undefined>
 async function logoutHere(context: SallyContext): Promise<ExitName> {
   const { paths, terminal, debug } = context;
   return await withStateLock(paths, async () => {
-    const session = await readSession(paths, debug).catch((error) => {
+    const session = await readSession(context).catch((error) => {
       // A file that cannot be trusted is removed like any other.
       debug.say(`session.json: ${error}`);
       return undefined;
@@ -65,7 +65,7 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
     await dropAllPairs(paths);
     await dropNarrowed(paths);
     await forgetPending(paths);
-    await deleteSession(paths);
+    await deleteSession(context);
     return report(context, session, failure);
   });
 

@@ -8,8 +8,8 @@ export async function passkeys(
   context: SallyContext,
   options: { readonly browser: boolean },
 ): Promise<ExitName> {
-  const { terminal, paths, debug, environment } = context;
-  const server = new URL(liveSession(await readSession(paths, debug)).server);
+  const { terminal, debug, environment } = context;
+  const server = new URL(liveSession(await readSession(context)).server);
   const address = browserAddress(new URL('/console/security', server), server);
   terminal.print(`Your passkeys and recovery codes: ${address}`);
   if (options.browser && !environment.headless) {

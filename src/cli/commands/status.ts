@@ -3,18 +3,18 @@ import { type CurrentPair, currentPair } from '../current-pair.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { renewalDueAt } from '../schedule.ts';
 import { secondFactorText } from '../second-factor-text.ts';
-import { readSession, type StoredSession } from '../session-file.ts';
+import { readSessionFacts, type SessionFacts } from '../session-file.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 import { hasIncludeLine } from '../user-config.ts';
 
 /** What this machine knows, without asking the server. */
 export async function status(context: SallyContext, options: { readonly json?: boolean }): Promise<ExitName> {
-  const { paths, terminal, debug } = context;
-  const session = await readSession(paths, debug);
+  const { paths, terminal } = context;
+  const session = await readSessionFacts(context);
   const pair = await currentPair(paths);
   const installed = await hasIncludeLine(paths);
-  const isLive = session?.tokens && session.expires_at > nowSeconds(context);
+  const isLive = session?.has_tokens && session.expires_at > nowSeconds(context);
 
   if (options.json) {
     terminal.print(JSON.stringify(document(context, { session, pair, installed }), null, 2));
@@ -25,7 +25,7 @@ export async function status(context: SallyContext, options: { readonly json?: b
 }
 
 interface Facts {
-  readonly session: StoredSession | undefined;
+  readonly session: SessionFacts | undefined;
   readonly pair: CurrentPair | undefined;
   readonly installed: boolean;
 }
@@ -49,7 +49,7 @@ function lines(context: SallyContext, { session, pair, installed }: Facts): stri
   ]);
 }
 
-function sessionText(context: SallyContext, session: StoredSession): string {
+function sessionText(context: SallyContext, session: SessionFacts): string {
   const { terminal } = context;
   const now = context.now();
   if (session.over_since !== null) {
@@ -63,16 +63,16 @@ function sessionText(context: SallyContext, session: StoredSession): string {
 
 function certificateText(
   context: SallyContext,
-  session: StoredSession,
+  session: SessionFacts,
   pair: CurrentPair | undefined,
 ): string {
   const { terminal } = context;
   const now = context.now();
-  const next = session.tokens ? 'sally cert ensure' : 'sally login';
+  const next = session.has_tokens ? 'sally cert ensure' : 'sally login';
   if (!pair) return `none. Run: ${next}`;
   const end = `${momentText(pair.validBefore, now)} (${fromNow(pair.validBefore, now)})`;
   if (pair.validBefore <= nowSeconds(context)) return `${terminal.bad('expired')} ${end}. Run: ${next}`;
-  const renewal = session.tokens ? `, renewed by ssh from ${momentText(renewalDueAt(pair), now)} on` : '';
+  const renewal = session.has_tokens ? `, renewed by ssh from ${momentText(renewalDueAt(pair), now)} on` : '';
   return `until ${end}${renewal}`;
 }
 
