@@ -1,15 +1,20 @@
 /** `sally`, the program of the person: the only place that reads its environment and ends its process. */
-import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces, userInfo } from 'node:os';
-import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
+import { isatty } from 'node:tty';
+import { built } from './cli/built.ts';
 import { networkKey } from './cli/network/network-key.ts';
 import { programRunner } from './cli/run-program.ts';
 import { runSally } from './cli/run-sally.ts';
 
-const { env, stdin, stdout, stderr } = process;
-const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'));
+const { env, stdout, stderr } = process;
+// What ssh and the like are to be started with: a program that is one file names itself.
+const entry = import.meta.filename;
+const { version, ...build } = built;
+// Not process.stdin, which takes milliseconds: most commands never look at it.
+const stdinIsTerminal = isatty(0);
+const stderrIsTerminal = isatty(2);
 const {
   SALLY_TOKEN,
   SALLY_ID_TOKEN,
@@ -23,8 +28,8 @@ const {
 // Whoever reads has read enough, as of `sally ls | head`.
 stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 141 : 1));
 
-process.exitCode = await runSally({
-  argv: process.argv.slice(2),
+void runSally({
+  argv: process.argv.slice(process.argv[2] === process.execPath ? 3 : 2),
   environment: {
     home: env['HOME'],
     passwdHome: passwdHome(),
@@ -33,9 +38,9 @@ process.exitCode = await runSally({
     debug: ['1', 'true'].includes(env['SALLY_DEBUG'] ?? ''),
     noColor: Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb',
     isTerminal: stdout.isTTY ?? false,
-    stdinIsTerminal: stdin.isTTY ?? false,
+    stdinIsTerminal,
     headless: isHeadless(),
-    personIsThere: Boolean(stdin.isTTY || stderr.isTTY),
+    personIsThere: stdinIsTerminal || stderrIsTerminal,
     folder: currentFolder(),
     proxies: {
       all: env['all_proxy'] || env['ALL_PROXY'],
@@ -45,10 +50,11 @@ process.exitCode = await runSally({
     },
     network: networkKey(networkInterfaces()),
     columns: stdout.columns ?? 80,
-    version: manifest.version,
+    version,
+    build: { ...build, architecture: process.arch },
     platform: process.platform,
     deviceName: hostname(),
-    program: { node: process.execPath, entry: import.meta.filename },
+    program: { node: process.execPath, entry },
     machine: {
       apiToken: SALLY_TOKEN || undefined,
       idToken: SALLY_ID_TOKEN || undefined,
@@ -60,17 +66,28 @@ process.exitCode = await runSally({
     },
     forPrograms,
   },
-  stdin,
+  stdin: standardInput(),
   stdout,
   stderr,
-  pipes: { input: stdin, output: stdout },
+  pipes: {
+    get input() {
+      return process.stdin;
+    },
+    output: stdout,
+  },
   // With everything: a machine's ssh finds its credential in the environment.
   runProgram: programRunner(env),
   now: () => new Date(),
   wait: (milliseconds) => wait(milliseconds),
   openBrowser,
-  ...(stdin.isTTY && stderr.isTTY && { ask }),
+  ...(stdinIsTerminal && stderrIsTerminal && { ask }),
+}).then((code) => {
+  process.exitCode = code;
 });
+
+async function* standardInput(): AsyncGenerator<Uint8Array> {
+  yield* process.stdin;
+}
 
 /** Empty where the folder is gone. */
 function currentFolder(): string {
@@ -105,7 +122,7 @@ async function openBrowser(url: string): Promise<void> {
 
 async function ask(question: string, signal?: AbortSignal): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
-  const terminal = createInterface({ input: stdin, output: stderr });
+  const terminal = createInterface({ input: process.stdin, output: stderr });
   terminal.once('SIGINT', () => {
     terminal.close();
     process.kill(process.pid, 'SIGINT');

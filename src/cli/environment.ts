@@ -1,3 +1,4 @@
+import type { Built } from './built.ts';
 import type { ProxyVariables } from './network/proxy.ts';
 
 /** Everything about the machine and the person that `sally` goes by; src/sally.ts reads it once. */
@@ -30,6 +31,8 @@ export interface SallyEnvironment {
   /** Width of the terminal in characters. */
   readonly columns?: number;
   readonly version?: string;
+  /** How this program came here, and who may tell it of newer ones. */
+  readonly build?: BuildFacts;
   /** process.platform */
   readonly platform?: NodeJS.Platform;
   /** The machine's name, by which the person knows the session again. */
@@ -40,6 +43,11 @@ export interface SallyEnvironment {
   readonly machine?: MachineVariables;
   /** For programs that `sally` starts: without the variables above. */
   readonly forPrograms?: NodeJS.ProcessEnv;
+}
+
+export interface BuildFacts extends Omit<Built, 'version'> {
+  /** process.arch */
+  readonly architecture: string;
 }
 
 export interface MachineVariables {

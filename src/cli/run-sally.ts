@@ -34,6 +34,9 @@ export interface SallyRun {
   readonly runProgram?: RunProgram;
 }
 
+/** A person runs these by hand, and each has asked a server already. */
+const offersUpdates: ReadonlySet<string> = new Set(['login', 'whoami', 'ls', 'doctor']);
+
 /** Runs one command. @returns the exit code; errors are on stderr by then */
 export async function runSally(run: SallyRun): Promise<number> {
   const { environment, stderr } = run;
@@ -44,6 +47,10 @@ export async function runSally(run: SallyRun): Promise<number> {
   });
   try {
     await program.parseAsync([...run.argv], { from: 'user' });
+    if (exit === 'done' && offersUpdates.has(run.argv[0] ?? '')) {
+      const { dailyCheck } = await import('./release/daily-check.ts');
+      await dailyCheck(contextOf(run, debug, { home: undefined, profile: program.opts()['profile'] }));
+    }
     return typeof exit === 'number' ? exit : exitCodes[exit].number;
   } catch (error) {
     if (error instanceof CommanderError) {

@@ -2,20 +2,57 @@
 import { Command } from 'commander';
 import type { SallyEnvironment, TextSink } from '../environment.ts';
 import { exitCodeLines } from '../exit-codes.ts';
-import { addAccessCommands } from './access.ts';
-import { addAdminCommands } from './admin.ts';
 import type { Go } from './build.ts';
-import { addCertificateCommands } from './certificate.ts';
-import { addCredentialCommands } from './credentials.ts';
-import { addLoginCommands } from './login.ts';
-import { addReachCommands } from './reach.ts';
 
-export function sallyCommands(
-  { environment, stdout, stderr }: { environment: SallyEnvironment; stdout: TextSink; stderr: TextSink },
+/** Commands of one file; `names` are those that it declares, so that no other file need be read for one of them. */
+interface CommandGroup {
+  readonly names: readonly string[];
+  readonly load: () => Promise<(program: Command, go: Go) => void>;
+}
+
+/** In the order of the help. */
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    names: ['login', 'logout', 'status', 'whoami', 'sessions', 'passkeys'],
+    load: async () => (await import('./login.ts')).addLoginCommands,
+  },
+  {
+    names: [
+      ...['ssh', 'scp', 'sftp', 'rsync', 'upload', 'download', 'ls', 'target', 'link', 'gateway', 'logs'],
+      ...['bastion', 'proxy-connect'],
+    ],
+    load: async () => (await import('./reach.ts')).addReachCommands,
+  },
+  {
+    names: ['cert', 'inspect', 'explain', 'ssh-config'],
+    load: async () => (await import('./certificate.ts')).addCertificateCommands,
+  },
+  {
+    names: ['ssh-code', 'token'],
+    load: async () => (await import('./credentials.ts')).addCredentialCommands,
+  },
+  { names: ['ssh-keys', 'lease'], load: async () => (await import('./access.ts')).addAccessCommands },
+  { names: ['doctor', 'ssh-access'], load: async () => (await import('./tools.ts')).addToolCommands },
+  // Not "completion": that is about all of them.
+  { names: ['update-check'], load: async () => (await import('./program.ts')).addProgramCommands },
+  { names: ['admin'], load: async () => (await import('./admin.ts')).addAdminCommands },
+];
+
+interface CommandLineSettings {
+  readonly environment: SallyEnvironment;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  /** What is to be run; absent, or nothing that a group has: every command is declared. */
+  readonly argv?: readonly string[];
+}
+
+export async function sallyCommands(
+  { environment, stdout, stderr, argv = [] }: CommandLineSettings,
   go: Go,
-): Command {
+): Promise<Command> {
   const program = new Command('sally')
     .description('Log in once; plain ssh, scp, git and your editor then reach *.sallyport')
+    .option('--profile <name>', 'this profile for this command (sally profile list)')
     .version(environment.version ?? '0', '--version', 'show the version')
     .helpOption('-h, --help', 'show this')
     .showHelpAfterError('(sally --help lists the commands)')
@@ -29,12 +66,8 @@ export function sallyCommands(
       getErrHasColors: () => false,
     })
     .addHelpText('after', () => helpAfter);
-  addLoginCommands(program, go);
-  addReachCommands(program, go);
-  addCertificateCommands(program, go);
-  addCredentialCommands(program, go);
-  addAccessCommands(program, go);
-  addAdminCommands(program, go);
+  const wanted = commandGroups.filter(({ names }) => names.includes(argv[0] ?? ''));
+  for (const { load } of wanted.length === 1 ? wanted : commandGroups) (await load())(program, go);
   return program;
 }
 
@@ -51,6 +84,7 @@ Examples:
 
 Environment:
   SALLY_SERVER         the server, if --server is not given
+  SALLY_PROFILE        a profile, if --profile is not given
   SALLY_TOKEN          an API token: sally is a machine then, and asks nobody
   SALLY_ID_TOKEN       the same with an OpenID Connect token of a CI system
   SALLY_ID_TOKEN_FILE  the same with the file that holds one
