@@ -1,7 +1,7 @@
 /** Runs ssh and its relatives in the person's terminal: argument arrays, no shell, and the program's own exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { missingProgram } from './missing-program.ts';
 
 export interface ProgramRun {
   readonly program: string;
@@ -10,6 +10,8 @@ export interface ProgramRun {
   readonly stdin?: 'inherit' | 'held' | 'ignore';
   /** It lives on without sally, and says nothing. */
   readonly inBackground?: boolean;
+  /** Is told what the program writes on stderr, which the person sees as it comes all the same. */
+  readonly onStderr?: (chunk: Buffer) => void;
 }
 
 /** Resolves with the exit code, as a shell would tell it. @throws program_missing */
@@ -20,7 +22,7 @@ const forwarded = ['SIGTERM', 'SIGHUP'] as const;
 const left = ['SIGINT', 'SIGQUIT'] as const;
 
 export function programRunner(environment: NodeJS.ProcessEnv): RunProgram {
-  return async ({ program, args, stdin = 'inherit', inBackground = false }) => {
+  return async ({ program, args, stdin = 'inherit', inBackground = false, onStderr }) => {
     if (inBackground) {
       spawn(program, [...args], { env: environment, stdio: 'ignore', detached: true })
         .on('error', () => {})
@@ -29,9 +31,10 @@ export function programRunner(environment: NodeJS.ProcessEnv): RunProgram {
     }
     const child = spawn(program, [...args], {
       env: environment,
-      stdio: [stdin === 'held' ? 'pipe' : stdin, 'inherit', 'inherit'],
+      stdio: [stdin === 'held' ? 'pipe' : stdin, 'inherit', onStderr ? 'pipe' : 'inherit'],
     });
     child.stdin?.on('error', () => {});
+    const passedOn = onStderr && passOn(child, onStderr);
     const forward = (signal: NodeJS.Signals) => void child.kill(signal);
     let wasInterrupted = false;
     const leave = (signal: NodeJS.Signals) => {
@@ -41,6 +44,7 @@ export function programRunner(environment: NodeJS.ProcessEnv): RunProgram {
     for (const signal of left) process.on(signal, leave);
     try {
       const status = await ended(program, child);
+      await passedOn?.();
       // ssh says of Ctrl-C what it says of every failure.
       return wasInterrupted && status === 255 ? 128 + constants.signals.SIGINT : status;
     } finally {
@@ -51,21 +55,34 @@ export function programRunner(environment: NodeJS.ProcessEnv): RunProgram {
   };
 }
 
+/** How long a program's stderr is read after its end: what it leaves in the background may hold it open for hours. */
+const restMilliseconds = 200;
+
+/** Writes at once and to the end, so that no line comes later than the next one on stdout must. @returns waits for the rest */
+function passOn({ stderr }: ChildProcess, onStderr: (chunk: Buffer) => void): () => Promise<void> {
+  if (!stderr) return async () => {};
+  const atEnd = new Promise<void>((resolve) => void stderr.once('close', resolve));
+  stderr.on('error', () => {});
+  stderr.on('data', (chunk: Buffer) => {
+    onStderr(chunk);
+    process.stderr.write(chunk);
+  });
+  return async () => {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, restMilliseconds);
+    await Promise.race([atEnd, late]);
+    clearTimeout(timer);
+    stderr.destroy();
+  };
+}
+
 function ended(program: string, child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'ENOENT' ? missing(program) : error);
+      reject(error.code === 'ENOENT' ? missingProgram(program, process.platform) : error);
     });
     child.once('exit', (code, signal) => {
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });
   });
-}
-
-function missing(program: string): SallyportError {
-  const what = program === 'rsync' ? 'rsync' : 'openssh-client';
-  return new SallyportError(
-    'program_missing',
-    `${program} is not installed here. On Debian and Ubuntu: apt install ${what}; elsewhere look for OpenSSH or rsync in the system's packages.`,
-  );
 }

@@ -10,6 +10,7 @@ import { rememberedPorts } from './network/gateway-ports.ts';
 import { proxyScriptText } from './proxy-script.ts';
 import { ignoreMissing } from './session-file.ts';
 import { type HostsOptions, hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
+import { stepUpConfigText, stepUpScriptText } from './step-up-script.ts';
 
 export const sshConfigurationRequest = {
   method: 'GET',
@@ -29,13 +30,22 @@ export async function writeSshConfiguration(
     ...(options.proxy === undefined ? [] : [proxy]),
     { path: paths.hosts, text: hostsText(configuration, options), mode: 0o600 },
     { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
-    { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
-    { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
-    { path: paths.config, text: sallyportConfigText(paths), mode: 0o600 },
+    { path: paths.stepUpConfig, text: stepUpConfigText(configuration, paths), mode: 0o600 },
+    ...filesOfSally(context),
   ];
   for (const { path, text, mode } of files) {
     if (!(await isAlready(path, text, mode))) await writeFileAtomically(path, text, { mode });
   }
+}
+
+/** Those whose text is sally's own, whatever the server says. */
+export function filesOfSally({ paths, environment }: Pick<SallyContext, 'paths' | 'environment'>) {
+  return [
+    { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
+    { path: paths.stepUp, text: stepUpScriptText(paths, environment.program), mode: 0o700 },
+    { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
+    { path: paths.config, text: sallyportConfigText(paths), mode: 0o600 },
+  ];
 }
 
 /** What belongs to this machine and the network that it is in. */
@@ -71,6 +81,8 @@ export async function removeSshConfiguration({ paths }: SallyContext): Promise<s
     paths.hosts,
     paths.knownHosts,
     paths.fresh,
+    paths.stepUp,
+    paths.stepUpConfig,
     paths.isMachine,
     paths.proxy,
     paths.ports,

@@ -1,0 +1,26 @@
+/** How sally itself is set up: what renews ahead of time, the proxy of the environment, the rules of cryptography. */
+import { getFips } from 'node:crypto';
+import { isSallyportError } from '../../errors/sallyport-error.ts';
+import type { SallyContext } from '../context.ts';
+import { proxyFor } from '../network/proxy.ts';
+import { type Finding, ok } from './finding.ts';
+
+export async function checkHelper(context: SallyContext): Promise<Finding[]> {
+  const { environment, paths } = context;
+  const found: Finding[] = [];
+  try {
+    proxyFor(environment.proxies ?? {}, 'gateway.invalid');
+  } catch (error) {
+    if (!isSallyportError(error)) throw error;
+    found.push({ check: 'helper', outcome: 'problem', says: error.message, fix: 'Correct the variable' });
+  }
+  if (found.length > 0) return found;
+  const { version = '?', program } = environment;
+  const facts = [
+    `sally ${version}`,
+    ...(paths.profile === 'default' ? [] : [`profile ${paths.profile}`]),
+    ...(getFips() === 1 ? ['FIPS'] : []),
+    ...(program.node === process.execPath ? [`Node ${process.versions.node}`] : []),
+  ];
+  return [ok('helper', facts.join(', '))];
+}
