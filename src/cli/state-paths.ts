@@ -30,6 +30,9 @@ export interface StatePaths {
   readonly byHand: string;
   readonly knownHosts: string;
   readonly fresh: string;
+  /** What ssh runs for targets that want a second factor, and the config that names them. */
+  readonly stepUp: string;
+  readonly stepUpConfig: string;
   /** What belongs to one login, and what follows here: the profile's folder, or a machine's own. */
   readonly own: string;
   readonly identity: string;
@@ -50,6 +53,8 @@ export interface StatePaths {
   readonly ports: string;
   /** What ssh runs where the environment names a proxy. */
   readonly proxy: string;
+  /** Says ssh to ask our agent; there only where the person wants it. */
+  readonly agentConfig: string;
   /** ControlMasters that `sally bastion open` keeps. */
   readonly bastions: string;
 }
@@ -114,12 +119,15 @@ export function statePaths(
     byHand: join(personOwn, 'by-hand.conf'),
     knownHosts: join(personOwn, 'known_hosts'),
     fresh: join(personOwn, 'fresh'),
+    stepUp: join(personOwn, 'step-up'),
+    stepUpConfig: join(personOwn, 'step-up.conf'),
     isMachine: join(folder, 'is-machine'),
     machineOwn: machine,
     machineIdentity: join(machine, 'identity.conf'),
     personIdentity: join(personOwn, 'identity.conf'),
     ports: join(personOwn, 'ports.json'),
     proxy: join(folder, 'proxy'),
+    agentConfig: join(folder, 'agent.conf'),
     bastions: join(folder, 'bastions'),
     own,
     identity: join(own, 'identity.conf'),

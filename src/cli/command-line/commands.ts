@@ -24,6 +24,10 @@ export const commandGroups: readonly CommandGroup[] = [
     load: async () => (await import('./reach.ts')).addReachCommands,
   },
   {
+    names: ['tunnel', 'service', 'open', 'tunnel-supervise'],
+    load: async () => (await import('./tunnels.ts')).addTunnelCommands,
+  },
+  {
     names: ['cert', 'inspect', 'explain', 'ssh-config'],
     load: async () => (await import('./certificate.ts')).addCertificateCommands,
   },
@@ -31,7 +35,9 @@ export const commandGroups: readonly CommandGroup[] = [
     names: ['ssh-code', 'token'],
     load: async () => (await import('./credentials.ts')).addCredentialCommands,
   },
+  { names: ['profile', 'timer'], load: async () => (await import('./profiles.ts')).addProfileCommands },
   { names: ['ssh-keys', 'lease'], load: async () => (await import('./access.ts')).addAccessCommands },
+  { names: ['agent'], load: async () => (await import('./agent.ts')).addAgentCommands },
   { names: ['doctor', 'ssh-access'], load: async () => (await import('./tools.ts')).addToolCommands },
   // Not "completion": that is about all of them.
   { names: ['update-check'], load: async () => (await import('./program.ts')).addProgramCommands },

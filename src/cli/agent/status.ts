@@ -1,0 +1,62 @@
+/** What an agent says of itself to `sally agent status`. */
+import { z } from 'zod';
+import { isSallyportError } from '../../errors/sallyport-error.ts';
+import { AgentClient } from './agent-client.ts';
+import { numbers, type OwnExtension, ownExtensionRequest, readOwnExtensionReply } from './messages.ts';
+
+const agentStatus = z.strictObject({
+  pid: z.int(),
+  socket: z.string(),
+  profile: z.string(),
+  locked: z.boolean(),
+  confirms: z.boolean(),
+  with_agent: z.string().nullable(),
+  certificates: z.array(
+    z.strictObject({
+      account: z.string(),
+      machine: z.string().nullable(),
+      serial: z.string(),
+      valid_before: z.int(),
+    }),
+  ),
+});
+
+export type AgentStatus = z.infer<typeof agentStatus>;
+
+export function statusText(status: AgentStatus): string {
+  return JSON.stringify(status);
+}
+
+/** Undefined: nobody listens there. 'locked': the agent says nothing now. */
+export async function askStatus(path: string): Promise<AgentStatus | 'locked' | undefined> {
+  return await asking(path, async (client) => {
+    const reply = await client.ask(ownExtensionRequest('status'));
+    if (reply[0] !== numbers.extensionReply) return 'locked';
+    return agentStatus.parse(JSON.parse(readOwnExtensionReply(reply, 'status')));
+  });
+}
+
+/** @returns whether somebody was there who did it */
+export async function tellAgent(path: string, what: Exclude<OwnExtension, 'status'>): Promise<boolean> {
+  const isDone = await asking(path, async (client) => {
+    const reply = await client.ask(ownExtensionRequest(what));
+    return reply[0] === numbers.success;
+  });
+  return isDone ?? false;
+}
+
+async function asking<Answer>(
+  path: string,
+  ask: (client: AgentClient) => Promise<Answer>,
+): Promise<Answer | undefined> {
+  let client: AgentClient | undefined;
+  try {
+    client = await AgentClient.open(path);
+    return await ask(client);
+  } catch (error) {
+    if (isSallyportError(error)) return undefined;
+    throw error;
+  } finally {
+    client?.close();
+  }
+}
