@@ -13,6 +13,7 @@ import {
   type Tokens,
   writeSession,
 } from './session-file.ts';
+import { senderOf } from './tls/sender-of.ts';
 
 /** What the API needs of a session. */
 export interface Credentials {
@@ -40,7 +41,7 @@ const problem = z.object({
 export function fetchOf(context: SallyContext, server: URL): GuardedFetch {
   const userAgent = `sally/${context.environment.version ?? '0'}`;
   const { debug, patienceMilliseconds: timeoutMilliseconds } = context;
-  return createGuardedFetch({ server, debug, userAgent, timeoutMilliseconds });
+  return createGuardedFetch({ server, debug, userAgent, timeoutMilliseconds, send: senderOf(context) });
 }
 
 /** What OAuth requests of this run share. */

@@ -28,6 +28,7 @@ const exitOfError: Partial<Record<ErrorCode, ExitName>> = {
   login_rejected: 'refused',
   insufficient_user_authentication: 'refused',
   unavailable: 'unreachable',
+  server_untrusted: 'unreachable',
   database_unavailable: 'unreachable',
   signer_failed: 'unreachable',
   file_refused: 'files',

@@ -2,8 +2,9 @@
  * fetch() for one server: bounded in time and size, sent nowhere else, never redirected, its failures in the words of a
  * person.
  */
-import { SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import type { DebugLog } from './debug-log.ts';
+import type { PlainRequest } from './tls/send-request.ts';
 
 const largestReply = 4 * 1024 * 1024;
 
@@ -15,8 +16,9 @@ export function createGuardedFetch(settings: {
   debug: DebugLog;
   userAgent: string;
   timeoutMilliseconds: number;
+  send: (url: URL, asked: PlainRequest) => Promise<Response>;
 }): GuardedFetch {
-  const { server, debug, userAgent, timeoutMilliseconds } = settings;
+  const { server, debug, userAgent, timeoutMilliseconds, send } = settings;
   return async (address, init) => {
     const url = new URL(address);
     if (url.origin !== server.origin) {
@@ -30,18 +32,14 @@ export function createGuardedFetch(settings: {
     const method = init.method ?? 'GET';
     const started = performance.now();
     try {
-      const response = await fetch(url, {
-        ...init,
-        headers,
-        redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMilliseconds),
-      });
-      const body = await readBounded(response);
+      const body = bodyOf(init.body ?? null);
+      const response = await send(url, { method, headers, body, timeoutMilliseconds, largestReply });
       const took = Math.round(performance.now() - started);
       debug.say(`${method} ${url.origin}${url.pathname} -> ${response.status} (${took} ms)`);
-      const empty = response.status === 204 || response.status === 304;
-      return new Response(empty ? null : body, { status: response.status, headers: response.headers });
+      return response;
     } catch (error) {
+      // A server that is not believed has said why; it did not get the request.
+      if (isSallyportError(error) && error.code !== 'unavailable') throw error;
       debug.say(`${method} ${url.origin}${url.pathname} failed: ${failureOf(error, timeoutMilliseconds)}`);
       throw new SallyportError(
         'unavailable',
@@ -52,20 +50,18 @@ export function createGuardedFetch(settings: {
   };
 }
 
-async function readBounded(response: Response): Promise<Buffer<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > largestReply) throw new Error('its reply is too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+/** What our requests have for one. */
+function bodyOf(body: RequestInit['body']): string | Uint8Array | null {
+  if (body === null || typeof body === 'string' || body instanceof Uint8Array) return body;
+  return String(body as URLSearchParams);
 }
 
 function failureOf(error: unknown, timeoutMilliseconds: number): string {
   if (!(error instanceof Error)) return 'unknown failure';
-  if (error.name === 'TimeoutError') return `no answer in ${timeoutMilliseconds / 1000} s`;
-  const { cause } = error as { cause?: { code?: unknown; message?: unknown } };
-  return String(cause?.code ?? cause?.message ?? error.message);
+  const isTimeout =
+    error.name === 'TimeoutError' || (error.cause as Error | undefined)?.name === 'TimeoutError';
+  if (isTimeout) return `no answer in ${timeoutMilliseconds / 1000} s`;
+  const { cause, code } = error as { cause?: { code?: unknown; message?: unknown }; code?: unknown };
+  if (isSallyportError(error) && cause === undefined) return error.message;
+  return String(cause?.code ?? cause?.message ?? code ?? error.message);
 }

@@ -1,6 +1,7 @@
 /** How the person calls ssh so that it reads our config. */
 import { basename } from 'node:path';
 import type { SallyContext } from './context.ts';
+import { isActive } from './profiles/active-profile.ts';
 
 /** ssh looks its config up below the home folder of passwd, never below $HOME. */
 export function readsOurConfig({ environment, paths }: SallyContext): boolean {
@@ -8,7 +9,8 @@ export function readsOurConfig({ environment, paths }: SallyContext): boolean {
 }
 
 export function sshCommand(context: SallyContext, host: string): string {
-  const { userConfig, sshFolder } = context.paths;
+  const { userConfig, sshFolder, profileConfig } = context.paths;
+  if (!isActive(context.paths)) return `ssh -F ${profileConfig} ${host}`;
   if (readsOurConfig(context)) return `ssh ${host}`;
   if (/^[A-Za-z0-9_./@:+,=-]+$/.test(userConfig)) return `ssh -F ${userConfig} ${host}`;
   // ssh hands -F to the ssh that jumps without quotes (OpenSSH ssh.c), so the path itself must do without them.

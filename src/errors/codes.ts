@@ -79,6 +79,7 @@ export const errorTable = {
   program_missing: { status: 500, title: 'A program is missing' },
   in_use: { status: 500, title: 'Already in use' },
   keychain_failed: { status: 500, title: 'The keychain of the system does not do it' },
+  server_untrusted: { status: 502, title: 'The server is not who it was' },
   file_refused: { status: 500, title: 'A file is not as it must be' },
   ca_key_refused: { status: 409, title: 'The CA key may not change so' },
   signer_failed: { status: 503, title: 'The CA key could not sign' },

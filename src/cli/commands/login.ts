@@ -6,6 +6,7 @@ import { nowSeconds, type SallyContext } from '../context.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
 import { printable } from '../printable.ts';
+import { isActive } from '../profiles/active-profile.ts';
 import { readProfileSettings } from '../profiles/profile-settings.ts';
 import { secondFactorText } from '../second-factor-text.ts';
 import { demoServer, parseServerUrl } from '../server-url.ts';
@@ -85,6 +86,9 @@ async function report(context: SallyContext, outcome: LoginOutcome): Promise<voi
     terminal.print(`    ${includeLine(paths)}`);
     terminal.print(`It concerns *.${hostSuffix} only. To undo it: sally ssh-config uninstall`);
     terminal.print();
+  }
+  if (!isActive(paths)) {
+    terminal.print(`ssh goes by another profile. To change that: sally profile use ${paths.profile}`);
   }
   if (pair) await tellNext(context, outcome);
 }

@@ -1,0 +1,142 @@
+/** How a profile gets to its server: by which proxy, and whose word it takes for who the server is. */
+import type { X509Certificate } from 'node:crypto';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { SallyportError } from '../../errors/sallyport-error.ts';
+import type { SallyContext } from '../context.ts';
+import { connectTo } from '../network/connect.ts';
+import { type ProxyVariables, proxyFor } from '../network/proxy.ts';
+import {
+  changeProfileSettings,
+  type ProfileSettings,
+  readProfileSettings,
+} from '../profiles/profile-settings.ts';
+import { readCaFile } from './ca-file.ts';
+import { anchorOf } from './chain-anchor.ts';
+import { decideAnchor } from './decide-anchor.ts';
+
+/** Opens a connection over which nothing has been sent yet. */
+export type OpenConnection = (server: URL) => Promise<Socket>;
+
+/** @throws unavailable, server_untrusted */
+export function connectionOf(context: SallyContext): OpenConnection {
+  return async (server) => {
+    const settings = await readProfileSettings(context.paths);
+    const socket = await throughProxy(context, server);
+    if (server.protocol === 'http:') return socket;
+    const ca = settings.ca_file === null ? undefined : (await readCaFile(settings.ca_file)).certificates;
+    try {
+      const secured = await secure(socket, server, ca);
+      // Who has chosen the authorities for this server has answered the question.
+      if (!ca) await checkAnchor(context, settings, { server, leaf: secured.getPeerX509Certificate() });
+      return secured;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  };
+}
+
+async function throughProxy({ environment, patienceMilliseconds, debug }: SallyContext, server: URL) {
+  const isPlain = server.protocol === 'http:';
+  const place = {
+    host: server.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(server.port || (isPlain ? 80 : 443)),
+  };
+  // Plain http is for this machine alone.
+  const proxy = isPlain ? undefined : proxyFor(webVariables(environment.proxies ?? {}), place.host);
+  if (proxy) {
+    debug.redact(proxy.password);
+    debug.say(`${server.origin} by the proxy ${proxy.host}:${proxy.port}`);
+  }
+  return await connectTo(place, proxy && { ...proxy, isForWeb: false }, patienceMilliseconds);
+}
+
+/** curl(1) takes the variable of the scheme first. */
+function webVariables({ https, all, none }: ProxyVariables): ProxyVariables {
+  return https ? { https, none } : { all, none };
+}
+
+function secure(socket: Socket, server: URL, ca: readonly string[] | undefined): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const host = server.hostname.replace(/^\[(.*)\]$/, '$1');
+    const secured = connectTls({
+      socket,
+      host,
+      ...(isIP(host) === 0 && { servername: host }),
+      ALPNProtocols: ['http/1.1'],
+      minVersion: 'TLSv1.2',
+      ...(ca && { ca: [...ca] }),
+    });
+    const fail = (error: NodeJS.ErrnoException) => reject(notBelieved(server, error) ?? error);
+    secured.once('error', fail);
+    secured.once('secureConnect', () => {
+      secured.off('error', fail);
+      resolve(secured);
+    });
+  });
+}
+
+async function checkAnchor(
+  context: SallyContext,
+  { anchors }: ProfileSettings,
+  { server, leaf }: { server: URL; leaf: X509Certificate | undefined },
+): Promise<void> {
+  if (!leaf) throw new SallyportError('server_untrusted', `${server.origin} showed no certificate.`);
+  const before = anchors[server.origin];
+  const seen = anchorOf(leaf);
+  const decision = decideAnchor(before, seen);
+  if (decision.kind === 'same') return;
+  if (decision.kind === 'refuse') {
+    throw new SallyportError(
+      'server_untrusted',
+      `Nothing was sent to ${server.origin}: its certificate now comes from "${seen.name}", until now from "${before?.name}". Somebody may be reading along, such as a company's TLS inspection. If whoever runs the server has announced the change: sally profile trust`,
+    );
+  }
+  if (decision.isNews && before) {
+    context.terminal.tell(
+      `sally: the certificate of ${server.origin} now comes from "${seen.name}", until now from "${before.name}".`,
+    );
+  } else if (decision.isNews) {
+    context.terminal.tell(
+      `sally: the certificate of ${server.origin} comes from "${seen.name}", which is no public authority. From now on only that one is believed, or a public one. If your server does not have it from there, somebody reads along.`,
+    );
+  }
+  await remember(context, server, { ...anchors, [server.origin]: seen });
+}
+
+/** Often within the state lock, so it is not taken here: the file is replaced whole. */
+async function remember(
+  context: SallyContext,
+  server: URL,
+  anchors: ProfileSettings['anchors'],
+): Promise<void> {
+  try {
+    await changeProfileSettings(context.paths, { anchors });
+  } catch (error) {
+    context.debug.say(`who vouches for ${server.origin} could not be remembered: ${error}`);
+  }
+}
+
+const inWords: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "it has expired, or this machine's clock is wrong",
+  CERT_NOT_YET_VALID: "it is not valid yet, or this machine's clock is wrong",
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another name',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not one that is believed here',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it vouches for itself',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not one that is believed here',
+  UNABLE_TO_GET_ISSUER_CERT: 'its authority is not one that is believed here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is not one that is believed here',
+  CERT_SIGNATURE_FAILURE: 'its signature is wrong',
+  CERT_REVOKED: 'it was revoked',
+  INVALID_CA: 'its authority may not vouch for others',
+};
+
+function notBelieved(server: URL, { code }: NodeJS.ErrnoException): SallyportError | undefined {
+  const why = inWords[code ?? ''];
+  if (why === undefined) return undefined;
+  return new SallyportError(
+    'server_untrusted',
+    `Nothing was sent to ${server.origin}: its certificate is not believed, because ${why} (${code}). Somebody may be reading along, such as a company's TLS inspection. If the server's authority is one of your own: sally profile set --ca-file FILE`,
+  );
+}
