@@ -1,9 +1,9 @@
 /** Asks for the newest release, and lets it count only if it may. */
 import { SallyportError } from '../../errors/sallyport-error.ts';
+import { fetchOf } from '../api-client.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
-import { createGuardedFetch } from '../guarded-fetch.ts';
 import { isLoopback } from '../server-url.ts';
-import { readSession } from '../session-file.ts';
+import { readSessionFacts } from '../session-file.ts';
 import { withStateLock } from '../state-folder.ts';
 import { judgeRelease, refusalTexts, type SeenRelease } from './judge-release.ts';
 import { type CheckedRelease, checkRelease, largestRelease } from './manifest.ts';
@@ -55,7 +55,7 @@ export function parseReleaseUrl(text: string): URL {
 
 async function addressOf(context: SallyContext, state: UpdateState): Promise<URL> {
   if (state.url !== null) return parseReleaseUrl(state.url);
-  const server = context.environment.server ?? (await readSession(context))?.server;
+  const server = context.environment.server ?? (await readSessionFacts(context))?.server;
   if (server !== undefined) return parseReleaseUrl(new URL(releasePath, server).href);
   throw new SallyportError(
     'settings_invalid',
@@ -64,12 +64,8 @@ async function addressOf(context: SallyContext, state: UpdateState): Promise<URL
 }
 
 async function fetchRelease(context: SallyContext, url: URL): Promise<string> {
-  const fetchFrom = createGuardedFetch({
-    server: url,
-    debug: context.debug,
-    userAgent: 'sally',
-    timeoutMilliseconds: Math.min(context.patienceMilliseconds, 5_000),
-  });
+  const patienceMilliseconds = Math.min(context.patienceMilliseconds, 5_000);
+  const fetchFrom = fetchOf({ ...context, patienceMilliseconds }, url);
   const response = await fetchFrom(url.href, { method: 'GET' });
   if (response.status === 404) {
     throw new SallyportError('not_found', `${url.origin} says nothing about releases of sally.`);
