@@ -35,6 +35,8 @@ export async function loadAccounts(
     .select(['accounts.id', 'organizations.slug', 'organizations.ssh_enabled'])
     .select(['organizations.mfa_max_age_seconds', 'organizations.mfa_required', 'organizations.mfa_sources'])
     .select(['organizations.mfa_methods', 'organizations.machine_access', 'organizations.source_pinning'])
+    .select(['organizations.hardware_keys', 'organizations.hardware_attestation'])
+    .select(['organizations.hardware_models'])
     .where('accounts.id', '=', sql<string>`any(${accountIds}::uuid[])`)
     .execute();
   return new Map(
@@ -53,6 +55,11 @@ export async function loadAccounts(
           mfaMethods: row.mfa_methods,
           machineAccess: row.machine_access,
           sourcePinning: row.source_pinning,
+          hardware: {
+            keys: row.hardware_keys,
+            attestation: row.hardware_attestation === 'required',
+            models: row.hardware_models,
+          },
         },
       },
     ]),

@@ -1,6 +1,6 @@
 /** POST /v1/certificates/challenge and POST /v1/certificates: what `sally` asks for and gets. */
 import { z } from 'zod';
-import { accountName, keyLine, slug, sshsig, uint64, unixSeconds } from './common.ts';
+import { accountName, base64, keyLine, slug, sshsig, uint64, unixSeconds } from './common.ts';
 
 /** A nonce to sign with the new SSH key, so that nobody certifies a key that they do not hold. */
 export const possessionChallenge = z.strictObject({
@@ -18,11 +18,18 @@ export const certificateRequest = z
     public_key: keyLine,
     /** Names the request: sent again after a lost reply it gives the same certificate. */
     request_id: z.uuid(),
-    possession: z.strictObject({
-      challenge: z.string().min(32).max(128),
-      /** Armored SSHSIG over possessionMessage(session id, challenge). */
-      signature: sshsig,
-    }),
+    /** Absent: the key was proven in this session before, by a request that was to `keep` the proof. */
+    possession: z
+      .strictObject({
+        challenge: z.string().min(32).max(128),
+        /** Armored SSHSIG over possessionMessage(session id, challenge). */
+        signature: sshsig,
+        /** The key will be certified again in this session, as one in a security key is. */
+        keep: z.literal(true).optional(),
+        /** What `ssh-keygen -O write-attestation` wrote of a key that was made over this challenge. */
+        attestation: base64.min(64).max(12_288).optional(),
+      })
+      .optional(),
     /** Narrows the certificate to one environment: it then names the roles there, for hosts without a companion. */
     environment: environmentName.optional(),
     /** Makes it good for one machine alone, for minutes: the fingerprint of that machine's host key. */
@@ -47,9 +54,17 @@ export const certificateReply = z.strictObject({
   account: accountName,
 });
 
+/** GET /v1/key-policy: what the organization asks of the keys of whoever asks. */
+export const keyPolicy = z.strictObject({
+  hardware_keys: z.enum(['off', 'required', 'verified']),
+  attestation: z.boolean(),
+});
+
+export type KeyPolicy = z.infer<typeof keyPolicy>;
 export type PossessionChallenge = z.infer<typeof possessionChallenge>;
 export type EnvironmentName = z.infer<typeof environmentName>;
 export type CertificateRequest = z.infer<typeof certificateRequest>;
+export type Possession = NonNullable<CertificateRequest['possession']>;
 export type CertificateReply = z.infer<typeof certificateReply>;
 
 /** The bytes under the possession signature: what is proven, for which session, with which nonce. */

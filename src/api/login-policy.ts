@@ -1,4 +1,5 @@
 /** GET and POST /v1/organization/login-policy, and the setup file's `login_policy`. */
+import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 
 /** RFC 8176 section 2. */
@@ -38,6 +39,18 @@ function distinct<Item extends z.ZodType<string>>(item: Item) {
     .refine((items) => new Set(items).size === items.length, 'names one twice');
 }
 
+/** The certificate of an authority as OpenSSL writes it, so that two of the same are equal texts. */
+function authorityPem(text: string, context: z.RefinementCtx): string {
+  try {
+    const certificate = new X509Certificate(text);
+    if (certificate.ca) return certificate.toString();
+    context.addIssue({ code: 'custom', message: "is no authority's certificate (CA:TRUE)" });
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is not a certificate in PEM' });
+  }
+  return z.NEVER;
+}
+
 export const loginPolicy = z.strictObject({
   mfa_required: z.boolean(),
   mfa_sources: distinct(z.enum(['provider', 'passkey'])),
@@ -57,6 +70,17 @@ export const loginPolicy = z.strictObject({
   /** How long a connection may last and how long it may be silent; null: no limit of the organization's. */
   max_connection_seconds: connectionSeconds.nullable(),
   idle_timeout_seconds: connectionSeconds.nullable(),
+  /** Whether people get certificates only for keys in security keys; verified: which ask for a PIN or a finger, too. */
+  hardware_keys: z.enum(['off', 'required', 'verified']),
+  /** Whether the maker must vouch for a security key. */
+  hardware_attestation: z.enum(['off', 'required']),
+  /** AAGUIDs of the security keys that are accepted where attestation is required. */
+  hardware_models: distinct(z.uuid().transform((id) => id.toLowerCase())).nullable(),
+  /** Certificates of the makers' authorities, PEM. */
+  hardware_authorities: z
+    .array(z.string().max(8_192).transform(authorityPem))
+    .max(50)
+    .refine((items) => new Set(items).size === items.length, 'names one twice'),
 });
 
 /** What it names is changed, the rest stays. */

@@ -23,11 +23,15 @@ import { decideNarrowedCertificate } from '../policy/decide-narrowed.ts';
 import type { AccessRuleFacts, EnvironmentFacts } from '../policy/facts.ts';
 import { decideSource } from '../policy/pin-source.ts';
 import type { Session } from '../sessions/session.ts';
+import { decideKey, type PresentedKey, readKeys } from './presented-key.ts';
+import type { RememberedKey } from './proven-keys.ts';
 
 /** Whose certificate it is to be, and what else the request says. */
 export interface Asking {
   readonly session: Session;
   readonly accountId: string;
+  readonly sessionId: string;
+  readonly key: PresentedKey;
   /** Where the request came from; null: nobody knows. */
   readonly clientAddress: string | null;
   /** What the certificate is to be narrowed to. */
@@ -45,6 +49,8 @@ export interface Decided {
   readonly narrowedTo: EnvironmentFacts | undefined;
   /** The one machine that it is good for. */
   readonly onlyFor: MachineByHostKey | undefined;
+  /** The authority that vouches for the key now, PEM. */
+  readonly authority: string | undefined;
 }
 
 export interface GroupFacts {
@@ -58,6 +64,8 @@ export interface GroupFacts {
   /** By account; of those whose certificate depends on them. */
   readonly rules: ReadonlyMap<string, readonly AccessRuleFacts[]>;
   readonly environments: ReadonlyMap<Asking, EnvironmentFacts>;
+  /** Of those whose keys may have been seen before. */
+  readonly keys: ReadonlyMap<Asking, RememberedKey>;
   readonly machines: ReadonlyMap<Asking, MachineByHostKey>;
 }
 
@@ -94,6 +102,7 @@ export async function readFacts(tx: Tx, group: readonly Asking[]): Promise<Group
     agentApps,
     environments,
     machines,
+    keys: await readKeys(tx, group),
     rules: await readRules(tx, dependent),
   };
 }
@@ -134,13 +143,14 @@ async function readRules(tx: Tx, asking: readonly Asking[]): Promise<GroupFacts[
   return rules;
 }
 
-/** @throws session_ended, access_denied, insufficient_user_authentication, not_found */
+/** @throws session_ended, access_denied, insufficient_user_authentication, not_found, key_possession_unproven */
 export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Date): Decided {
   const { session, accountId, clientAddress } = asking;
   const account = facts.accounts.get(accountId);
   if (account === undefined) throw new SallyportError('not_found', 'There is no such account.');
   const { organization } = account;
-  const about = { account: account.facts, organization, session: session.facts };
+  const { key, authority } = decideKey(asking.key, facts.keys.get(asking), now);
+  const about = { account: account.facts, organization, session: session.facts, key };
   const nowSeconds = Math.floor(now.getTime() / 1000);
   const rules = facts.rules.get(accountId) ?? [];
   const decision = decisionOn({ ...about, rules }, asking, facts, nowSeconds);
@@ -163,7 +173,14 @@ export function decideUserCertificate(asking: Asking, facts: GroupFacts, now: Da
     : decision.extensions;
   const narrowedTo = facts.environments.get(asking);
   const onlyFor = facts.machines.get(asking);
-  return { account, decision: { ...decision, extensions }, sources: source.sources, narrowedTo, onlyFor };
+  return {
+    account,
+    decision: { ...decision, extensions },
+    sources: source.sources,
+    narrowedTo,
+    onlyFor,
+    authority,
+  };
 }
 
 /** For everything, for one environment, or for one machine. */

@@ -16,8 +16,6 @@ import { type Certificate, type CertificateFields, nonceLength } from '../ssh/ce
 import { certificateLine, encodeToBeSigned } from '../ssh/encode-certificate.ts';
 import { lintUserCertificate } from '../ssh/lint-certificate.ts';
 import { isRolePrincipal, keyIdFor, parseKeyId } from '../ssh/names.ts';
-import { parsePublicKeyLine } from '../ssh/public-key.ts';
-import { refuseListedKey } from '../ssh/weak-key-list.ts';
 import { certificateExtensions } from './certificate-extensions.ts';
 import {
   certificatesOfRequests,
@@ -30,7 +28,8 @@ import { type Asking, type Decided, decideUserCertificate, readFacts } from './d
 import { type Issuing, publicOriginOf } from './issuing.ts';
 import { type IssuingAlarm, watchIssuing } from './issuing-alarm.ts';
 import { requireIssuingAllowed } from './issuing-allowed.ts';
-import { challengeRefused, consumeChallenges, verifyPossession } from './possession.ts';
+import { challengeRefused, consumeChallenges } from './possession.ts';
+import { readPresentedKey, rememberKey } from './presented-key.ts';
 import { recordRefusal } from './record-refusal.ts';
 import { nextSerials } from './serials.ts';
 import { signCertificate } from './sign-certificate.ts';
@@ -84,31 +83,27 @@ export function createUserCertificateIssuer(
 }
 
 /** A request, read and checked as far as it can be without the database. */
-interface Asked extends Pick<Asking, 'clientAddress' | 'environment' | 'machine'> {
+interface Asked extends Pick<Asking, 'clientAddress' | 'environment' | 'machine' | 'key'> {
   readonly sessionId: string;
   readonly requestId: string;
   /** SSH public key blob. */
   readonly publicKey: Buffer;
-  /** What the key has signed. */
-  readonly challenge: string;
 }
 
 /** What is signed after the commit, and by which key. */
 type ToSign = Pick<StoredCertificate, 'caKeyId' | 'toBeSigned'>;
 
 /** Step 1: the key is one that may be certified, and whoever asks holds its private half. */
-function readRequest({ domain, weakKeys }: Issuing, asking: UserCertificateRequest): Asked {
+function readRequest(issuing: Issuing, asking: UserCertificateRequest): Asked {
   const { sessionId, request, clientAddress = null } = asking;
-  const { public_key, request_id, possession, environment, machine } = request;
-  const { blob } = parsePublicKeyLine(public_key);
-  if (weakKeys) refuseListedKey(weakKeys, blob);
-  verifyPossession({ publicKeyBlob: blob, sessionId, domain, possession });
+  const { request_id, environment, machine } = request;
+  const key = readPresentedKey(issuing, sessionId, request);
   return {
     sessionId,
     // As the database writes it: the same request, whatever case its client writes letters in.
     requestId: request_id.toLowerCase(),
-    publicKey: blob,
-    challenge: possession.challenge,
+    publicKey: key.publicKey,
+    key,
     clientAddress,
     environment,
     machine,
@@ -173,17 +168,27 @@ async function decideAndStore(
     certificate: encode(issuing, known, serials.shift() ?? 0n, now),
   }));
 
-  // 8. The challenge is used up.
-  const used = await consumeChallenges(tx, [...encoded.values()], now);
+  // 8. The challenge is used up, where there is one.
+  const answers = [...encoded.values()].flatMap(answerOf);
+  const used = new Set([...(await consumeChallenges(tx, answers, now))].map(({ of }) => of));
   const proven = outcomes.step(encoded, (known) => {
-    if (!used.has(known)) throw challengeRefused();
-    return known.certificate;
+    if (known.key.proof !== undefined && !used.has(known)) throw challengeRefused();
+    return known;
   });
 
   // 9. Stored, with the decision and the audit event; the commit follows.
-  await storeCertificates(tx, [...proven.values()]);
-  outcomes.step(proven, (certificate, asked) => outcomes.settle(asked, { result: certificate }));
+  await storeCertificates(
+    tx,
+    [...proven.values()].map(({ certificate }) => certificate),
+  );
+  for (const known of proven.values()) await rememberKey(tx, known, now);
+  outcomes.step(proven, ({ certificate }, asked) => outcomes.settle(asked, { result: certificate }));
   return outcomes.settled;
+}
+
+function answerOf<Of extends Pick<Asked, 'sessionId' | 'key'>>(of: Of) {
+  const { sessionId, key } = of;
+  return key.proof === undefined ? [] : [{ sessionId, challenge: key.proof.challenge, of }];
 }
 
 /** Whose session it is. @throws session_ended, forbidden */
@@ -242,7 +247,10 @@ function encode(issuing: Issuing, known: Known, serial: bigint, now: Date): NewC
     principals: decision.principals,
     validAfter: BigInt(decision.validAfterSeconds),
     validBefore: BigInt(decision.validBeforeSeconds),
-    criticalOptions: sources.length > 0 ? [{ name: 'source-address', value: sources.join(',') }] : [],
+    criticalOptions: [
+      ...(sources.length > 0 ? [{ name: 'source-address', value: sources.join(',') }] : []),
+      ...(decision.verifyRequired ? [{ name: 'verify-required', value: '' }] : []),
+    ],
     extensions: certificateExtensions({
       domain: issuing.domain,
       account: account.facts,

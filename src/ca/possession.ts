@@ -4,12 +4,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { type CertificateRequest, type PossessionChallenge, possessionMessage } from '../api/certificates.ts';
+import { type Possession, type PossessionChallenge, possessionMessage } from '../api/certificates.ts';
 import type { Tx } from '../database/database.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { tokenHash } from '../secrets/token.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
+import type { VerifiedSignature } from '../ssh/signature.ts';
 import { verifySshsig } from '../ssh/sshsig.ts';
 import type { Issuing } from './issuing.ts';
 
@@ -45,10 +46,10 @@ export function verifyPossession(proof: {
   readonly publicKeyBlob: Buffer;
   readonly sessionId: string;
   readonly domain: string;
-  readonly possession: CertificateRequest['possession'];
-}): void {
+  readonly possession: Possession;
+}): VerifiedSignature {
   const { sessionId, possession } = proof;
-  verifyAnswer({ ...proof, message: possessionMessage(sessionId, possession.challenge) });
+  return verifyAnswer({ ...proof, message: possessionMessage(sessionId, possession.challenge) });
 }
 
 /** The same of a message that says what else the key is for. */
@@ -56,12 +57,12 @@ export function verifyAnswer(proof: {
   readonly publicKeyBlob: Buffer;
   readonly domain: string;
   readonly message: Buffer;
-  readonly possession: CertificateRequest['possession'];
-}): void {
+  readonly possession: Possession;
+}): VerifiedSignature {
   const { publicKeyBlob, domain, message, possession } = proof;
   const namespace = namespaceOf(domain);
   try {
-    verifySshsig({ message, namespace, publicKeyBlob, armored: possession.signature });
+    return verifySshsig({ message, namespace, publicKeyBlob, armored: possession.signature });
   } catch (error) {
     if (!isSallyportError(error)) throw error;
     throw unproven(error.message, error.detail);
@@ -119,6 +120,11 @@ async function forgetExpired(tx: Tx, now: Date): Promise<void> {
         .skipLocked(),
     )
     .execute();
+}
+
+/** @throws where a key was not proven in its session, which only a request with a proof can be told to do */
+export function proofNeeded(): SallyportError {
+  return unproven('This login has not proven yet that it holds the key.');
 }
 
 function namespaceOf(domain: string): string {

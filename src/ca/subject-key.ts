@@ -44,7 +44,12 @@ export async function subjectKeyFaults<Subject extends SubjectKey>(
     earlier as (
       select subject.number, certificates.serial, certificates.kind,
         certificates.account_id <> subject.account_id as of_other,
-        login_sessions.ended_at < certificates.valid_before as died_with_session
+        login_sessions.ended_at < certificates.valid_before as died_with_session,
+        -- A key in hardware cannot be made anew: it outlives its person's own logout, by which it came into nobody's hands.
+        login_sessions.ended_reason = 'logout' and exists (
+          select from proven_keys
+          where proven_keys.session_id = login_sessions.id and proven_keys.public_key = subject.public_key
+        ) as is_kept
       from subject
       join certificates using (public_key)
       left join login_sessions on login_sessions.id = certificates.session_id
@@ -59,7 +64,10 @@ export async function subjectKeyFaults<Subject extends SubjectKey>(
           where registered_keys.public_key = subject.public_key
             and registered_keys.account_id <> subject.account_id
         ) as of_other,
-      exists (select from earlier where earlier.number = subject.number and died_with_session)
+      exists (
+        select from earlier
+        where earlier.number = subject.number and died_with_session and is_kept is not true
+      )
         or exists (
           select from registered_keys
           join login_sessions on login_sessions.id = registered_keys.session_id
@@ -67,7 +75,8 @@ export async function subjectKeyFaults<Subject extends SubjectKey>(
             and login_sessions.ended_at < registered_keys.expires_at
         )
         or exists (
-          select from earlier join revoked_serials using (serial) where earlier.number = subject.number
+          select from earlier join revoked_serials using (serial)
+          where earlier.number = subject.number and is_kept is not true
         ) as was_revoked
     from subject
   `.execute(tx);

@@ -35,6 +35,10 @@ const policyForm = z.strictObject({
   registered_keys: on,
   max_connection_seconds: line,
   idle_timeout_seconds: line,
+  hardware_keys: line,
+  hardware_attestation: on,
+  hardware_models: line,
+  hardware_authorities: z.string().max(65_536),
 });
 
 export function signInSettingsRoutes(app: FastifyInstance, parts: ConsoleParts): void {
@@ -109,12 +113,22 @@ function policyOfForm(form: z.infer<typeof policyForm>): Record<keyof LoginPolic
     registered_keys: form.registered_keys !== undefined,
     max_connection_seconds: numberOf(form.max_connection_seconds),
     idle_timeout_seconds: numberOf(form.idle_timeout_seconds),
+    hardware_keys: form.hardware_keys,
+    hardware_attestation: form.hardware_attestation === undefined ? 'off' : 'required',
+    hardware_models: wordsOf(form.hardware_models),
+    hardware_authorities: certificatesOf(form.hardware_authorities),
   };
 }
 
 function wordsOf(text: string): string[] | null {
   const words = text.split(/[\s,]+/).filter((word) => word !== '');
   return words.length > 0 ? words : null;
+}
+
+/** PEM blocks, one after the other; what is between or after them is a block of its own, which the schema refuses. */
+function certificatesOf(text: string): string[] {
+  const blocks = text.split(/(?<=-----END CERTIFICATE-----)/).map((block) => block.trim());
+  return blocks.filter((block) => block !== '');
 }
 
 function numberOf(text: string): number | string | null {

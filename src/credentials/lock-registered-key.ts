@@ -24,6 +24,7 @@ export async function lockRegisteredKey(
     .where('registered_keys.expires_at', '>', now)
     .where('organizations.id', '=', organizationId)
     .where('organizations.registered_keys', '=', true)
+    .where('organizations.hardware_keys', '=', 'off')
     .executeTakeFirst();
   if (key === undefined) return undefined;
   const session = await lockLiveSession(tx, key.session_id, 'share', now);

@@ -1,5 +1,5 @@
 import { SallyportError } from '../errors/sallyport-error.ts';
-import { helpfulCommand, type Reasons, stepUpFor } from '../policy/reasons.ts';
+import { helpfulCommand, isKeyRefused, type Reasons, stepUpFor } from '../policy/reasons.ts';
 
 /**
  * What policy refuses a session, for whoever asked in its name. Where logging in again helps, the session is what is
@@ -16,7 +16,6 @@ export function policyRefusal(reasons: Reasons): SallyportError {
       members: { ...needed, ...members },
     });
   }
-  return new SallyportError(command === null ? 'access_denied' : 'session_ended', sentences.join(' '), {
-    members,
-  });
+  const isOver = command !== null && !isKeyRefused(reasons);
+  return new SallyportError(isOver ? 'session_ended' : 'access_denied', sentences.join(' '), { members });
 }

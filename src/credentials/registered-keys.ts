@@ -26,6 +26,7 @@ export async function registeredKeysOfOrganization(
     .select('registered_keys.expires_at')
     .where('organizations.id', '=', organizationId)
     .where('organizations.registered_keys', '=', true)
+    .where('organizations.hardware_keys', '=', 'off')
     .where('accounts.disabled_at', 'is', null)
     .where('login_sessions.ended_at', 'is', null)
     .where('registered_keys.expires_at', '>', now)

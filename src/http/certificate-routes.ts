@@ -1,13 +1,36 @@
 /** Certificates for a person's SSH keys. */
 import type { FastifyInstance } from 'fastify';
-import { type CertificateReply, certificateRequest, type PossessionChallenge } from '../api/certificates.ts';
+import { z } from 'zod';
+import { loadAccount } from '../accounts/account.ts';
+import {
+  type CertificateReply,
+  certificateRequest,
+  type KeyPolicy,
+  type PossessionChallenge,
+} from '../api/certificates.ts';
 import { accountTurns } from './account-turns.ts';
 import type { AppParts } from './app-parts.ts';
 import { personOf } from './callers.ts';
 import { parseInput, parseNoBody } from './parse-input.ts';
 
-export function certificateRoutes(app: FastifyInstance, { authority }: Pick<AppParts, 'authority'>): void {
+const noQuery = z.strictObject({});
+
+export function certificateRoutes(
+  app: FastifyInstance,
+  { authority, database }: Pick<AppParts, 'authority' | 'database'>,
+): void {
   const inTurn = accountTurns();
+
+  app.get(
+    '/v1/key-policy',
+    { config: { auth: 'person', purpose: 'what the organization asks of one’s SSH key' } },
+    async (request): Promise<KeyPolicy> => {
+      parseInput(noQuery, request.query, 'query');
+      const { organization } = await loadAccount(database.db, personOf(request).accountId);
+      const { keys, attestation } = organization.hardware;
+      return { hardware_keys: keys, attestation: keys !== 'off' && attestation };
+    },
+  );
 
   app.post(
     '/v1/certificates/challenge',

@@ -1,6 +1,7 @@
 /** Would somebody get in, and if not, why and what to do: the same decisions that the CA, gateways and hosts make. */
 import { type Account, loadAccount } from '../accounts/account.ts';
 import type { ExplainQuery, ExplainReply } from '../api/explain.ts';
+import { keptKeyOf } from '../ca/proven-keys.ts';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { rulesForAccount } from '../inventory/access-rules.ts';
@@ -8,6 +9,7 @@ import { appByName } from '../inventory/app-by-name.ts';
 import { targetByName } from '../inventory/target.ts';
 import { decideExplained } from '../policy/decide-explained.ts';
 import type { SessionFacts } from '../policy/facts.ts';
+import { acceptedKey } from '../policy/hardware-keys.ts';
 import { helpfulCommand } from '../policy/reasons.ts';
 import { refusalText } from '../policy/refusal.ts';
 import { type Supposition, suppose, supposedInWords, supposesLogin } from '../policy/suppose.ts';
@@ -16,7 +18,12 @@ import { newestHelperSession } from '../sessions/find-session.ts';
 export interface Asked {
   readonly accountId: string;
   /** The session that would be used, and what it is called. */
-  readonly login: { readonly session: SessionFacts; readonly words: string };
+  readonly login: {
+    readonly session: SessionFacts;
+    readonly words: string;
+    /** Nobody has logged in so, and nobody knows with which key: one that the organization takes. */
+    readonly isSupposed?: boolean;
+  };
   readonly targetName: string;
   readonly supposition: Supposition;
   /** An admin asks: a role may be supposed where the account has none. */
@@ -33,6 +40,9 @@ export async function explainAccess(tx: Tx, asked: Asked, nowSeconds: number): P
     account,
     organization,
     session: login.session,
+    key: login.isSupposed
+      ? acceptedKey(organization)
+      : await keptKeyOf(tx, { sessionId: login.session.id, accountId }),
     rules: await rulesForAccount(tx, accountId),
     target,
     app,
@@ -102,8 +112,12 @@ export async function somebodyElse(
   if (session) return { account, login: { session: session.facts, words: `the newest login of ${name}` } };
   const atSeconds = supposition.atSeconds ?? Math.floor(now.getTime() / 1000);
   const login = supposesLogin(supposition)
-    ? { session: newSession(atSeconds, false), words: `a new login of ${name}, who is not logged in` }
-    : { session: newSession(atSeconds, true), words: `${name} is not logged in` };
+    ? {
+        session: newSession(atSeconds, false),
+        isSupposed: true,
+        words: `a new login of ${name}, who is not logged in`,
+      }
+    : { session: newSession(atSeconds, true), isSupposed: true, words: `${name} is not logged in` };
   return { account, login };
 }
 

@@ -2,6 +2,7 @@
 import type { PolicyCase, PolicyTestReply } from '../api/policy-test.ts';
 import { decideExplained } from '../policy/decide-explained.ts';
 import type { AccountFacts, OrganizationFacts, SessionFacts } from '../policy/facts.ts';
+import { acceptedKey } from '../policy/hardware-keys.ts';
 import type { PolicyFacts } from './policy-facts.ts';
 
 type Result = PolicyTestReply['results'][number];
@@ -30,6 +31,7 @@ function tryCase(tried: PolicyCase, facts: PolicyFacts, now: number): Result {
     account,
     organization,
     session: sessionOf(tried, organization, nowSeconds),
+    key: acceptedKey(organization),
     rules,
     target: targets.get(target),
     app: apps.get(target),

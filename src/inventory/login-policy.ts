@@ -2,7 +2,7 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import type { MfaSource, SourcePinning } from '../policy/facts.ts';
+import type { HardwareKeys, MfaSource, SourcePinning } from '../policy/facts.ts';
 import { bumpStateVersion } from '../revocation/state-version.ts';
 
 /** As API, setup file and audit events write it. */
@@ -24,6 +24,12 @@ export interface LoginPolicyDocument {
   readonly registered_keys: boolean;
   readonly max_connection_seconds: number | null;
   readonly idle_timeout_seconds: number | null;
+  readonly hardware_keys: HardwareKeys;
+  readonly hardware_attestation: 'off' | 'required';
+  /** AAGUIDs; null: any. */
+  readonly hardware_models: readonly string[] | null;
+  /** Certificates of makers' authorities, PEM. */
+  readonly hardware_authorities: readonly string[];
 }
 
 const columns = [
@@ -42,6 +48,10 @@ const columns = [
   'registered_keys',
   'max_connection_seconds',
   'idle_timeout_seconds',
+  'hardware_keys',
+  'hardware_attestation',
+  'hardware_models',
+  'hardware_authorities',
 ] as const satisfies readonly (keyof LoginPolicyDocument)[];
 
 /** @throws not_found */
@@ -104,6 +114,8 @@ export async function writeLoginPolicy(
       mfa_sources: [...after.mfa_sources],
       mfa_methods: after.mfa_methods && [...after.mfa_methods],
       passkey_models: after.passkey_models && [...after.passkey_models],
+      hardware_models: after.hardware_models && [...after.hardware_models],
+      hardware_authorities: [...after.hardware_authorities],
     })
     .where('id', '=', organizationId)
     .execute();

@@ -2,7 +2,7 @@
 import type { LoginPolicyReply } from '../api/login-policy.ts';
 import { type Html, html } from './html.ts';
 import { layout, type PageFrame } from './layout.ts';
-import { checkbox, field, hiddenToken, select } from './settings-form.ts';
+import { checkbox, field, hiddenToken, select, textArea } from './settings-form.ts';
 
 export interface LoginPolicyView {
   readonly person: NonNullable<PageFrame['person']>;
@@ -66,8 +66,25 @@ ${select({
 ${checkbox('registered_keys', 'Registered SSH keys may stand in for certificates', policy.registered_keys)}
 ${field({ name: 'max_connection_seconds', label: 'A connection ends after, in seconds (empty: no limit)', value: number(policy.max_connection_seconds) })}
 ${field({ name: 'idle_timeout_seconds', label: 'A silent connection ends after, in seconds (empty: no limit)', value: number(policy.idle_timeout_seconds) })}
+${hardwareFields(policy)}
 <button type="submit">Save</button>
 </form>`;
+}
+
+function hardwareFields(policy: LoginPolicyReply): Html {
+  return html`${select({
+    name: 'hardware_keys',
+    label: 'People’s certificates are for',
+    value: policy.hardware_keys,
+    options: [
+      ['off', 'Any key'],
+      ['required', 'Security keys only'],
+      ['verified', 'Security keys that ask for a PIN or a finger'],
+    ],
+  })}
+${checkbox('hardware_attestation', 'The maker of a security key must vouch for it', policy.hardware_attestation === 'required')}
+${field({ name: 'hardware_models', label: 'Models of security keys (AAGUIDs; empty: any)', value: words(policy.hardware_models) })}
+${textArea({ name: 'hardware_authorities', label: 'Certificates of the makers’ authorities (PEM)', value: policy.hardware_authorities.join('') })}`;
 }
 
 function words(list: readonly string[] | null): string {

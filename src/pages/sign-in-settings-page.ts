@@ -65,6 +65,12 @@ const pinnings = {
   address: 'are good from the address that asked for them',
 } as const;
 
+const hardwareKeys = {
+  off: 'of any kind',
+  required: 'security keys only',
+  verified: 'security keys that ask for a PIN or a finger',
+} as const;
+
 function limit(seconds: number | null): string {
   return seconds === null ? 'no limit' : `ends after ${duration(seconds)}`;
 }
@@ -93,5 +99,10 @@ function summary(policy: LoginPolicyReply): Html {
     ['Registered keys', policy.registered_keys ? 'on' : 'off'],
     ['A connection', limit(policy.max_connection_seconds)],
     ['Without a sign of life', limit(policy.idle_timeout_seconds)],
+    ['Keys', hardwareKeys[policy.hardware_keys]],
+    [
+      'Makers of security keys',
+      policy.hardware_attestation === 'off' ? 'are not asked' : 'must vouch for them',
+    ],
   ]);
 }

@@ -4,13 +4,16 @@
  */
 import { isAccountName, mfaPrefix } from '../ssh/names.ts';
 import { hasMfa, isFreshAt, underPolicy } from './assurance.ts';
-import type { AccountFacts, OrganizationFacts, SessionFacts } from './facts.ts';
+import type { AccountFacts, KeyFacts, OrganizationFacts, SessionFacts } from './facts.ts';
+import { asksVerification, hardwareObstacle } from './hardware-keys.ts';
 import { type Reason, type Reasons, reason } from './reasons.ts';
 
 export interface CertificateFacts {
   readonly account: AccountFacts;
   readonly organization: OrganizationFacts;
   readonly session: SessionFacts;
+  /** The key that it is for; absent: one in a file. */
+  readonly key?: KeyFacts | undefined;
 }
 
 export type CertificateDecision =
@@ -23,6 +26,8 @@ export type CertificateDecision =
       readonly extensions: readonly string[];
       /** Whether the login counts as MFA now: the certificate says who vouched; companions judge its age. */
       readonly mfa: boolean;
+      /** Whether sshd is to ask for a PIN or a finger at each use. */
+      readonly verifyRequired: boolean;
     }
   | { readonly allowed: false; readonly reasons: Reasons };
 
@@ -66,10 +71,11 @@ export function decideCertificate(
     validBeforeSeconds,
     extensions: permissions,
     mfa: countsAsMfaAt(nowSeconds),
+    verifyRequired: asksVerification(facts),
   };
 }
 
-function obstacles({ account, organization, session }: CertificateFacts, nowSeconds: number): Reason[] {
+function obstacles({ account, organization, session, key }: CertificateFacts, nowSeconds: number): Reason[] {
   const found: Reason[] = [];
   if (account.disabled) found.push(reason('account_disabled', account.organization));
   // Without a good name there is no principal, and old sshd takes a certificate without principals for everybody's.
@@ -83,6 +89,8 @@ function obstacles({ account, organization, session }: CertificateFacts, nowSeco
   const isMachine = session.mode === 'token' || session.mode === 'ci' || session.mode === 'key';
   if (isMachine && !organization.machineAccess) found.push(reason('machines_refused', organization.slug));
   if (!organization.sshEnabled) found.push(reason('ssh_disabled', 'organization', organization.slug));
+  const hardware = hardwareObstacle({ organization, session, key });
+  if (hardware) found.push(hardware);
   const mfa = checkMfa({ organization, session }, nowSeconds);
   if (mfa) found.push(mfa);
   return found;

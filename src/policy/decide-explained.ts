@@ -6,12 +6,21 @@ import { underPolicy } from './assurance.ts';
 import { type AccessDecision, decideAccess, unknownTarget } from './decide-access.ts';
 import { type AppFacts, decideApp } from './decide-app.ts';
 import { decideCertificate } from './decide-certificate.ts';
-import type { AccessRuleFacts, AccountFacts, OrganizationFacts, SessionFacts, TargetFacts } from './facts.ts';
+import type {
+  AccessRuleFacts,
+  AccountFacts,
+  KeyFacts,
+  OrganizationFacts,
+  SessionFacts,
+  TargetFacts,
+} from './facts.ts';
 
 export interface ExplainedFacts {
   readonly account: AccountFacts;
   readonly organization: OrganizationFacts;
   readonly session: SessionFacts;
+  /** The key that its certificates are for; absent: one in a file. */
+  readonly key?: KeyFacts | undefined;
   readonly rules: readonly AccessRuleFacts[];
   /** Undefined: there is no target of the name. */
   readonly target: TargetFacts | undefined;
@@ -36,10 +45,10 @@ export function decideExplained(facts: ExplainedFacts): AccessDecision {
 
 /** What is not told already. A session that ends soon has its certificate, and gets in with it until then. */
 function ofCertificate(
-  { account, organization, session, nowSeconds }: ExplainedFacts,
+  { account, organization, session, key, nowSeconds }: ExplainedFacts,
   told: ReadonlySet<string>,
 ) {
-  const decision = decideCertificate({ account, organization, session }, nowSeconds);
+  const decision = decideCertificate({ account, organization, session, key }, nowSeconds);
   if (decision.allowed) return [];
   return decision.reasons.filter(({ code }) => code !== 'session_ending' && !told.has(code));
 }

@@ -4,6 +4,7 @@
  * from a certificate keeps it from registering one.
  */
 import { type CertificateFacts, decideCertificate } from './decide-certificate.ts';
+import { beyondHardware, otherWaysAllowed } from './hardware-keys.ts';
 import { type Reason, type Reasons, reason } from './reasons.ts';
 
 export interface RegisteredKeyFacts extends CertificateFacts {
@@ -19,8 +20,9 @@ export function decideRegisteredKey(facts: RegisteredKeyFacts, nowSeconds: numbe
   const { session, organization, registeredKeys } = facts;
   const own: Reason[] = [];
   if (session.mode !== 'interactive') own.push(reason('person_needed'));
-  if (!registeredKeys) own.push(reason('registered_keys_refused', organization.slug));
-  const decision = decideCertificate(facts, nowSeconds);
+  const isAllowed = registeredKeys && otherWaysAllowed(organization);
+  if (!isAllowed) own.push(reason('registered_keys_refused', organization.slug));
+  const decision = decideCertificate(beyondHardware(facts), nowSeconds);
   const [first, ...more] = [...own, ...(decision.allowed ? [] : decision.reasons)];
   return first === undefined ? { allowed: true } : { allowed: false, reasons: [first, ...more] };
 }

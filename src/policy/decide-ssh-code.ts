@@ -3,6 +3,7 @@
  * certificate on a machine that has none, so whatever keeps a session from a certificate keeps it from codes.
  */
 import { type CertificateDecision, type CertificateFacts, decideCertificate } from './decide-certificate.ts';
+import { beyondHardware, otherWaysAllowed } from './hardware-keys.ts';
 import { type Reason, reason } from './reasons.ts';
 
 export interface SshCodeFacts extends CertificateFacts {
@@ -14,8 +15,9 @@ export function decideSshCode(facts: SshCodeFacts, nowSeconds: number): Certific
   const { session, organization, sshCodes } = facts;
   const own: Reason[] = [];
   if (session.mode !== 'interactive') own.push(reason('person_needed'));
-  if (!sshCodes) own.push(reason('ssh_codes_refused', organization.slug));
-  const decision = decideCertificate(facts, nowSeconds);
+  const isAllowed = sshCodes && otherWaysAllowed(organization);
+  if (!isAllowed) own.push(reason('ssh_codes_refused', organization.slug));
+  const decision = decideCertificate(beyondHardware(facts), nowSeconds);
   const [first, ...more] = [...own, ...(decision.allowed ? [] : decision.reasons)];
   return first === undefined ? decision : { allowed: false, reasons: [first, ...more] };
 }

@@ -60,6 +60,27 @@ export interface OrganizationFacts {
   /** Whether API tokens and CI identities get certificates. */
   readonly machineAccess: boolean;
   readonly sourcePinning: SourcePinning;
+  readonly hardware: HardwareFacts;
+}
+
+/** Whether people's certificates are only for security keys; verified: which also ask for a PIN or a finger. */
+export type HardwareKeys = 'off' | 'required' | 'verified';
+
+export interface HardwareFacts {
+  readonly keys: HardwareKeys;
+  /** Whether the maker must vouch for the key. */
+  readonly attestation: boolean;
+  /** AAGUIDs, one of which it must be of then; null: any. */
+  readonly models: readonly string[] | null;
+}
+
+/** What is known of the key that a certificate is for. */
+export interface KeyFacts {
+  readonly isSecurityKey: boolean;
+  /** Whether the proof of its possession says that a PIN or a finger was asked for. */
+  readonly userVerified: boolean;
+  /** The AAGUID that an accepted authority has vouched for; null: none has. */
+  readonly attestedModel: string | null;
 }
 
 /** One environment with what is above it: what a certificate that is narrowed to it is decided from. */

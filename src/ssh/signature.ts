@@ -61,6 +61,8 @@ const algorithms: Readonly<Record<SignatureAlgorithm, AlgorithmRow>> = {
 
 /** PROTOCOL.u2f: bit of the flags that says that somebody touched the security key. */
 const userPresent = 0x01;
+/** The same: that it asked for a PIN or a finger. */
+const userVerified = 0x04;
 
 /** Told apart because they exist; everything else is simply not known. */
 const refusedAlgorithms: ReadonlyMap<string, string> = new Map([
@@ -114,11 +116,16 @@ export interface SignatureClaim {
   readonly signature: Uint8Array;
 }
 
+/** What a security key says of a signature that it has made; of other keys nothing is known. */
+export interface VerifiedSignature {
+  readonly userVerified: boolean;
+}
+
 /**
  * Throws unless the signature is this key's over these bytes. A security key must also have been touched for it.
  * @throws signature_invalid
  */
-export function verifySignature({ publicKey, bytes, signature }: SignatureClaim): void {
+export function verifySignature({ publicKey, bytes, signature }: SignatureClaim): VerifiedSignature {
   const { algorithm, packed, flags, counter } = readSignature(signature);
   const { keyType, packing, hash, fieldBytes = 0 } = algorithms[algorithm];
   const { key, type } = keyOf(publicKey);
@@ -130,10 +137,11 @@ export function verifySignature({ publicKey, bytes, signature }: SignatureClaim)
   if (packing === 'mldsa-ed25519') {
     const both = compositeKey(partsOf(publicKey)[0] ?? Buffer.alloc(0));
     if (both === undefined || !verifyComposite(both, bytes, packed)) throw invalid('does not match');
-    return;
+    return { userVerified: false };
   }
   const native = packing === 'ecdsa' ? fixedIntegers(packed, fieldBytes) : packed;
   if (!verify(hash, signed, { key, dsaEncoding: 'ieee-p1363' }, native)) throw invalid('does not match');
+  return { userVerified: flags !== undefined && (flags & userVerified) !== 0 };
 }
 
 /** The algorithm of a signature blob, all of whose bytes were read, though not compared with anything. @throws signature_invalid */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { armor, unarmor } from './pem.ts';
-import { verifySignature } from './signature.ts';
+import { type VerifiedSignature, verifySignature } from './signature.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 const label = 'SSH SIGNATURE';
@@ -53,7 +53,7 @@ export async function signSshsig(
  * Throws unless `armored` is this key's signature over this message for this namespace.
  * @throws signature_invalid
  */
-export function verifySshsig(claim: SshsigClaim & { readonly armored: string }): void {
+export function verifySshsig(claim: SshsigClaim & { readonly armored: string }): VerifiedSignature {
   const { publicKeyBlob, armored, namespace } = claim;
   const blob = armored.length <= longestSshsig ? unarmor(label, armored) : undefined;
   if (blob === undefined) throw invalid('is not one armored SSH signature');
@@ -68,7 +68,7 @@ export function verifySshsig(claim: SshsigClaim & { readonly armored: string }):
   const signature = reader.string();
   reader.done();
 
-  verifySignature({ publicKey: publicKeyBlob, bytes: signedBytes(claim), signature });
+  return verifySignature({ publicKey: publicKeyBlob, bytes: signedBytes(claim), signature });
 }
 
 /** What the key really signs: the purpose and the hash of the message. */

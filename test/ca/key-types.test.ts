@@ -1,7 +1,7 @@
 /** People bring keys of every type: possession is proven, the certificate is for exactly that key. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
+import { type CertificateRequest, type Possession, possessionMessage } from '../../src/api/certificates.ts';
 import { certificateTypeOf } from '../../src/ssh/certificate.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { armor, unarmor } from '../../src/ssh/pem.ts';
@@ -24,7 +24,7 @@ afterAll(() => database.close());
 
 const keys = keysOfEveryType();
 
-async function requestWith(key: TypedKey): Promise<CertificateRequest> {
+async function requestWith(key: TypedKey): Promise<CertificateRequest & { readonly possession: Possession }> {
   const { challenge, namespace } = await sample.authority.createChallenge(alice.sessionId);
   const signature = await signSshsig({
     message: possessionMessage(alice.sessionId, challenge),

@@ -1,7 +1,7 @@
 /** A certificate authority on a fresh database, with people to certify and a clock that stands still. */
 import { randomUUID } from 'node:crypto';
 import { accountForIdentity } from '../../src/accounts/account-for-identity.ts';
-import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
+import { type CertificateRequest, type Possession, possessionMessage } from '../../src/api/certificates.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../../src/ca/certificate-authority.ts';
 import type { Purpose } from '../../src/ca/issuing.ts';
 import type { KeyFiles } from '../../src/ca/key-files.ts';
@@ -150,7 +150,7 @@ export async function requestFor(
   { createChallenge }: Pick<CertificateAuthority, 'createChallenge'>,
   sessionId: string,
   key: GeneratedKey = generateEd25519(),
-): Promise<CertificateRequest> {
+): Promise<CertificateRequest & { readonly possession: Possession }> {
   const { challenge, namespace } = await createChallenge(sessionId);
   return {
     public_key: lineOf(key),
@@ -162,7 +162,7 @@ export async function requestFor(
 export async function provePossession(
   key: GeneratedKey,
   proof: { sessionId: string; challenge: string; namespace: string },
-): Promise<CertificateRequest['possession']> {
+): Promise<Possession> {
   const { sessionId, challenge, namespace } = proof;
   const signature = await signSshsig({
     message: possessionMessage(sessionId, challenge),

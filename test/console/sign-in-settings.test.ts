@@ -145,6 +145,9 @@ describe('the login policy', () => {
       device_login: 'same-network',
       source_pinning: 'network',
       idle_timeout_seconds: '900',
+      hardware_keys: 'verified',
+      hardware_attestation: 'on',
+      hardware_models: 'EE882879-721C-4913-9775-3DFCCE97072A',
     });
     expect(reply.headers.location).toBe(settingsPath);
     const row = await server.database.db
@@ -159,6 +162,10 @@ describe('the login policy', () => {
         'source_pinning',
         'idle_timeout_seconds',
         'max_connection_seconds',
+        'hardware_keys',
+        'hardware_attestation',
+        'hardware_models',
+        'hardware_authorities',
       ])
       .where('slug', '=', 'acme')
       .executeTakeFirstOrThrow();
@@ -172,6 +179,10 @@ describe('the login policy', () => {
       source_pinning: 'network',
       idle_timeout_seconds: 900,
       max_connection_seconds: null,
+      hardware_keys: 'verified',
+      hardware_attestation: 'required',
+      hardware_models: ['ee882879-721c-4913-9775-3dfcce97072a'],
+      hardware_authorities: [],
     });
   });
 
@@ -183,6 +194,8 @@ describe('the login policy', () => {
     { mfa_methods: 'HWK' },
     { source_pinning: 'city' },
     { max_connection_seconds: '5' },
+    { hardware_keys: 'sometimes' },
+    { hardware_authorities: 'a text that is no certificate' },
     { mfa_source_passkey: undefined },
   ])('refuses %j and says so', async (change) => {
     const reply = await submit(path, path, change);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loginPolicy } from '../../src/api/login-policy.ts';
+import { AttestingMaker } from '../ssh/attesting-maker.ts';
 import { startTestServer, type TestPerson, type TestServer } from './test-server.ts';
 
 let server: TestServer;
@@ -29,6 +30,10 @@ const before = {
   registered_keys: false,
   max_connection_seconds: null,
   idle_timeout_seconds: null,
+  hardware_keys: 'off',
+  hardware_attestation: 'off',
+  hardware_models: null,
+  hardware_authorities: [],
 };
 
 test('a new organization’s policy can be read', async () => {
@@ -52,6 +57,10 @@ test('what is named is changed, the rest stays, and both values are recorded', a
     registered_keys: true,
     max_connection_seconds: 28_800,
     idle_timeout_seconds: 900,
+    hardware_keys: 'verified',
+    hardware_attestation: 'required',
+    hardware_models: ['ee882879-721c-4913-9775-3dfcce97072a'],
+    hardware_authorities: [new AttestingMaker().authority.pem],
   };
   const reply = await set(change);
   const after = { ...before, ...change, passkey_models: ['ee882879-721c-4913-9775-3dfcce97072a'] };
@@ -107,6 +116,10 @@ test.each([
   { max_connection_seconds: 59 },
   { idle_timeout_seconds: 0 },
   { registered_keys: 'yes' },
+  { hardware_keys: true },
+  { hardware_attestation: 'maybe' },
+  { hardware_models: ['yubikey'] },
+  { hardware_authorities: ['-----BEGIN CERTIFICATE-----'] },
   { unknown: 1 },
 ])('refuses %j', async (change) => {
   const reply = await set(change);

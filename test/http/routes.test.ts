@@ -169,6 +169,7 @@ test('every route and who may call it', () => {
       "person    GET  /v1/api-tokens",
       "person    GET  /v1/connections/own",
       "person    GET  /v1/explain",
+      "person    GET  /v1/key-policy",
       "person    GET  /v1/leases",
       "person    GET  /v1/passkeys",
       "person    GET  /v1/services",

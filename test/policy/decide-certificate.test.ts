@@ -21,6 +21,7 @@ describe('decideCertificate', () => {
       validBeforeSeconds: nowSeconds + 3600,
       extensions: ['permit-port-forwarding', 'permit-pty'],
       mfa: true,
+      verifyRequired: false,
     });
   });
 

@@ -51,6 +51,23 @@ const refusals = [
   ),
   decideAccess({ ...access, session: { ...session, mode: 'ci' } }),
   decideRegisteredKey({ ...certificate, registeredKeys: false }, nowSeconds),
+  ...(
+    [
+      {},
+      { isSecurityKey: true },
+      { isSecurityKey: true, userVerified: true },
+      { isSecurityKey: true, userVerified: true, attestedModel: 'of another maker' },
+    ] as const
+  ).map((known) =>
+    decideCertificate(
+      {
+        ...certificate,
+        organization: { ...example, hardware: { keys: 'verified', attestation: true, models: ['ours'] } },
+        key: { isSecurityKey: false, userVerified: false, attestedModel: null, ...known },
+      },
+      nowSeconds,
+    ),
+  ),
   decideSshCode({ ...certificate, session: { ...session, mode: 'token' }, sshCodes: false }, nowSeconds),
   decideNarrowedCertificate({ ...certificate, environment: undefined, rules: [rule] }, nowSeconds),
   refusedSource(

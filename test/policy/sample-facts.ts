@@ -25,6 +25,7 @@ export const example: OrganizationFacts = {
   mfaMethods: null,
   machineAccess: true,
   sourcePinning: 'off',
+  hardware: { keys: 'off', attestation: false, models: null },
 };
 
 export const session: SessionFacts = {
