@@ -11,7 +11,7 @@ const name = z
   .max(63)
   .regex(/^[^\p{C}]*$/u);
 
-const openService = z.strictObject({
+export const openService = z.strictObject({
   name: slug,
   kind,
   /** As gateways permit it: seen from them. */

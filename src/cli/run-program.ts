@@ -6,6 +6,8 @@ import { missingProgram } from './missing-program.ts';
 export interface ProgramRun {
   readonly program: string;
   readonly args: readonly string[];
+  /** Variables beside those that every program gets. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** held: an input that stays open and says nothing, until sally itself ends. */
   readonly stdin?: 'inherit' | 'held' | 'ignore';
   /** It lives on without sally, and says nothing. */
@@ -21,8 +23,9 @@ const forwarded = ['SIGTERM', 'SIGHUP'] as const;
 /** The terminal sends these to the program too, which decides what they mean. */
 const left = ['SIGINT', 'SIGQUIT'] as const;
 
-export function programRunner(environment: NodeJS.ProcessEnv): RunProgram {
-  return async ({ program, args, stdin = 'inherit', inBackground = false, onStderr }) => {
+export function programRunner(own: NodeJS.ProcessEnv): RunProgram {
+  return async ({ program, args, environment: more, stdin = 'inherit', inBackground = false, onStderr }) => {
+    const environment = { ...own, ...more };
     if (inBackground) {
       spawn(program, [...args], { env: environment, stdio: 'ignore', detached: true })
         .on('error', () => {})

@@ -171,7 +171,7 @@ function addBastion(program: Command, go: Go): void {
 }
 
 /** What tells targets apart, for every command that takes one. */
-function selecting(command: Command): Command {
+export function selecting(command: Command): Command {
   return command
     .option('--project <project>')
     .option('--environment <environment>')
@@ -186,7 +186,7 @@ function selecting(command: Command): Command {
 }
 
 /** What stands behind `--` is the command, and only what stands before it can be a name. */
-function splitAtDashes(
+export function splitAtDashes(
   program: Command,
   operands: readonly string[],
 ): { name: string | undefined; command: readonly string[] } {

@@ -54,7 +54,7 @@ export async function findTargets(
 }
 
 /** The app of the folder, where neither a name nor an app was said. */
-async function withApp(context: SallyContext, seen: Seen, selection: Selection): Promise<Wanted> {
+export async function withApp(context: SallyContext, seen: Seen, selection: Selection): Promise<Wanted> {
   if (selection.name !== undefined || selection.app !== undefined) return selection;
   const found = await appOfFolder(context, seen);
   if (!found) return selection;
@@ -168,7 +168,7 @@ function nothing(choice: Choice, { instance, name }: Wanted): SallyportError {
 }
 
 /** @throws insufficient_user_authentication if a login would help; access_denied with the reason */
-export function requireAllowed(target: SeenTarget): void {
+export function requireAllowed(target: Pick<SeenTarget, 'name' | 'allowed' | 'reason' | 'command'>): void {
   const { allowed, reason, command, name } = target;
   if (allowed) return;
   const message = `${name}: ${printable(reason?.message ?? 'access denied')}`;

@@ -1,0 +1,64 @@
+/** How ssh is told to carry a tunnel. Pure. */
+import type { SeenGateway, SeenTarget } from '../../api/targets.ts';
+import { sallyportHost } from '../ssh-config-text.ts';
+import { configWord } from '../ssh-config-value.ts';
+import type { TunnelService } from './tunnel-state.ts';
+
+export interface TunnelWay {
+  /** What ssh calls the machine that opens the connections to the services. */
+  readonly host: string;
+  /** As whom; undefined: as the config says. */
+  readonly login: string | undefined;
+}
+
+/** A gateway opens them itself, whether it relays or lets jump; without one the target's own host does. */
+export function wayOf(target: SeenTarget, gateway: SeenGateway | undefined): TunnelWay {
+  if (!gateway) return { host: sallyportHost(target.name), login: undefined };
+  return { host: sallyportHost(gateway.name), login: gateway.login ?? target.name };
+}
+
+/** Two minutes of silence at most before a connection that is dead counts as one. */
+const options: Readonly<Record<string, string | number>> = {
+  BatchMode: 'yes',
+  ExitOnForwardFailure: 'yes',
+  ServerAliveInterval: 15,
+  ServerAliveCountMax: 3,
+  ConnectTimeout: 20,
+  // One that the person keeps open would outlive the tunnel, and be ended by others.
+  ControlMaster: 'no',
+  ControlPath: 'none',
+  ForwardAgent: 'no',
+  ForwardX11: 'no',
+  PermitLocalCommand: 'no',
+  EscapeChar: 'none',
+};
+
+export interface TunnelForwards {
+  readonly configFile: string;
+  readonly way: TunnelWay;
+  readonly services: readonly Pick<TunnelService, 'address' | 'port' | 'local_port'>[];
+  readonly gatewayPorts: boolean;
+}
+
+export function tunnelArguments({ configFile, way, services, gatewayPorts }: TunnelForwards): string[] {
+  const { host, login } = way;
+  return [
+    ...['-F', configFile],
+    // -v: only then does ssh say when the ports listen.
+    ...['-N', '-T', '-v'],
+    ...Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]),
+    ...services.flatMap((service) => ['-L', forwardOf(service, gatewayPorts)]),
+    ...(login === undefined ? [] : ['-l', configWord(login)]),
+    '--',
+    host,
+  ];
+}
+
+/** `*` is every address of this machine, of IPv4 and of IPv6 (ssh_config(5), LocalForward). */
+function forwardOf(
+  { address, port, local_port: localPort }: TunnelForwards['services'][number],
+  gatewayPorts: boolean,
+): string {
+  const place = address.includes(':') ? `[${configWord(address)}]` : configWord(address);
+  return `${gatewayPorts ? '*' : '127.0.0.1'}:${localPort}:${place}:${port}`;
+}

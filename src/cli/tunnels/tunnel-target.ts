@@ -1,0 +1,92 @@
+/** By way of which target a tunnel goes, and what is behind it: asked when it is opened, and again after each loss. */
+import { type OpenService, type ServicesReply, servicesReply } from '../../api/services.ts';
+import type { SeenTarget } from '../../api/targets.ts';
+import { SallyportError } from '../../errors/sallyport-error.ts';
+import type { SallyContext } from '../context.ts';
+import { printable } from '../printable.ts';
+import { appName, matching } from '../reach/choose.ts';
+import { findTarget, requireAllowed, type Selection, withApp } from '../reach/find-target.ts';
+import { type Seen, seenTargets } from '../reach/seen-targets.ts';
+import { callSignedIn } from '../signed-in.ts';
+import { afterStepUp } from '../step-up.ts';
+
+export interface Reached {
+  readonly seen: Seen;
+  readonly target: SeenTarget;
+  readonly services: readonly OpenService[];
+}
+
+/**
+ * For a person who opens a tunnel: they are asked which target, where several environments fit, and may log in again.
+ * @throws not_found, name_refused, access_denied, forbidden
+ */
+export async function reachServices(context: SallyContext, selection: Selection): Promise<Reached> {
+  const seen = await seenTargets(context);
+  let target = await anyOfOneEnvironment(context, seen, selection);
+  let isFirst = true;
+  await afterStepUp(context, async () => {
+    if (!isFirst) target = sameOf(await seenTargets(context), target) ?? target;
+    isFirst = false;
+    requireAllowed(target);
+  });
+  const reply = await servicesBehind(context, target);
+  if (reply.services.length === 0) throw nothingOpen(target, reply);
+  return { seen, target, services: reply.services };
+}
+
+/** Services are the environment's: through which of its instances one gets there makes no difference. */
+async function anyOfOneEnvironment(
+  context: SallyContext,
+  seen: Seen,
+  selection: Selection,
+): Promise<SeenTarget> {
+  const wanted = await withApp(context, seen, selection);
+  const found = matching(seen.targets, wanted).filter(isUsable);
+  const environments = new Set(found.map(({ project, environment }) => `${project}/${environment}`));
+  const best = found.find(({ allowed }) => allowed) ?? found[0];
+  return environments.size === 1 && best ? best : await findTarget(context, seen, wanted);
+}
+
+function isUsable({ gateways, ways }: SeenTarget): boolean {
+  return gateways.length > 0 || ways.includes('host');
+}
+
+export async function servicesBehind(context: SallyContext, { name }: SeenTarget): Promise<ServicesReply> {
+  const query = new URLSearchParams({ target: name });
+  return await callSignedIn(context, { method: 'GET', path: `/v1/services?${query}`, reply: servicesReply });
+}
+
+/** The same instance, or another one of its app, or of its environment. Those that let one in come first. */
+export function sameOf(
+  { targets }: Pick<Seen, 'targets'>,
+  last: Pick<SeenTarget, 'name' | 'project' | 'environment' | 'app'>,
+): SeenTarget | undefined {
+  const rank = (target: SeenTarget) =>
+    (target.allowed ? 0 : 4) + (target.name === last.name ? 0 : target.app === last.app ? 1 : 2);
+  return targets
+    .filter(({ project, environment }) => project === last.project && environment === last.environment)
+    .filter(isUsable)
+    .sort((one, other) => rank(one) - rank(other))[0];
+}
+
+function nothingOpen(target: SeenTarget, { closed }: ServicesReply): SallyportError {
+  const { project, environment } = target;
+  if (closed.length === 0) {
+    return new SallyportError(
+      'not_found',
+      `${project} ${environment} has no services. An admin records them: sally admin service create --help`,
+    );
+  }
+  const [first] = closed;
+  const names = closed.map(({ name }) => printable(name)).join(', ');
+  if (first?.reason === 'forwarding_off') {
+    return new SallyportError(
+      'access_denied',
+      `${appName(target)} allows no tunnels, so not to ${names} either. An admin allows them as local_forwarding of the app.`,
+    );
+  }
+  return new SallyportError(
+    'access_denied',
+    `Your role does not reach as far as ${names}: a tunnel there takes ${first?.role}. Ask an admin for it.`,
+  );
+}
