@@ -23,7 +23,8 @@ export async function afterStepUp<Result>(
   }
 }
 
-async function stepUp(context: SallyContext, refusal: SallyportError): Promise<void> {
+/** @param refusal what the server wants @throws what the login throws; forbidden: it was somebody else */
+export async function stepUp(context: SallyContext, refusal: SallyportError): Promise<void> {
   const session = await readSession(context);
   if (!session) throw refusal;
   const { terminal } = context;

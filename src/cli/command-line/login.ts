@@ -9,6 +9,8 @@ export function addLoginCommands(program: Command, go: Go): void {
     .option('--provider <slug>', 'the identity provider to go to, where there are several')
     .option('--mfa', 'with a second factor, whatever your organization asks for')
     .option('--max-age <seconds>', 'a login that is at most so old', wholeNumber(0, 2_592_000))
+    .option('--add-to-agent', 'give each key to your ssh-agent (SSH_AUTH_SOCK) until its certificate ends')
+    .option('--no-add-to-agent', 'do so no more')
     .addHelpText('after', () => loginHelp)
     .action((options) =>
       go(async (context) => (await import('../commands/login.ts')).login(context, options)),
@@ -28,6 +30,18 @@ export function addLoginCommands(program: Command, go: Go): void {
     .option('--json', 'for programs')
     .action((options) =>
       go(async (context) => (await import('../commands/whoami.ts')).whoami(context, options)),
+    );
+  const stepUp = program.command('step-up', { hidden: true });
+  stepUp
+    .description('for ssh: log in again where a target wants a younger second factor')
+    .copyInheritedSettings(program)
+    .argument('<target>')
+    .addOption(stepUp.createOption('--home <folder>', 'the home folder that ssh was set up for').hideHelp())
+    .action((target: string, options) =>
+      go(
+        async (context) => (await import('../commands/step-up.ts')).stepUpForSsh(context, target),
+        options.home,
+      ),
     );
   const sessions = sub(program, 'sessions', 'your own login sessions, on all machines');
   sub(sessions, 'list', 'where you are logged in')

@@ -4,7 +4,7 @@ import type { SallyContext } from '../context.ts';
 import { type CopyProgram, remoteOperands } from '../reach/copy-operands.ts';
 import { findTarget, requireAllowed, type Selection } from '../reach/find-target.ts';
 import { prepareSsh, type ReadySsh } from '../reach/prepare-ssh.ts';
-import { configArguments, runSshProgram } from '../reach/run-ssh.ts';
+import { configArguments, runToTargets } from '../reach/run-ssh.ts';
 import { seenTargets } from '../reach/seen-targets.ts';
 import { afterStepUp } from '../step-up.ts';
 
@@ -29,9 +29,7 @@ export async function copy(
   const [first] = ready;
   const config = first?.configFile ?? null;
   const args0 = program === 'rsync' ? rsyncShell(config, args) : configArguments(config);
-  const status = await runSshProgram(context, { program, args: [...args0, ...words] });
-  for (const { ended } of ready) await ended(status);
-  return status;
+  return await runToTargets(context, { program, args: [...args0, ...words] }, ready);
 }
 
 export interface TransferOptions extends Selection {
@@ -65,11 +63,10 @@ async function transfer(
   { recursive, ...selection }: TransferOptions,
   operands: (host: string) => string[],
 ): Promise<number> {
-  const { configFile, host, ended } = await readyFor(context, selection);
-  const args = [...configArguments(configFile), ...(recursive ? ['-r'] : []), '--', ...operands(host)];
-  const status = await runSshProgram(context, { program: 'scp', args });
-  await ended(status);
-  return status;
+  const ready = await readyFor(context, selection);
+  const config = configArguments(ready.configFile);
+  const args = [...config, ...(recursive ? ['-r'] : []), '--', ...operands(ready.host)];
+  return await runToTargets(context, { program: 'scp', args }, [ready]);
 }
 
 async function readyFor(context: SallyContext, selection: Selection): Promise<ReadySsh> {

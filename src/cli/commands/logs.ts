@@ -3,7 +3,7 @@ import type { SallyContext } from '../context.ts';
 import { appName } from '../reach/choose.ts';
 import { findTarget, requireAllowed, type Selection } from '../reach/find-target.ts';
 import { prepareSsh } from '../reach/prepare-ssh.ts';
-import { configArguments, runSshProgram } from '../reach/run-ssh.ts';
+import { configArguments, runToTargets } from '../reach/run-ssh.ts';
 import { seenTargets } from '../reach/seen-targets.ts';
 import { afterStepUp } from '../step-up.ts';
 
@@ -28,13 +28,11 @@ export async function logs(context: SallyContext, options: LogsOptions): Promise
     );
   }
   await afterStepUp(context, async () => requireAllowed(target));
-  const { configFile, host, ended } = await prepareSsh(context, seen, target);
+  const ready = await prepareSsh(context, seen, target);
   const command = journalCommand(target.journal_unit, options);
-  const args = [...configArguments(configFile), '-T', '--', host, command];
-  const status = await runSshProgram(context, { program: 'ssh', args, stdin: 'held' });
-  if (interrupted.includes(status)) return 0;
-  await ended(status);
-  return status;
+  const args = [...configArguments(ready.configFile), '-T', '--', ready.host, command];
+  const status = await runToTargets(context, { program: 'ssh', args, stdin: 'held' }, [ready]);
+  return interrupted.includes(status) ? 0 : status;
 }
 
 /**

@@ -6,7 +6,7 @@ import { openBastion } from '../reach/bastions.ts';
 import { findTarget, findTargets, requireAllowed, type Selection } from '../reach/find-target.ts';
 import { parseBastion, withJumpConfig } from '../reach/jump-config.ts';
 import { prepareOffline, prepareSsh, type ReadySsh } from '../reach/prepare-ssh.ts';
-import { configArguments, runSshProgram } from '../reach/run-ssh.ts';
+import { configArguments, runToTargets } from '../reach/run-ssh.ts';
 import { type Seen, seenTargets } from '../reach/seen-targets.ts';
 import { sshNameOf } from '../reach/ssh-names.ts';
 import { terminalFlag } from '../reach/terminal-flag.ts';
@@ -50,10 +50,11 @@ interface WithWords {
   /** What ssh is given as the command. */
   readonly words: readonly string[];
 }
-type Ready = ReadySsh & { readonly target?: SeenTarget; readonly seen?: Seen };
+/** `about`: what the server says; it is not there where the server is away. */
+type Ready = ReadySsh & { readonly about?: SeenTarget; readonly seen?: Seen };
 
 /** A gateway at which everybody is one user takes the command for the name of the target, and gives a shell. */
-function commandFor({ command }: SshOptions, { target, seen }: Ready): readonly string[] {
+function commandFor({ command }: SshOptions, { about: target, seen }: Ready): readonly string[] {
   const gateway = seen?.gateways.get(target?.gateways[0] ?? '');
   if (target?.access !== 'relay' || !gateway || gateway.login === null) return command;
   if (command.length === 0) return [target.name];
@@ -73,7 +74,7 @@ async function readyFor(context: SallyContext, options: SshOptions): Promise<Rea
   const target = await findTarget(context, seen, options);
   const current = await requireEntry(context, seen, target);
   const ready = await prepareSsh(context, seen, current, { isBehind: options.jump !== undefined });
-  return { ...ready, target: current, seen };
+  return { ...ready, about: current, seen };
 }
 
 /** Lets the person log in again where that helps. @throws access_denied */
@@ -95,7 +96,7 @@ async function requireEntry(context: SallyContext, seen: Seen, target: SeenTarge
 async function throughBastion(
   context: SallyContext,
   options: SshOptions,
-  { target, seen, ...ready }: Ready & WithWords,
+  { about: target, seen, ...ready }: Ready & WithWords,
   jump: string,
 ): Promise<number> {
   const bastion = parseBastion(jump);
@@ -116,9 +117,10 @@ async function throughBastion(
 async function run(
   context: SallyContext,
   options: SshOptions,
-  { configFile, host, ended, words }: ReadySsh & WithWords,
+  { words, ...ready }: ReadySsh & WithWords,
   jumps: readonly string[],
 ): Promise<number> {
+  const { configFile, host } = ready;
   const { command, terminals: wanted, noTerminal: unwanted = false, noCommand = false } = options;
   const flag = terminalFlag({
     wanted,
@@ -140,9 +142,7 @@ async function run(
     host,
     ...words,
   ];
-  const status = await runSshProgram(context, { program: 'ssh', args });
-  await ended(status);
-  return status;
+  return await runToTargets(context, { program: 'ssh', args }, [ready]);
 }
 
 /** Names instead of a connection: for plain ssh, for scripts. */

@@ -1,11 +1,12 @@
 /** Everything that must be so before ssh runs: its config knows the target, and a port of the gateway answers. */
-import { readFile } from 'node:fs/promises';
 import type { SeenTarget } from '../../api/targets.ts';
 import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
 import { isTargetName } from '../../ssh/names.ts';
 import type { SallyContext } from '../context.ts';
+import { hostsAtHand } from '../hosts-at-hand.ts';
 import { openForConnection } from '../leases.ts';
 import { workingPort } from '../network/gateway-ports.ts';
+import { isActive } from '../profiles/active-profile.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { readsOurConfig } from '../ssh-command.ts';
 import { gatewayStanza, hostSuffix, sallyportHost, targetStanza } from '../ssh-config-text.ts';
@@ -20,8 +21,10 @@ export interface ReadySsh {
   readonly configFile: string | null;
   /** What ssh calls the target. */
   readonly host: string;
-  /** To be told how ssh has ended: a port that does not answer any more is noticed then. */
-  readonly ended: (status: number) => Promise<void>;
+  /** The target's name. */
+  readonly target: string;
+  /** To be told how ssh has ended: a port that does not answer any more is noticed then. @returns whether that was said */
+  readonly ended: (status: number) => Promise<boolean>;
 }
 
 /** What ssh itself ends with, whatever the command at the other end says. */
@@ -46,16 +49,18 @@ export async function prepareSsh(
   const found = gateway && !isBehind ? await workingPort(context, gateway) : undefined;
   if (!(await isConfigured(context, seen, target))) await refresh(context);
   const ended = async (status: number) => {
-    if (status !== sshFailed || !gateway || !found || found.isTried || gateway.ports.length < 2) return;
+    if (status !== sshFailed || !gateway || !found || found.isTried || gateway.ports.length < 2) return false;
     // It may have been anything; only if the port is not there any more is there something to do.
     const { port } = await workingPort(context, gateway, { again: true });
-    if (port === found.port) return;
+    if (port === found.port) return false;
     await refresh(context);
     context.terminal.tell(
       `sally: port ${found.port} of the gateway does not answer any more, ${port} does. Run it again.`,
     );
+    return true;
   };
-  return { configFile: await configFileOf(context), host: sallyportHost(target.name), ended };
+  const host = sallyportHost(target.name);
+  return { configFile: await configFileOf(context), host, target: target.name, ended };
 }
 
 /** The server is away, but ssh may know the target since before. @throws the failure if it does not */
@@ -67,22 +72,23 @@ export async function prepareOffline(
   const target = name?.replace(new RegExp(`\\.${hostSuffix}$`), '') ?? '';
   if (!isSallyportError(failure) || failure.code !== 'unavailable' || !isTargetName(target)) throw failure;
   const host = sallyportHost(target);
-  const hosts = await readFile(context.paths.hosts, 'utf8').catch(() => '');
+  const hosts = await hostsAtHand(context.paths);
   if (!hosts.split('\n').includes(`Host ${host}`)) throw failure;
   context.terminal.tell(`sally: the server does not answer; ssh goes where ${target} was last.`);
-  return { configFile: await configFileOf(context), host, ended: async () => {} };
+  return { configFile: await configFileOf(context), host, target, ended: async () => false };
 }
 
 async function isConfigured(context: SallyContext, seen: Seen, target: SeenTarget): Promise<boolean> {
-  const hosts = await readFile(context.paths.hosts, 'utf8').catch(() => '');
+  const hosts = await hostsAtHand(context.paths);
   const options = await hostsOptions(context);
+  const { narrowed } = target;
   const [name = null] = target.gateways;
   const gateway = seen.gateways.get(name ?? '');
   const [port = 22, ...ports] = gateway?.ports ?? [];
   const place = gateway && { ...gateway, port, ports };
   const wanted = [
     ...(place ? [gatewayStanza(place, options)] : []),
-    targetStanza({ ...target, gateway: name }, place, options),
+    targetStanza({ ...target, gateway: name, ...(narrowed && { narrow_to: target }) }, place, options),
   ];
   const { proxy } = options;
   if (proxy !== undefined) wanted.push(configProgram(proxy));
@@ -96,6 +102,8 @@ async function refresh(context: SallyContext): Promise<void> {
 
 export async function configFileOf(context: SallyContext): Promise<string | null> {
   const { paths } = context;
+  // ssh's own config includes that of the active profile.
+  if (!isActive(paths)) return paths.profileConfig;
   if (!(await hasIncludeLine(paths))) return paths.config;
   return readsOurConfig(context) ? null : paths.userConfig;
 }

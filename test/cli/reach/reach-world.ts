@@ -78,6 +78,7 @@ export class ReachWorld {
         });
         child.stdin.on('error', () => {});
         if (run.stdin !== 'held') child.stdin.end(stdin ?? '');
+        if (run.onStderr) child.stderr.on('data', run.onStderr);
         const collected = collecting(child);
         const [code] = await once(child, 'close');
         stdout += collected.stdout();
