@@ -13,6 +13,7 @@ import { sessionRoutes } from './session-routes.ts';
 import { signInRoutes } from './sign-in-routes.ts';
 import { signInSettingsRoutes } from './sign-in-settings-routes.ts';
 import { signOutRoutes } from './sign-out-routes.ts';
+import { targetPageRoutes } from './target-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
 
 export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): Promise<void> {
@@ -27,6 +28,7 @@ export async function consolePlugin(app: FastifyInstance, parts: ConsoleParts): 
   signInRoutes(app, parts);
   signOutRoutes(app, parts);
   sessionRoutes(app, parts);
+  targetPageRoutes(app, parts);
   accountRoutes(app, parts);
   companionRoutes(app, parts);
   connectionRoutes(app, parts);

@@ -17,12 +17,14 @@ export interface TargetPage {
   /** The name that the page before ended with; undefined: the first page. */
   readonly after: string | undefined;
   readonly limit: number;
+  /** This one and no other. */
+  readonly only?: string;
 }
 
 export async function visibleTargets(
   tx: Tx,
   { sessionId, accountId }: { sessionId: string; accountId: string },
-  { after, limit }: TargetPage,
+  { after, limit, only }: TargetPage,
   now: Date,
 ): Promise<TargetsReply> {
   const { facts } = await lockLiveSession(tx, sessionId, 'share', now);
@@ -38,6 +40,7 @@ export async function visibleTargets(
   let more = false;
   for (const target of (await targetsOfOrganization(tx, organizationId)).sort(byName)) {
     if (after !== undefined && target.targetName <= after) continue;
+    if (only !== undefined && target.targetName !== only) continue;
     const decision = decideAccess({ account, session, target, rules, nowSeconds, phase: 'start' });
     if (!decision.allowed && !decision.visible) continue;
     more = targets.length === limit;

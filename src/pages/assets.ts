@@ -1,5 +1,6 @@
 /** Files that pages refer to. A path holds the hash of its content, so browsers may keep it for ever. */
 import { createHash } from 'node:crypto';
+import { copyScript } from './copy-script.ts';
 import { passkeyScript } from './passkey-script.ts';
 import { refreshScript } from './refresh-script.ts';
 import { stylesheet } from './stylesheet.ts';
@@ -14,7 +15,13 @@ export interface Asset {
 export const stylesheetAsset = asset('sallyport', 'css', 'text/css; charset=utf-8', stylesheet);
 export const refreshScriptAsset = asset('refresh', 'js', 'text/javascript; charset=utf-8', refreshScript);
 export const passkeyScriptAsset = scriptAsset('passkey', passkeyScript);
-export const assets: readonly Asset[] = [stylesheetAsset, refreshScriptAsset, passkeyScriptAsset];
+export const copyScriptAsset = scriptAsset('copy', copyScript);
+export const assets: readonly Asset[] = [
+  stylesheetAsset,
+  refreshScriptAsset,
+  passkeyScriptAsset,
+  copyScriptAsset,
+];
 
 /**
  * Content-Security-Policy of every page: nothing inline, nothing from elsewhere. `formTargets` are origins that a form's

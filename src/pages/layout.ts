@@ -3,6 +3,7 @@ import { refreshScriptAsset, stylesheetAsset } from './assets.ts';
 import { type Html, html } from './html.ts';
 
 export type ConsolePage =
+  | 'targets'
   | 'sessions'
   | 'connections'
   | 'accounts'
@@ -57,6 +58,7 @@ const consolePages: readonly {
   readonly text: string;
   readonly adminsOnly?: true;
 }[] = [
+  { name: 'targets', path: '/console/targets', text: 'Targets' },
   { name: 'sessions', path: '/console/sessions', text: 'Sessions' },
   { name: 'connections', path: '/console/connections', text: 'Connections' },
   { name: 'accounts', path: '/console/accounts', text: 'Accounts', adminsOnly: true },

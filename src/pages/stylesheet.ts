@@ -63,7 +63,7 @@ main:focus { outline: none; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 .bar {
-  display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.75rem;
+  display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.25rem;
   min-height: 3.75rem; padding: .5rem clamp(1rem, 4vw, 2.5rem);
   background: var(--card); border-bottom: 1px solid var(--edge);
 }
@@ -72,7 +72,7 @@ main:focus { outline: none; }
 .mark .wall { fill: var(--accent); }
 .mark .gate { fill: var(--card); }
 nav { display: flex; flex-wrap: wrap; gap: .25rem; }
-nav a { padding: .375rem .75rem; border-radius: 8px; color: var(--soft); text-decoration: none; font-weight: 550; white-space: nowrap; }
+nav a { padding: .375rem .625rem; border-radius: 8px; color: var(--soft); text-decoration: none; font-weight: 550; white-space: nowrap; }
 nav a:hover { background: var(--mute-ground); color: var(--text); }
 nav a[aria-current] { background: var(--mute-ground); color: var(--text); }
 .who { display: flex; align-items: center; gap: .75rem; margin-left: auto; min-width: 0; }
@@ -162,6 +162,9 @@ form.actions { align-items: end; }
   width: 100%; min-height: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--control); border-radius: 10px;
   background: var(--ground); color: var(--text); font: inherit;
 }
+.copied { display: flex; align-items: center; gap: .5rem .75rem; margin: 0 0 .5rem; }
+.copied code { flex: 1; min-width: 0; padding: .5rem .75rem; border: 1px solid var(--edge); border-radius: 10px; background: var(--ground); user-select: all; }
+.copied-name { margin: .875rem 0 .25rem; color: var(--soft); font-size: .9375rem; }
 code { font: .875em ui-monospace, 'SFMono-Regular', Menlo, Consolas, monospace; }
 
 @media (max-width: 60rem) {

@@ -144,6 +144,7 @@ beforeAll(async () => {
     providers: { theirs: 'theirs', none: 'never-was' },
     // The longer names first: what they say is compared without them.
     instances: { theirs: 'shop-production--web', none: 'no-such--web' },
+    targets: { theirs: 'shop-production--web', none: 'no-such--web' },
     services: { theirs: 'shop.production.db', none: 'no.such.db' },
     apps: { theirs: 'shop.production.web', none: 'no.such.web' },
     environments: { theirs: 'shop.production', none: 'no.such' },
