@@ -2,6 +2,7 @@ import { explainReply } from '../../api/explain.ts';
 import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
 import { isSlug } from '../../ssh/names.ts';
 import { callApi } from '../api-client.ts';
+import { chooseAgent, tellAdded } from '../choose-agent.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
@@ -23,6 +24,8 @@ export interface LoginCommandOptions {
   readonly provider?: string;
   readonly mfa?: boolean;
   readonly maxAge?: number;
+  /** The person's ssh-agent gets the keys, from now on; undefined: as it was. */
+  readonly addToAgent?: boolean;
 }
 
 export async function login(context: SallyContext, options: LoginCommandOptions): Promise<ExitName> {
@@ -37,6 +40,7 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
     throw new SallyportError('settings_invalid', 'A provider is named by its slug, such as --provider okta.');
   }
   const stored = options.server ?? environment.server ?? (await storedServer(context));
+  await chooseAgent(context, options.addToAgent);
   const outcome = await logIn(context, {
     server: parseServerUrl(stored ?? demoServer),
     way: wayOf(context, options),
@@ -45,6 +49,7 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
     acrValues: options.mfa ? 'mfa' : undefined,
   });
   await report(context, outcome);
+  await tellAdded(context, outcome.pair, options.addToAgent);
   return outcome.refusal ? exitNameOf(outcome.refusal.code) : 'done';
 }
 

@@ -21,6 +21,8 @@ const profileSettings = z.strictObject({
   /** PEM file with the only certificate authorities that are believed for this profile. */
   ca_file: z.string().nullable(),
   secrets: z.enum(['file', 'keychain']),
+  /** Socket of the ssh-agent that keys are added to; null: none. */
+  agent: z.string().nullable().default(null),
   /** By origin: who has vouched for the server's certificate so far. */
   anchors: z.record(z.string(), anchor),
 });
@@ -28,7 +30,14 @@ const profileSettings = z.strictObject({
 export type Anchor = z.infer<typeof anchor>;
 export type ProfileSettings = z.infer<typeof profileSettings>;
 
-const nothingChosen: ProfileSettings = { v: 1, server: null, ca_file: null, secrets: 'file', anchors: {} };
+const nothingChosen: ProfileSettings = {
+  v: 1,
+  server: null,
+  ca_file: null,
+  secrets: 'file',
+  agent: null,
+  anchors: {},
+};
 
 /** @throws file_refused, also for a file that is none of ours: what it chose must not be dropped without a word */
 export async function readProfileSettings({ settings }: StatePaths): Promise<ProfileSettings> {

@@ -1,0 +1,80 @@
+/**
+ * Keys in the person's own ssh-agent, where that is wanted: each renewal adds the new key with its certificate, until the
+ * certificate ends and not a second longer, and takes the old one out. They may be used from this machine towards ours
+ * alone (restrict-destination-v00@openssh.com), so that an agent which is passed on opens nothing from there.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { nowSeconds, type SallyContext } from './context.ts';
+import { type CurrentPair, keyFile } from './current-pair.ts';
+import { readProfileSettings } from './profiles/profile-settings.ts';
+import { runQuietly } from './run-quietly.ts';
+import { hostSuffix } from './ssh-config-text.ts';
+
+/** What OpenSSH's agent takes of one key (AGENT_MAX_DEST_CONSTRAINTS), less some room. */
+const mostDestinations = 1000;
+
+/** The agent that keys are added to; undefined: none. */
+export async function chosenAgent({ paths, machine }: SallyContext): Promise<string | undefined> {
+  if (machine) return undefined;
+  const { agent } = await readProfileSettings(paths).catch(() => ({ agent: null }));
+  return agent ?? undefined;
+}
+
+/** Agents in which keys of ours may be. */
+export async function agentsWithKeys(context: SallyContext): Promise<string[]> {
+  const own = context.environment.forPrograms?.['SSH_AUTH_SOCK'];
+  const chosen = await chosenAgent(context);
+  return [...new Set([own, chosen].filter((socket) => socket !== undefined && socket !== ''))] as string[];
+}
+
+/** After a renewal. What fails is no reason to be without a certificate. */
+export async function addRenewed(context: SallyContext, pair: CurrentPair): Promise<void> {
+  const socket = await chosenAgent(context);
+  if (socket === undefined) return;
+  try {
+    await addToAgent(context, pair, socket);
+  } catch (error) {
+    if (!isSallyportError(error)) throw error;
+    context.debug.say(`ssh-agent: ${error.message}`);
+  }
+}
+
+/**
+ * @returns false: there is no host of ours yet that it could be good for
+ * @throws unavailable: the agent did not take it, or not with its limits; then it holds nothing of ours
+ */
+export async function addToAgent(context: SallyContext, pair: CurrentPair, socket: string): Promise<boolean> {
+  const { paths } = context;
+  const seconds = pair.endsHere - nowSeconds(context);
+  if (seconds <= 0) return false;
+  const destinations = await destinationsOf(context);
+  if (destinations.length === 0) return false;
+  const limits = ['-t', String(seconds), '-H', paths.knownHosts];
+  const args = ['-q', ...limits, ...destinations.flatMap((host) => ['-h', host])];
+  const status = await runQuietly(context, 'ssh-add', [...args, join(paths.pairs, pair.id, keyFile)], socket);
+  const others = (await readdir(paths.pairs)).filter((name) => name !== pair.id && !name.startsWith('.'));
+  await takeOut(
+    context,
+    others.map((name) => join(paths.pairs, name, keyFile)),
+    socket,
+  );
+  if (status === 0) return true;
+  throw new SallyportError(
+    'unavailable',
+    'Your ssh-agent did not take the key with its limits; that needs ssh-agent and ssh-add of OpenSSH 8.9 or later. Nothing was added.',
+  );
+}
+
+/** The certificate beside each key goes along; a key that the agent does not hold changes nothing. */
+export async function takeOut(context: SallyContext, keys: readonly string[], socket: string): Promise<void> {
+  if (keys.length > 0) await runQuietly(context, 'ssh-add', ['-q', '-d', ...keys], socket);
+}
+
+/** Names that our hosts' certificates have, gateways first. */
+async function destinationsOf({ paths }: SallyContext): Promise<string[]> {
+  const text = await readFile(paths.hosts, 'utf8').catch(() => '');
+  const names = [...text.matchAll(/^ {2}HostKeyAlias ([a-z0-9.-]+)$/gm)].map(([, name = '']) => name);
+  return [...new Set(names)].filter((name) => name.endsWith(`.${hostSuffix}`)).slice(0, mostDestinations);
+}
