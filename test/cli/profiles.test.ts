@@ -1,0 +1,228 @@
+/**
+ * [seeds 14] in parts: two accounts side by side with one in ssh's config; the switch with its files and the agent; the
+ * switch that dies in its middle.
+ */
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { switchSteps } from '../../src/cli/profiles/switch-profile.ts';
+import { statePaths } from '../../src/cli/state-paths.ts';
+import { Person, run, runAsync } from './person.ts';
+import { ServerDouble } from './server-double.ts';
+
+let home: ServerDouble;
+let office: ServerDouble;
+let alice: Person;
+let agent: { readonly pid: number; readonly socket: string } | undefined;
+
+const work = () => statePaths(alice.home, 'person', 'work');
+
+beforeEach(async () => {
+  [home, office] = [new ServerDouble(), new ServerDouble()];
+  await Promise.all([home.start(), office.start()]);
+  office.configuration = {
+    ...office.configuration,
+    targets: [{ name: 'desk-main--web', gateway: null, address: '127.0.0.2', port: 2022, login: 'app' }],
+  };
+  alice = new Person();
+});
+afterEach(async () => {
+  if (agent) process.kill(agent.pid);
+  agent = undefined;
+  await Promise.all([home.stop(), office.stop()]);
+  alice.remove();
+});
+
+async function bothLoggedIn(): Promise<void> {
+  await alice.login(home.url);
+  expect((await alice.sally(['profile', 'add', 'work', '--server', office.url])).code).toBe(0);
+  const { code, stdout } = await alice.sally(['login', '--profile', 'work']);
+  expect(code).toBe(0);
+  expect(stdout).toContain('sally profile use work');
+}
+
+/** What ssh goes by: whose key, whose host authorities, whose machines. */
+function sshGoesBy(): { identity: string; knownHosts: string; web: string; desk: string } {
+  const web = alice.sshOptions('shop-production--web.sallyport');
+  const desk = alice.sshOptions('desk-main--web.sallyport');
+  return {
+    identity: web.get('identityfile')?.join(' ') ?? '',
+    knownHosts: web.get('userknownhostsfile')?.join(' ') ?? '',
+    web: web.get('hostname')?.[0] ?? '',
+    desk: desk.get('hostname')?.[0] ?? '',
+  };
+}
+
+const byDefault = () => ({
+  identity: expect.stringContaining(`${alice.paths.folder}/pairs/`),
+  knownHosts: alice.paths.knownHosts,
+  web: '127.0.0.1',
+  desk: 'desk-main--web.sallyport',
+});
+const byWork = () => ({
+  identity: expect.stringContaining(`${work().personOwn}/pairs/`),
+  knownHosts: work().knownHosts,
+  web: 'shop-production--web.sallyport',
+  desk: '127.0.0.2',
+});
+
+async function listed(): Promise<{ name: string; active: boolean; state: string; server: string }[]> {
+  return JSON.parse((await alice.sally(['profile', 'list', '--json'])).stdout).profiles;
+}
+
+describe('profiles', () => {
+  test('[seeds 14] two logins lie side by side; ssh goes by one, and one command by the other where it is told', async () => {
+    await bothLoggedIn();
+    expect(sshGoesBy()).toEqual(byDefault());
+    expect(await listed()).toMatchObject([
+      { name: 'default', active: true, state: 'logged-in', server: home.url },
+      { name: 'work', active: false, state: 'logged-in', server: office.url },
+    ]);
+    const status = async (argv: string[], profile?: string) =>
+      JSON.parse((await alice.sally([...argv, '--json'], { environment: { profile } })).stdout).server;
+    expect(await status(['status'])).toBe(home.url);
+    expect(await status(['--profile', 'work', 'status'])).toBe(office.url);
+    expect(await status(['status'], 'work')).toBe(office.url);
+    expect(await status(['status', '--profile', 'default'], 'work')).toBe(home.url);
+    expect((await alice.sally(['status', '--profile', 'wokr'])).stderr).toContain('no profile wokr');
+  });
+
+  test('[seeds 14] a switch changes whose keys, machines and host authorities ssh goes by, empties the agent of the other, and ends nothing', async () => {
+    await bothLoggedIn();
+    const { environment, keys } = await agentWithBoth();
+    expect(keys()).toHaveLength(5);
+
+    const { code, stdout } = await alice.sally(['profile', 'use', 'work'], { environment });
+    expect(code).toBe(0);
+    expect(stdout).toContain('From now on ssh goes by the profile work');
+    expect(sshGoesBy()).toEqual(byWork());
+    // Work's key and certificate, and the person's own key.
+    expect(keys()).toHaveLength(3);
+    expect(keys().join('\n')).toContain('my own');
+
+    expect((await alice.sally(['profile', 'use', 'default'], { environment })).code).toBe(0);
+    expect(sshGoesBy()).toEqual(byDefault());
+    expect(keys()).toHaveLength(1);
+    expect([...home.ended, ...office.ended]).toEqual([]);
+    for (const name of ['default', 'work']) {
+      const { stdout: said } = await alice.sally(['cert', 'ensure', '--force', '--profile', name]);
+      expect(said).toContain('renewed');
+    }
+  });
+
+  test.each(switchSteps)('[seeds 14] a switch killed after %s leaves one of the two whole', async (step) => {
+    await bothLoggedIn();
+    const child = await runAsync(process.execPath, [
+      join(import.meta.dirname, 'profiles-child.ts'),
+      alice.home,
+      'work',
+      step,
+    ]);
+    expect(child.code).toBe(-1);
+    const isDone = step === 'config-replaced' || step === 'agent-emptied';
+    expect(sshGoesBy()).toEqual(isDone ? byWork() : byDefault());
+    const active = (await listed()).filter((one) => one.active).map(({ name }) => name);
+    expect(active).toEqual([isDone ? 'work' : 'default']);
+    // The next one begins where it was left.
+    expect((await alice.sally(['profile', 'use', 'work'])).code).toBe(0);
+    expect(sshGoesBy()).toEqual(byWork());
+  });
+
+  test('[seeds 14] a renewal of a profile that is not active touches no file of the active one', async () => {
+    await bothLoggedIn();
+    const before = filesBut(alice.paths.folder, 'profiles');
+    office.configuration = { ...office.configuration, targets: [] };
+    const { code } = await alice.sally(['cert', 'ensure', '--force', '--profile', 'work']);
+    expect(code).toBe(0);
+    expect(readFileSync(work().hosts, 'utf8')).not.toContain('desk-main--web');
+    expect(filesBut(alice.paths.folder, 'profiles')).toEqual(before);
+  });
+
+  test("the fast path of the active profile renews that profile's certificate", async () => {
+    await bothLoggedIn();
+    await alice.sally(['profile', 'use', 'work']);
+    rmSync(work().renewAfter);
+    const before = [home.issued, office.issued];
+    const { code } = await runAsync('ssh', ['-F', alice.paths.userConfig, '-G', 'desk-main--web.sallyport'], {
+      SALLY_PROFILE: 'default',
+    });
+    expect(code).toBe(0);
+    expect([home.issued, office.issued]).toEqual([before[0], (before[1] ?? 0) + 1]);
+  });
+
+  test('a profile that nobody is logged in to offers no other key of the home', async () => {
+    await alice.login(home.url);
+    await alice.sally(['profile', 'add', 'work', '--server', office.url]);
+    expect((await alice.sally(['profile', 'use', 'work'])).stdout).toContain('Next: sally login');
+    expect(alice.sshOptions('desk-main--web.sallyport').get('identityfile')).toEqual(['none']);
+  });
+
+  test('the first profile of a home is the active one, and a later login of it installs its config', async () => {
+    await alice.sally(['profile', 'add', 'work', '--server', office.url]);
+    expect((await alice.sally(['login'])).code).toBe(0);
+    expect(sshGoesBy()).toEqual(byWork());
+    // What ssh does not include any more is still remembered.
+    await alice.sally(['ssh-config', 'uninstall']);
+    expect((await listed()).find(({ active }) => active)?.name).toBe('work');
+  });
+
+  test('removing one logs out of it; the active one stays', async () => {
+    await bothLoggedIn();
+    expect((await alice.sally(['profile', 'remove', 'work'])).stderr).toContain('--yes');
+    expect((await alice.sally(['profile', 'remove', 'default', '--yes'])).code).toBe(2);
+    expect((await alice.sally(['profile', 'remove', 'work', '--yes'])).code).toBe(0);
+    expect(office.ended).toHaveLength(1);
+    expect(home.ended).toEqual([]);
+    expect(alice.has(work().personOwn)).toBe(false);
+    expect(sshGoesBy()).toEqual(byDefault());
+  });
+
+  test.each(['../x', '-x', 'A', 'a b', ''])('a profile is not called %j', async (name) => {
+    const { code } = await alice.sally(['profile', 'add', '--server', office.url, '--', name]);
+    expect(code).toBe(2);
+    expect(alice.has(alice.paths.folder)).toBe(false);
+  });
+});
+
+test('a session file of version 2 is still a login, and becomes one of version 3 at the next renewal', async () => {
+  await alice.login(home.url);
+  const { secrets, key, ...rest } = JSON.parse(readFileSync(alice.paths.session, 'utf8'));
+  expect({ secrets, key }).toEqual({ secrets: 'file', key: { kind: 'file' } });
+  writeFileSync(alice.paths.session, JSON.stringify({ ...rest, v: 2 }), { mode: 0o600 });
+  expect((await alice.sally(['status'])).code).toBe(0);
+  expect((await alice.sally(['cert', 'ensure', '--force'])).code).toBe(0);
+  expect(JSON.parse(readFileSync(alice.paths.session, 'utf8'))).toMatchObject({ v: 3, secrets: 'file' });
+});
+
+/** A real ssh-agent with a key of the person's own and the keys and certificates of both profiles. */
+async function agentWithBoth() {
+  const socket = join(alice.home, 'agent');
+  const { stdout } = run('ssh-agent', ['-a', socket]);
+  agent = { socket, pid: Number(/SSH_AGENT_PID=(\d+)/.exec(stdout)?.[1]) };
+  const environment = { SSH_AUTH_SOCK: socket };
+  const own = join(alice.home, 'own');
+  run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'my own', '-f', own]);
+  for (const { pairs } of [alice.paths, work()]) {
+    const [pair = ''] = readdirSync(pairs);
+    run('ssh-add', ['-q', join(pairs, pair, 'id_ed25519')], environment);
+  }
+  run('ssh-add', ['-q', own], environment);
+  return {
+    environment: { forPrograms: { ...process.env, ...environment } },
+    keys: () =>
+      run('ssh-add', ['-l'], environment)
+        .stdout.split('\n')
+        .filter((line) => /^\d/.test(line)),
+  };
+}
+
+/** Every file below, with its bytes and when it was written. */
+function filesBut(folder: string, but: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const path = join(folder, name);
+    if (name.split('/')[0] === but || !statSync(path).isFile()) continue;
+    found[name] = `${statSync(path).mtimeMs} ${readFileSync(path, 'base64')}`;
+  }
+  return found;
+}
