@@ -4,7 +4,8 @@
  * or a proof fails here.
  */
 import { createHash, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify, SignJWT } from 'jose';
 import { certificateRequest, possessionMessage } from '../../src/api/certificates.ts';
@@ -57,7 +58,9 @@ export class ServerDouble {
   refreshes = 0;
   configuration: SshConfiguration;
   sessions: Record<string, unknown>[] = [];
-  readonly #ca = generateEd25519();
+  readonly userCa = generateEd25519();
+  /** Names of enrolled machines by the fingerprint of their host key. */
+  readonly machines = new Map<string, string>();
   readonly #idKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   readonly #pushed = new Map<string, URLSearchParams>();
   readonly #codes = new Map<string, URLSearchParams>();
@@ -85,17 +88,22 @@ export class ServerDouble {
   readonly #challenges = new Set<string>();
   readonly #requests = new Map<string, { key: string; reply: object }>();
   readonly #proofs = new Set<string>();
-  #server = createServer((request, response) => {
+  readonly #listener = (request: IncomingMessage, response: ServerResponse) => {
     this.#answer(request, response).catch((error) => {
       this.failures.push(error);
       if (!response.headersSent) response.writeHead(500).end();
     });
-  });
+  };
+  readonly #server: Server;
+  readonly #scheme: string;
   /** What the double itself found wrong with a request. */
   readonly failures: unknown[] = [];
   #port = 0;
 
-  constructor() {
+  /** @param tls absent: plain http */
+  constructor(tls?: { readonly key: string; readonly cert: string }) {
+    this.#scheme = tls ? 'https' : 'http';
+    this.#server = tls ? createSecureServer(tls, this.#listener) : createServer(this.#listener);
     const key = publicKeyLine({
       type: 'ssh-ed25519',
       blob: generateEd25519().publicKeyBlob,
@@ -124,7 +132,7 @@ export class ServerDouble {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#scheme}://127.0.0.1:${this.#port}`;
   }
 
   count(path: string): number {
@@ -366,7 +374,7 @@ export class ServerDouble {
         return ok({ challenge, namespace: 'pop@localhost', expires_in_seconds: 300 });
       }
       case 'POST /v1/certificates':
-        return ok(this.#certificate(certificateRequest.parse(JSON.parse(body))));
+        return this.#certificateOf(certificateRequest.parse(JSON.parse(body)));
       case 'GET /v1/sessions':
         return ok({ sessions: this.sessions });
       case 'GET /v1/explain':
@@ -400,7 +408,17 @@ export class ServerDouble {
     text: '',
   });
 
-  #certificate(request: ReturnType<typeof certificateRequest.parse>): object {
+  #certificateOf(request: ReturnType<typeof certificateRequest.parse>): Answer {
+    const certificate = this.#certificate(request);
+    if (certificate) return ok(certificate);
+    return problem({
+      status: 403,
+      code: 'access_denied',
+      detail: 'There is no enrolled machine with this host key.',
+    });
+  }
+
+  #certificate(request: ReturnType<typeof certificateRequest.parse>): object | undefined {
     const { blob } = parsePublicKeyLine(request.public_key);
     const { challenge, signature } = request.possession;
     verifySshsig({
@@ -415,31 +433,34 @@ export class ServerDouble {
       return earlier.reply;
     }
     if (!this.#challenges.delete(challenge)) throw new Error('a challenge was used twice');
+    const machine = request.machine && this.machines.get(request.machine);
+    if (request.machine && !machine) return undefined;
     this.issued += 1;
     const now = BigInt(Math.floor(Date.now() / 1000));
-    const life = BigInt(this.faults.certificateLifeSeconds ?? 3600);
+    const life = BigInt(machine ? 300 : (this.faults.certificateLifeSeconds ?? 3600));
     const name = this.faults.certificateFor ?? account;
+    const principals = machine ? [`at:${machine}`] : [name, `mfa:${name}`];
     const toBeSigned = encodeToBeSigned({
       kind: 'user',
       publicKey: blob,
       nonce: randomBytes(32),
       serial: BigInt(1000 + this.issued),
       keyId: `${name}/${this.currentSession}`,
-      principals: [name, `mfa:${name}`],
+      principals,
       validAfter: now - 60n,
       validBefore: now + life,
       criticalOptions: [],
       extensions: [{ name: 'permit-pty', value: '' }],
-      caPublicKey: this.#ca.publicKeyBlob,
+      caPublicKey: this.userCa.publicKeyBlob,
     });
     const certificate = certificateLine(
-      assembleCertificate(toBeSigned, signWithKey(this.#ca.privateKey, toBeSigned)),
+      assembleCertificate(toBeSigned, signWithKey(this.userCa.privateKey, toBeSigned)),
     );
     const reply = {
       certificate,
       serial: String(1000 + this.issued),
       key_id: `${name}/${this.currentSession}`,
-      principals: [name, `mfa:${name}`],
+      principals,
       valid_after: Number(now - 60n),
       valid_before: Number(now + life),
       account: name,

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { rootCertificates } from 'node:tls';
+import { type DetailedPeerCertificate, rootCertificates } from 'node:tls';
 import { printable } from '../printable.ts';
 import type { Anchor } from '../profiles/profile-settings.ts';
 
@@ -10,11 +10,14 @@ const longestChain = 100;
  * The last authority of the chain, each link of which is checked here: which certificates a server sends along is its
  * own choice, and names alone say nothing.
  */
-export function anchorOf(leaf: X509Certificate): Anchor {
-  let last = leaf;
+export function anchorOf(leaf: DetailedPeerCertificate): Anchor {
+  let at = leaf;
+  let last = new X509Certificate(leaf.raw);
   for (let length = 0; length < longestChain; length += 1) {
-    const issuer = last.issuerCertificate;
-    if (!issuer || issuer.fingerprint256 === last.fingerprint256) break;
+    // One that vouches for itself is its own issuer here.
+    if (!at.issuerCertificate || at.issuerCertificate === at) break;
+    at = at.issuerCertificate;
+    const issuer = new X509Certificate(at.raw);
     if (!last.verify(issuer.publicKey)) break;
     last = issuer;
   }

@@ -1,7 +1,6 @@
 /** How a profile gets to its server: by which proxy, and whose word it takes for who the server is. */
-import type { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { connectTo } from '../network/connect.ts';
@@ -28,7 +27,7 @@ export function connectionOf(context: SallyContext): OpenConnection {
     try {
       const secured = await secure(socket, server, ca);
       // Who has chosen the authorities for this server has answered the question.
-      if (!ca) await checkAnchor(context, settings, { server, leaf: secured.getPeerX509Certificate() });
+      if (!ca) await checkAnchor(context, settings, { server, leaf: secured.getPeerCertificate(true) });
       return secured;
     } catch (error) {
       socket.destroy();
@@ -49,7 +48,13 @@ async function throughProxy({ environment, patienceMilliseconds, debug }: SallyC
     debug.redact(proxy.password);
     debug.say(`${server.origin} by the proxy ${proxy.host}:${proxy.port}`);
   }
-  return await connectTo(place, proxy && { ...proxy, isForWeb: false }, patienceMilliseconds);
+  if (!proxy) return await connectTo(place, undefined, patienceMilliseconds);
+  try {
+    return await connectTo(place, { ...proxy, isForWeb: false }, patienceMilliseconds);
+  } catch (error) {
+    // Whose failure it was is in its words alone.
+    throw new Error(error instanceof Error ? error.message.replace(/\.?$/, '') : String(error));
+  }
 }
 
 /** curl(1) takes the variable of the scheme first. */
@@ -80,9 +85,9 @@ function secure(socket: Socket, server: URL, ca: readonly string[] | undefined):
 async function checkAnchor(
   context: SallyContext,
   { anchors }: ProfileSettings,
-  { server, leaf }: { server: URL; leaf: X509Certificate | undefined },
+  { server, leaf }: { server: URL; leaf: DetailedPeerCertificate },
 ): Promise<void> {
-  if (!leaf) throw new SallyportError('server_untrusted', `${server.origin} showed no certificate.`);
+  if (!leaf.raw) throw new SallyportError('server_untrusted', `${server.origin} showed no certificate.`);
   const before = anchors[server.origin];
   const seen = anchorOf(leaf);
   const decision = decideAnchor(before, seen);
