@@ -1,5 +1,6 @@
 /** GET /v1/ssh-configuration: everything `sally` needs to write its ssh config and known_hosts. */
 import { z } from 'zod';
+import { environmentName } from './certificates.ts';
 import { accountName, address, keyLine, login, port, slug, targetName } from './common.ts';
 
 export const sshConfiguration = z.strictObject({
@@ -30,6 +31,10 @@ export const sshConfiguration = z.strictObject({
       login,
       /** relay: only through a gateway that sees the session, logged in there as the target's name. */
       access: z.enum(['relay', 'jump', 'both']).optional(),
+      /** It wants a second factor that is at most so many seconds old; null: of any age. Absent: it wants none. */
+      mfa_max_age: z.int().min(0).nullable().optional(),
+      /** Its host has no companion: it knows nobody's roles, but for those that a certificate narrowed to this names. */
+      narrow_to: environmentName.optional(),
     }),
   ),
 });

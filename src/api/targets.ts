@@ -38,6 +38,8 @@ const seenTarget = z.strictObject({
   access: z.enum(['relay', 'jump', 'both']),
   /** What works of it: relay only where an enrolled host serves the target; host: directly, where no gateway does. */
   ways: z.array(z.enum(['relay', 'jump', 'host'])),
+  /** It takes only a certificate that is narrowed to its environment: its host has no companion. */
+  narrowed: z.literal(true).optional(),
   /** Of the host key of the machine that it runs on, where that is enrolled. */
   fingerprint: fingerprint.nullable(),
   allowed: z.boolean(),

@@ -8,10 +8,10 @@ import { dirname, join } from 'node:path';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
-import { ed25519RawKey } from '../ssh/public-key.ts';
 import { configPath } from './ssh-config-value.ts';
 import type { StatePaths } from './state-paths.ts';
 
+/** Called so whatever the type of the key; what is in a security key or an agent is named by what lies here. */
 export const keyFile = 'id_ed25519';
 export const certificateFile = 'id_ed25519-cert.pub';
 
@@ -25,6 +25,8 @@ export interface CurrentPair {
   /** Unix seconds. */
   readonly validAfter: number;
   readonly validBefore: number;
+  /** The same end as this machine's clock tells it, which is another where that clock is wrong by minutes. */
+  readonly endsHere: number;
 }
 
 /** The current pair; undefined if there is none, or none that ssh would use: halves that differ, a key open to others. */
@@ -34,7 +36,23 @@ export async function currentPair(paths: StatePaths): Promise<CurrentPair | unde
   const folder = dirname(keyPath);
   const id = folder.slice(paths.pairs.length + 1);
   if (keyPath !== join(paths.pairs, id, keyFile) || !/^[0-9a-f-]{36}$/.test(id)) return undefined;
-  return await readPair(paths, id);
+  const pair = await readPair(paths, id);
+  const [, ends] = /^# ends ([0-9]{1,12})$/m.exec(text) ?? [];
+  return pair && ends !== undefined ? { ...pair, endsHere: Number(ends) } : pair;
+}
+
+/** The server's clock and this one may differ so much before it counts: a certificate asked for again is older, too. */
+const sameClockSeconds = 600;
+/** A certificate starts so long before it is issued. */
+const backdateSeconds = 60;
+
+/**
+ * A pair that the server has just issued. Whether it is good is for sshd to say, by another clock than this one: a wrong
+ * clock here must neither throw it away nor have it renewed over and over.
+ */
+export function byThisClock(pair: CurrentPair, nowSeconds: number): CurrentPair {
+  const ahead = nowSeconds - (pair.validAfter + backdateSeconds);
+  return Math.abs(ahead) < sameClockSeconds ? pair : { ...pair, endsHere: pair.validBefore + ahead };
 }
 
 /** The pair in `pairs/<id>`, if both halves are there and fit. */
@@ -46,9 +64,7 @@ export async function readPair(paths: StatePaths, id: string): Promise<CurrentPa
     const line = await readPrivateFile(join(folder, certificateFile));
     if (!key || !line) return undefined;
     const certificate = parseCertificateLine(line.toString('utf8'));
-    // An OpenSSH private key file holds its public key in clear (PROTOCOL.key).
-    const body = Buffer.from(key.toString('latin1').replace(/-----[^-]*-----|\s/g, ''), 'base64');
-    if (!body.includes(ed25519RawKey(certificate.publicKey))) return undefined;
+    if (!isKeyOf(certificate.publicKey, key.toString('latin1'))) return undefined;
     return {
       id,
       certificatePath: join(folder, certificateFile),
@@ -57,6 +73,7 @@ export async function readPair(paths: StatePaths, id: string): Promise<CurrentPa
       principals: certificate.principals,
       validAfter: Number(certificate.validAfter),
       validBefore: Number(certificate.validBefore),
+      endsHere: Number(certificate.validBefore),
     };
   } catch (error) {
     if (isSallyportError(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -64,12 +81,20 @@ export async function readPair(paths: StatePaths, id: string): Promise<CurrentPa
   }
 }
 
+/** An OpenSSH private key file holds its public key in clear (PROTOCOL.key); of a key in an agent only that is here. */
+function isKeyOf(publicKey: Buffer, text: string): boolean {
+  const [, base64 = ''] = text.startsWith('-----')
+    ? ['', text.replace(/-----[^-]*-----|\s/g, '')]
+    : text.split(' ');
+  return Buffer.from(base64, 'base64').includes(publicKey);
+}
+
 /** From the next ssh on, this pair. */
-export async function useIdentity(paths: StatePaths, { id, validBefore }: CurrentPair): Promise<void> {
+export async function useIdentity(paths: StatePaths, { id, endsHere }: CurrentPair): Promise<void> {
   const folder = join(paths.pairs, id);
   await writeIdentity(
     paths,
-    validBefore,
+    endsHere,
     `IdentityFile ${configPath(join(folder, keyFile))}\nCertificateFile ${configPath(join(folder, certificateFile))}\n`,
   );
 }
@@ -79,8 +104,8 @@ export async function useNoIdentity(paths: StatePaths): Promise<void> {
   await writeIdentity(paths, 0, 'IdentityFile none\n');
 }
 
-/** The second line is for the fast path: the unix second in which the certificate ends. */
-async function writeIdentity(paths: StatePaths, validBefore: number, lines: string): Promise<void> {
-  const head = `# Written by sally; replaced at every renewal.\n# ends ${validBefore}\n`;
+/** The second line is for the fast path: the unix second in which the certificate ends, by this machine's clock. */
+async function writeIdentity(paths: StatePaths, endsHere: number, lines: string): Promise<void> {
+  const head = `# Written by sally; replaced at every renewal.\n# ends ${endsHere}\n`;
   await writeFileAtomically(paths.identity, head + lines, { mode: 0o600 });
 }

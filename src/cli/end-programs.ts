@@ -2,34 +2,39 @@
  * What of a login lives on in other programs of this machine: keys that the person has put into their ssh-agent, and ssh
  * connections that wait to be shared (ControlMaster), which ask no certificate of whoever joins them.
  */
-import { spawn } from 'node:child_process';
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { agentsWithKeys, takeOut } from './added-keys.ts';
+import { agentSocketPath } from './agent/agent-socket.ts';
+import { tellAgent } from './agent/status.ts';
 import type { SallyContext } from './context.ts';
 import { keyFile } from './current-pair.ts';
+import { hostsAtHand } from './hosts-at-hand.ts';
 import { narrowedHere } from './narrowed-paths.ts';
+import { runQuietly } from './run-quietly.ts';
 import { hostSuffix } from './ssh-config-text.ts';
 
 const patienceMilliseconds = 5000;
 const atOnce = 8;
 
-/** Takes our keys and certificates out of the agent, where one runs. The caller deletes the files after this. */
+/** Takes our keys and certificates out of every agent that may hold them. The caller deletes the files after this. */
 export async function forgetAgentKeys(context: SallyContext): Promise<void> {
-  const { paths, environment } = context;
-  if (!environment.forPrograms?.['SSH_AUTH_SOCK']) return;
+  const { paths, debug } = context;
   const keys: string[] = [];
   for (const { pairs } of [paths, ...(await narrowedHere(paths))]) {
     const names = await readdir(pairs).catch(() => []);
     keys.push(...names.filter((name) => !name.startsWith('.')).map((name) => join(pairs, name, keyFile)));
   }
-  // ssh-add takes the certificate beside each key out along with it; a key that the agent does not hold changes nothing.
-  if (keys.length > 0) await runQuietly(context, 'ssh-add', ['-q', '-d', ...keys]);
+  for (const socket of await agentsWithKeys(context)) await takeOut(context, keys, socket);
+  // Our own agent holds what is in no file.
+  const ours = await agentSocketPath(context).catch((error) => debug.say(`sally agent: ${error}`));
+  if (ours && (await tellAgent(ours, 'forget'))) debug.say('sally agent has forgotten its keys');
 }
 
 /** Ends masters of our hosts, so that nobody joins them any more and what they carry ends. */
 export async function endControlMasters(context: SallyContext): Promise<void> {
   const { paths } = context;
-  const text = await readFile(paths.hosts, 'utf8').catch(() => '');
+  const text = await hostsAtHand(paths);
   const isRead = await access(paths.userConfig).then(
     () => true,
     () => false,
@@ -45,24 +50,4 @@ export async function endControlMasters(context: SallyContext): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-}
-
-/** Whether it worked does not matter: there is nothing to end, or the server ends it. */
-async function runQuietly(context: SallyContext, program: string, args: readonly string[]): Promise<void> {
-  const { debug, environment } = context;
-  await new Promise<void>((resolve) => {
-    const child = spawn(program, args, {
-      env: environment.forPrograms,
-      stdio: 'ignore',
-      timeout: patienceMilliseconds,
-    });
-    child.once('error', (error) => {
-      debug.say(`${program}: ${error.message}`);
-      resolve();
-    });
-    child.once('close', (status) => {
-      debug.say(`${program} ended with status ${status}`);
-      resolve();
-    });
-  });
 }

@@ -3,14 +3,21 @@
  * serves; who had to wait looks again before renewing.
  */
 import type { EnvironmentName } from '../api/certificates.ts';
-import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, currentPair, useNoIdentity } from './current-pair.ts';
 import type { MachineCredential } from './machine-credential.ts';
 import { machineSession, recognizeMachine } from './machine-session.ts';
 import { narrowedPaths } from './narrowed-paths.ts';
 import { type Rotation, type RotationStep, rotatePair } from './rotate-pair.ts';
-import { readSchedule, renewalDueAt, type Schedule, type WhyNothing, writeSchedule } from './schedule.ts';
+import {
+  readSchedule,
+  renewalDueAt,
+  renewFrom,
+  renewNoMore,
+  type Scheduled,
+  type WhyNothing,
+} from './schedule.ts';
 import { deleteSession, readSession, type StoredSession } from './session-file.ts';
 import { endedByServer, rememberOver } from './session-over.ts';
 import { refreshSshConfiguration } from './ssh-configuration.ts';
@@ -32,6 +39,8 @@ export type CertificateOutcome =
 export interface EnsureOptions {
   /** Renew even if nothing is due. */
   readonly force?: boolean;
+  /** For ssh, which comes again: asks nobody who has been asked a moment ago in vain. */
+  readonly quiet?: boolean;
   /** The certificate that is narrowed to this, in place of the general one. */
   readonly environment?: EnvironmentName;
   readonly onStep?: (step: RotationStep) => void;
@@ -41,10 +50,12 @@ export interface EnsureOptions {
 const usableSeconds = 30;
 /** After a failure, ssh does not try again before this is over while the certificate still serves. */
 const patienceSeconds = 30;
+/** And where nothing serves: of fifty that wait for a server which is away, not each asks it in its turn. */
+const breathSeconds = 5;
 
 export async function ensureCertificate(
   context: SallyContext,
-  { force = false, environment, onStep }: EnsureOptions = {},
+  { force = false, quiet = false, environment, onStep }: EnsureOptions = {},
 ): Promise<CertificateOutcome> {
   const { debug } = context;
   const paths = environment ? narrowedPaths(context.paths, environment) : context.paths;
@@ -58,6 +69,7 @@ export async function ensureCertificate(
       {
         session: context,
         force: stillForced,
+        quiet,
         ...(environment && { environment }),
         ...(onStep && { onStep }),
       },
@@ -76,7 +88,7 @@ async function underLock(
   about: EnsureOptions & { readonly session: SallyContext },
 ): Promise<CertificateOutcome> {
   const { paths, debug, machine } = context;
-  const { session: login, force, environment, onStep } = about;
+  const { session: login, force, quiet, environment, onStep } = about;
   const who = machine ? await machineAtHand(login, machine) : await personAtHand(login);
   if ('outcome' in who) return who.outcome;
   const { session } = who;
@@ -84,12 +96,22 @@ async function underLock(
   // After a login as somebody else the earlier person's certificate does not serve.
   const pair = session && !found?.principals.includes(session.account) ? undefined : found;
 
+  const now = nowSeconds(context);
   const schedule = await readSchedule(paths);
-  if (pair && !force && schedule !== undefined && nowSeconds(context) < dueAt(schedule, pair)) {
+  if (pair && !force && schedule && schedule.since <= now && now < dueAt(schedule, pair)) {
     debug.say(`nothing is due: certificate ${pair.serial} is good`);
     // A crash may have come between the pair and its schedule.
-    if (schedule !== dueAt(schedule, pair)) await writeSchedule(paths, renewalDueAt(pair));
+    if (schedule.due !== dueAt(schedule, pair))
+      await renewFrom(paths, { due: renewalDueAt(pair), nowSeconds: now });
     return { kind: 'current', pair };
+  }
+  if (!pair && quiet && schedule && schedule.since <= now && isPause(schedule, now)) {
+    debug.say('another process has just asked in vain');
+    return {
+      kind: 'outage',
+      pair,
+      error: new SallyportError('unavailable', 'The server was asked just now.'),
+    };
   }
 
   try {
@@ -129,7 +151,7 @@ async function personAtHand(context: SallyContext): Promise<AtHand> {
   const { paths } = context;
   const session = await readSession(context);
   if (!session) {
-    await writeSchedule(paths, 'out');
+    await renewNoMore(paths, 'out');
     return { outcome: { kind: 'logged-out', pair: usable(await currentPair(paths), context) } };
   }
   context.nonce.recall(session.dpop_nonce);
@@ -163,9 +185,10 @@ async function withoutNew(
   error: SallyportError,
 ): Promise<CertificateOutcome> {
   const isOutage = error.status >= 500;
+  const now = nowSeconds(context);
   // Never past the end of the certificate, should the clock be wrong now.
-  const due = pair ? Math.min(nowSeconds(context) + patienceSeconds, pair.validBefore) : 0;
-  if (pair || !isOutage) await writeSchedule(context.paths, due, isOutage ? undefined : whyNothing(error));
+  const due = pair ? Math.min(now + patienceSeconds, pair.endsHere) : now + breathSeconds;
+  await renewFrom(context.paths, { due, nowSeconds: now, why: isOutage ? undefined : whyNothing(error) });
   return { kind: isOutage ? 'outage' : 'refused', pair, error };
 }
 
@@ -176,10 +199,14 @@ function whyNothing({ code, members }: SallyportError): WhyNothing {
 }
 
 /** The later of what the file says (it may be a pause after an outage) and what the certificate itself says. */
-function dueAt(scheduled: Schedule, pair: CurrentPair): number {
-  return Math.max(typeof scheduled === 'number' ? scheduled : 0, renewalDueAt(pair));
+function dueAt({ due }: Scheduled, pair: CurrentPair): number {
+  return Math.max(typeof due === 'number' ? due : 0, renewalDueAt(pair));
+}
+
+function isPause({ due }: Scheduled, now: number): boolean {
+  return typeof due === 'number' && now < due && due <= now + breathSeconds;
 }
 
 function usable(pair: CurrentPair | undefined, context: SallyContext): CurrentPair | undefined {
-  return pair && pair.validBefore - usableSeconds > nowSeconds(context) ? pair : undefined;
+  return pair && pair.endsHere - usableSeconds > nowSeconds(context) ? pair : undefined;
 }

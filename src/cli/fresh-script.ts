@@ -8,7 +8,8 @@ import type { SallyEnvironment } from './environment.ts';
 import type { StatePaths } from './state-paths.ts';
 
 /** What makes a machine of an environment, for sh; environment.ts says what each is. */
-const machineVariables = '$SALLY_TOKEN$SALLY_ID_TOKEN$SALLY_ID_TOKEN_FILE$ACTIONS_ID_TOKEN_REQUEST_URL';
+export const machineVariables =
+  '$SALLY_TOKEN$SALLY_ID_TOKEN$SALLY_ID_TOKEN_FILE$ACTIONS_ID_TOKEN_REQUEST_URL';
 
 /** `is-machine`: ends with 0 if the environment brings a credential; ssh then takes the machine's certificate. */
 export function isMachineScriptText(): string {
@@ -33,10 +34,11 @@ sally=${shellWord(program.entry)}
 # stands for the credential, which is written nowhere: echo is part of every shell, so it is no argument of a process.
 machine=${machineVariables}
 [ -z "$machine" ] || state=${shellWord(paths.machineOwn)}
-case $1 in
+narrowed=$1
+case $narrowed in
   '') ;;
   *[!a-z0-9/-]*) exit 0 ;;
-  *) state=$state/environments/$1 ;;
+  *) state=$state/environments/$narrowed ;;
 esac
 if [ -n "$machine" ]; then
   mark=$(echo "of $machine $SALLY_CI_RULE $SALLY_SERVER" | cksum)
@@ -68,7 +70,7 @@ say_if_ended() {
   case $due:$why in
     over:*) echo 'sally: session expired, run: sally login' >&2 ;;
     out:*) [ -n "$machine" ] || echo 'sally: nobody is logged in, run: sally login' >&2 ;;
-    *:refused) echo 'sally: no certificate; to see why, run: sally cert ensure'"\${1:+ --environment $1}" >&2 ;;
+    *:refused) echo 'sally: no certificate; to see why, run: sally cert ensure'"\${narrowed:+ --environment $narrowed}" >&2 ;;
     *:mfa) echo 'sally: a second factor is needed, run: sally login --mfa' >&2 ;;
     *:mfa-*[!0-9]*) ;;
     *:mfa-?*) echo "sally: a fresh second factor is needed, run: sally login --mfa --max-age $age" >&2 ;;
@@ -91,7 +93,9 @@ if ! (umask 077 && set -C && echo $$ >"$state/renewing") 2>/dev/null; then
   case $other in '' | *[!0-9]*) other=0 ;; esac
   [ "$other" -gt 0 ] && kill -0 "$other" 2>/dev/null && [ $((now + 60)) -lt "$ends" ] && exit 0
 fi
-set -- cert ensure --quiet --home ${shellWord(paths.home)} --profile ${shellWord(paths.profile)} \${1:+--environment "$1"}
+set -- cert ensure --quiet --home ${shellWord(paths.home)} \${narrowed:+--environment "$narrowed"}
+SALLY_PROFILE=${shellWord(paths.profile)}
+export SALLY_PROFILE
 if [ -n "$SALLY_DEBUG" ]; then
   "$node" "$sally" "$@" </dev/null >/dev/null
 else

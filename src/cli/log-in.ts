@@ -10,6 +10,7 @@ import { type CurrentPair, useNoIdentity } from './current-pair.ts';
 import { endReplaced } from './end-at-server.ts';
 import { startBrowserLogin } from './log-in-browser.ts';
 import { startDeviceLogin } from './log-in-device.ts';
+import { renewNarrowed } from './narrowed-paths.ts';
 import { secretsPlace } from './profiles/profile-settings.ts';
 import { rotatePair } from './rotate-pair.ts';
 import { forgetSchedule } from './schedule.ts';
@@ -109,6 +110,7 @@ async function keep(
 
   // Should this end before the new certificate is there, the next ssh asks for it.
   await forgetSchedule(paths);
+  await renewNarrowed(paths);
   await writeSession(context, session);
   if (replaced && !renewed) await endReplaced(context, replaced);
   await writeSshConfiguration(context, configuration);

@@ -8,6 +8,7 @@ import { callApi, oauthParts, redactTokens } from './api-client.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { useNoIdentity } from './current-pair.ts';
 import { fingerprint, type MachineCredential } from './machine-credential.ts';
+import { narrowedHere } from './narrowed-paths.ts';
 import { forgetSchedule } from './schedule.ts';
 import { parseServerUrl } from './server-url.ts';
 import {
@@ -48,8 +49,10 @@ export async function recognizeMachine(
   const mark = fingerprint(credential, subjectToken);
   const isSame = stored?.server === server.origin && stored.credential === mark;
   if (!isSame) {
-    await useNoIdentity(context.paths);
-    await forgetSchedule(context.paths);
+    for (const each of [context.paths, ...(await narrowedHere(context.paths))]) {
+      await useNoIdentity(each);
+      await forgetSchedule(each);
+    }
     await deleteSession(context);
   }
   return { credential, subjectToken, server, mark, session: isSame ? stored : undefined };

@@ -2,11 +2,12 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EnvironmentName } from '../api/certificates.ts';
+import { forgetSchedule } from './schedule.ts';
 import type { StatePaths } from './state-paths.ts';
 
 /** The same paths, but for what is one certificate's. The session and the lock stay those of the login. */
-export function narrowedPaths(paths: StatePaths, { project, environment }: EnvironmentName): StatePaths {
-  const own = join(environmentsFolder(paths), project, environment);
+export function narrowedPaths(paths: StatePaths, narrowTo: EnvironmentName): StatePaths {
+  const own = narrowedFolder(paths, narrowTo);
   return {
     ...paths,
     own,
@@ -18,6 +19,13 @@ export function narrowedPaths(paths: StatePaths, { project, environment }: Envir
   };
 }
 
+export function narrowedFolder(
+  { own }: Pick<StatePaths, 'own'>,
+  { project, environment }: EnvironmentName,
+): string {
+  return join(own, 'environments', project, environment);
+}
+
 /** Every environment that a certificate was narrowed to here. */
 export async function narrowedHere(paths: StatePaths): Promise<StatePaths[]> {
   const found: StatePaths[] = [];
@@ -27,6 +35,11 @@ export async function narrowedHere(paths: StatePaths): Promise<StatePaths[]> {
     }
   }
   return found;
+}
+
+/** After a login the next ssh to a host of theirs renews each: what is there may be of a session that has ended. */
+export async function renewNarrowed(paths: StatePaths): Promise<void> {
+  for (const each of await narrowedHere(paths)) await forgetSchedule(each);
 }
 
 export async function dropNarrowed(paths: StatePaths): Promise<void> {

@@ -1,12 +1,14 @@
 /**
- * `renew-after`: what the fast path reads instead of the certificate. One line: the unix second from which on a renewal
- * is due, or `over`: the session has ended, or `out`: nobody is logged in. After the second may stand why the last
+ * `renew-after`: what the fast path reads instead of the certificate. The first line: the unix second from which on a
+ * renewal is due, or `over`: the session has ended, or `out`: nobody is logged in. After the second may stand why the last
  * renewal gave nothing, for the person at the terminal: `refused`, `mfa` (log in with a second factor) or `mfa-900` (with
- * one that is at most 900 seconds old). No file: renew now, whatever is there.
+ * one that is at most 900 seconds old). The second line: the unix second before which the line above says nothing, because
+ * a clock that shows an earlier one has been set back since. No file: renew now, whatever is there.
  */
 import { readFile, unlink } from 'node:fs/promises';
+import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
-import { ignoreMissing } from './session-file.ts';
+import type { CurrentPair } from './current-pair.ts';
 import type { StatePaths } from './state-paths.ts';
 
 /** Unix seconds, or why there is nothing to renew. */
@@ -17,27 +19,47 @@ export type WhyNothing = 'refused' | 'mfa' | `mfa-${number}`;
 
 /** A renewal is due when this part of a certificate's life is left: ten minutes of an hour. */
 const partLeft = 1 / 6;
+/** At least so much, but for a certificate that has hardly more to live. */
+const leastLeftSeconds = 120;
 
+/** Clocks are corrected by seconds all the time; what is less is no clock that was set back. */
+const steadySeconds = 120;
+
+/** By this machine's clock. */
 export function renewalDueAt({
   validAfter,
   validBefore,
-}: {
-  validAfter: number;
-  validBefore: number;
-}): number {
-  return Math.floor(validBefore - (validBefore - validAfter) * partLeft);
+  endsHere = validBefore,
+}: Pick<CurrentPair, 'validAfter' | 'validBefore'> & { readonly endsHere?: number }): number {
+  const life = validBefore - validAfter;
+  return Math.floor(endsHere - Math.max(life * partLeft, Math.min(leastLeftSeconds, life / 2)));
 }
 
-export async function readSchedule(paths: StatePaths): Promise<Schedule | undefined> {
+export interface Scheduled {
+  readonly due: Schedule;
+  /** Unix seconds; 0: whenever. */
+  readonly since: number;
+}
+
+export async function readSchedule(paths: StatePaths): Promise<Scheduled | undefined> {
   const text = await readFile(paths.renewAfter, 'latin1').catch(() => '');
-  const [, due] = /^([0-9]{1,12}|over|out)(?: refused| mfa(?:-[0-9]{1,9})?)?\n$/.exec(text) ?? [];
-  if (due === undefined || due === 'over' || due === 'out') return due;
-  return Number(due);
+  const [, due, since = '0'] =
+    /^([0-9]{1,12}|over|out)(?: refused| mfa(?:-[0-9]{1,9})?)?\n(?:([0-9]{1,12})\n)?$/.exec(text) ?? [];
+  if (due === undefined) return undefined;
+  return { due: due === 'over' || due === 'out' ? due : Number(due), since: Number(since) };
 }
 
-export async function writeSchedule(paths: StatePaths, schedule: Schedule, why?: WhyNothing): Promise<void> {
-  const line = why === undefined ? `${schedule}\n` : `${schedule} ${why}\n`;
-  await writeFileAtomically(paths.renewAfter, line, { mode: 0o600 });
+/** There is nothing to renew before a login. */
+export async function renewNoMore(paths: StatePaths, why: 'over' | 'out'): Promise<void> {
+  await writeFileAtomically(paths.renewAfter, `${why}\n`, { mode: 0o600 });
+}
+
+export async function renewFrom(
+  paths: StatePaths,
+  { due, nowSeconds, why }: { due: number; nowSeconds: number; why?: WhyNothing | undefined },
+): Promise<void> {
+  const line = why === undefined ? `${due}` : `${due} ${why}`;
+  await writeFileAtomically(paths.renewAfter, `${line}\n${nowSeconds - steadySeconds}\n`, { mode: 0o600 });
 }
 
 /** The next ssh renews. */

@@ -2,7 +2,8 @@
 import type { SallyportError } from '../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { useNoIdentity } from './current-pair.ts';
-import { writeSchedule } from './schedule.ts';
+import { narrowedHere } from './narrowed-paths.ts';
+import { renewNoMore } from './schedule.ts';
 import { readSession, writeSession } from './session-file.ts';
 
 /** Whether the error means the end of the session, and not a passing trouble or a refusal of this one request. */
@@ -26,6 +27,11 @@ export async function rememberOver(context: SallyContext): Promise<void> {
     over_since: session.over_since ?? nowSeconds(context),
   });
 
-  await useNoIdentity(paths);
-  await writeSchedule(paths, 'over');
+  for (const each of [paths, ...(await narrowedHere(paths))]) {
+    await useNoIdentity(each);
+    await renewNoMore(each, 'over');
+  }
+  // Only now, and only here: an ssh that finds everything in order need not load this.
+  const { forgetAgentKeys } = await import('./end-programs.ts');
+  await forgetAgentKeys(context);
 }

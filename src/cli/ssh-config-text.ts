@@ -3,6 +3,7 @@ import type { SshConfiguration } from '../api/ssh-configuration.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { certAuthorityLine } from '../ssh/known-hosts.ts';
 import { parsePublicKeyLine } from '../ssh/public-key.ts';
+import { profileMark } from './profiles/active-profile.ts';
 import { configPath, configProgram, configWord } from './ssh-config-value.ts';
 import type { StatePaths } from './state-paths.ts';
 
@@ -27,6 +28,12 @@ export function includeLine(paths: Pick<StatePaths, 'config'>): string {
 /** `~/.ssh/sallyport/config` */
 export function sallyportConfigText(paths: StatePaths): string {
   return `# Written by sally. Changes are lost; undo everything with: sally ssh-config uninstall
+${profileMark(paths.profile)}
+# Has the person log in again where a host wants a younger second factor. What it changes is read below.
+Include ${configPath(paths.stepUpConfig)}
+
+# Hosts without a companion. Their HostName is set there, so that no Match host below is about them.
+Include ${configPath(paths.byHand)}
 
 # Renews the certificate if it must be. The Host line below ends the Match, so that a certificate
 # which is still good is offered even where the renewal failed.
@@ -36,6 +43,7 @@ Match host *.${hostSuffix} exec ${configProgram(paths.fresh)}
 Match host *.${hostSuffix} exec ${configProgram(paths.isMachine)}
   Include ${configPath(paths.machineIdentity)}
 Match host *.${hostSuffix} !exec ${configProgram(paths.isMachine)}
+  Include ${configPath(paths.agentConfig)}
   Include ${configPath(paths.personIdentity)}
 
 Host *.${hostSuffix}
@@ -64,8 +72,8 @@ export interface HostsOptions {
   readonly proxy?: string | undefined;
 }
 
-type Gateway = SshConfiguration['gateways'][number];
-type Target = SshConfiguration['targets'][number];
+export type Gateway = SshConfiguration['gateways'][number];
+export type Target = SshConfiguration['targets'][number];
 
 /** `hosts.conf`: how each target and gateway is reached. @throws name_refused */
 export function hostsText(configuration: SshConfiguration, options: HostsOptions = {}): string {
@@ -75,7 +83,9 @@ export function hostsText(configuration: SshConfiguration, options: HostsOptions
     '# Written by sally.\n',
     ...gateways.flatMap((gateway) => proxyStanzas(gateway, targets, options)),
     ...gateways.map((gateway) => gatewayStanza(gateway, options)),
-    ...targets.map((target) => targetStanza(target, gatewayOf(configuration, target), options)),
+    ...targets
+      .filter((target) => !target.narrow_to)
+      .map((target) => targetStanza(target, gatewayOf(configuration, target), options)),
   ].join('\n');
 }
 
@@ -91,7 +101,8 @@ export function targetStanza(target: Target, gateway: Gateway | undefined, optio
   const { name, address, port, login } = target;
   const host = sallyportHost(name);
   const direct = { HostName: address, Port: port, User: login };
-  if (!gateway) return stanza(host, direct, host);
+  // A host without a companion has no certificate of its own: people know its key by its address, as of any other.
+  if (!gateway) return stanza(host, direct, target.narrow_to ? undefined : host);
   const user = gateway.login ?? name;
   if (isRelayed(target)) {
     const place = { HostName: gateway.address, Port: portOf(gateway, options), User: user };
@@ -104,19 +115,27 @@ export function targetStanza(target: Target, gateway: Gateway | undefined, optio
 /** How many names stand in one line: ssh once read no longer ones than a thousand characters. */
 const mostOfLine = 12;
 
+/** Names as they stand behind `originalhost`, of one line each. */
+export function hostLines(names: readonly string[]): string[] {
+  const lines = Math.ceil(names.length / mostOfLine);
+  return Array.from({ length: lines }, (_, at) =>
+    names
+      .slice(at * mostOfLine, (at + 1) * mostOfLine)
+      .map(sallyportHost)
+      .join(','),
+  );
+}
+
 /** Address and port are written out: nothing that the person or a link has typed as a host name gets to a shell. */
 function proxyStanzas(gateway: Gateway, targets: readonly Target[], options: HostsOptions): string[] {
   const { proxy } = options;
   if (proxy === undefined) return [];
   const relayed = targets.filter((target) => target.gateway === gateway.name && isRelayed(target));
-  const names = [gateway, ...relayed].map(({ name }) => configWord(sallyportHost(name)));
   const place = `${configWord(gateway.address)} ${configWord(portOf(gateway, options))}`;
-  const lines = Math.ceil(names.length / mostOfLine);
-  return Array.from({ length: lines }, (_, at) => {
-    const some = names.slice(at * mostOfLine, (at + 1) * mostOfLine).join(',');
-    const program = configProgram(proxy);
-    return `Match originalhost ${some} exec ${program}\n  ProxyCommand ${program.slice(1, -1)} ${place}\n`;
-  });
+  const program = configProgram(proxy);
+  return hostLines([gateway, ...relayed].map(({ name }) => name)).map(
+    (some) => `Match originalhost ${some} exec ${program}\n  ProxyCommand ${program.slice(1, -1)} ${place}\n`,
+  );
 }
 
 function isRelayed({ access }: Target): boolean {
@@ -142,14 +161,18 @@ export function knownHostsText(configuration: SshConfiguration): string {
     .join('');
 }
 
-function stanza(host: string, options: Readonly<Record<string, string | number>>, alias: string): string {
-  const lines = Object.entries({ ...options, HostKeyAlias: alias }).map(
+function stanza(
+  host: string,
+  options: Readonly<Record<string, string | number>>,
+  alias: string | undefined,
+): string {
+  const lines = Object.entries({ ...options, ...(alias !== undefined && { HostKeyAlias: alias }) }).map(
     ([option, value]) => `  ${option} ${configWord(value)}\n`,
   );
   return `Host ${configWord(host)}\n${lines.join('')}`;
 }
 
-function gatewayOf({ gateways }: SshConfiguration, target: Target): Gateway | undefined {
+export function gatewayOf({ gateways }: SshConfiguration, target: Target): Gateway | undefined {
   const gateway = gateways.find(({ name }) => name === target.gateway);
   if (gateway || target.gateway === null) return gateway;
   throw new SallyportError(

@@ -9,14 +9,14 @@ const bare = /^[A-Za-z0-9_./:@,=+*][A-Za-z0-9_./:@,=+*-]*$/;
 /** A path may hold spaces and letters of any language; state-paths.ts has refused the rest. */
 const path = /^\/[^"'%\\`$*?[\]!\p{C}]*$/u;
 
+const unfit =
+  'The server gave a name that cannot stand in an ssh config. Nothing was written. Ask an admin to look at the names.';
+
 /** A word such as a host name, a port or a login name. @throws name_refused */
 export function configWord(text: string | number): string {
   const word = String(text);
   if (bare.test(word)) return word;
-  throw new SallyportError(
-    'name_refused',
-    'The server gave a name that cannot stand in an ssh config. Nothing was written. Ask an admin to look at the names.',
-  );
+  throw new SallyportError('name_refused', unfit);
 }
 
 /** An absolute path, in quotes. @throws settings_invalid */
@@ -25,11 +25,18 @@ export function configPath(text: string): string {
   throw new SallyportError('settings_invalid', 'A path holds characters that an ssh config cannot name.');
 }
 
+/** What no shell takes for more than a word: sh, fish, csh, PowerShell and cmd. */
+const plain = /^[A-Za-z0-9_./-]+$/;
+
 /**
- * The argument of `Match exec`: one program without arguments, quoted so that sh, fish and csh all read the one word.
- * @throws settings_invalid
+ * The argument of `Match exec`: a program and plain words for it. ssh hands it to whatever shell the person has, so it is
+ * nothing but words; a path with a space or the like is quoted, which sh, fish and csh read and PowerShell does not.
+ * @throws settings_invalid, name_refused
  */
-export function configProgram(text: string): string {
+export function configProgram(text: string, ...words: readonly string[]): string {
   configPath(text);
-  return `"'${text}'"`;
+  for (const word of words) {
+    if (!plain.test(word)) throw new SallyportError('name_refused', unfit);
+  }
+  return `"${[plain.test(text) ? text : `'${text}'`, ...words].join(' ')}"`;
 }

@@ -2,13 +2,16 @@
 import { lstat, readFile, unlink } from 'node:fs/promises';
 import { type SshConfiguration, sshConfiguration } from '../api/ssh-configuration.ts';
 import { isSallyportError } from '../errors/sallyport-error.ts';
+import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { type Credentials, callApi } from './api-client.ts';
+import { byHandText } from './by-hand-text.ts';
 import type { SallyContext } from './context.ts';
 import { freshScriptText, isMachineScriptText } from './fresh-script.ts';
 import { rememberedPorts } from './network/gateway-ports.ts';
+import { isActive } from './profiles/active-profile.ts';
+import { allProfiles } from './profiles/all-profiles.ts';
 import { proxyScriptText } from './proxy-script.ts';
-import { ignoreMissing } from './session-file.ts';
 import { type HostsOptions, hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
 import { stepUpConfigText, stepUpScriptText } from './step-up-script.ts';
 
@@ -28,6 +31,7 @@ export async function writeSshConfiguration(
   const proxy = { path: paths.proxy, text: proxyScriptText(environment.program), mode: 0o700 };
   const files = [
     ...(options.proxy === undefined ? [] : [proxy]),
+    { path: paths.byHand, text: byHandText(configuration, paths, options), mode: 0o600 },
     { path: paths.hosts, text: hostsText(configuration, options), mode: 0o600 },
     { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
     { path: paths.stepUpConfig, text: stepUpConfigText(configuration, paths), mode: 0o600 },
@@ -40,11 +44,14 @@ export async function writeSshConfiguration(
 
 /** Those whose text is sally's own, whatever the server says. */
 export function filesOfSally({ paths, environment }: Pick<SallyContext, 'paths' | 'environment'>) {
+  const text = sallyportConfigText(paths);
+  // What ssh includes is the active profile's, and no other's renewal changes it.
+  const configs = [paths.profileConfig, ...(isActive(paths) ? [paths.config] : [])];
   return [
     { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.stepUp, text: stepUpScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
-    { path: paths.config, text: sallyportConfigText(paths), mode: 0o600 },
+    ...configs.map((path) => ({ path, text, mode: 0o600 })),
   ];
 }
 
@@ -76,18 +83,18 @@ export async function refreshSshConfiguration(
 /** @returns the files that are gone now */
 export async function removeSshConfiguration({ paths }: SallyContext): Promise<string[]> {
   const gone: string[] = [];
-  for (const path of [
-    paths.config,
-    paths.hosts,
-    paths.knownHosts,
-    paths.fresh,
-    paths.stepUp,
-    paths.stepUpConfig,
-    paths.isMachine,
-    paths.proxy,
-    paths.ports,
-    paths.renewing,
-  ]) {
+  const ofProfiles = (await allProfiles(paths)).flatMap((own) => [
+    own.profileConfig,
+    own.hosts,
+    own.byHand,
+    own.knownHosts,
+    own.fresh,
+    own.stepUp,
+    own.stepUpConfig,
+    own.ports,
+    own.renewing,
+  ]);
+  for (const path of [paths.config, ...ofProfiles, paths.isMachine, paths.proxy]) {
     if (!(await lstat(path).catch(() => undefined))) continue;
     await unlink(path).catch(ignoreMissing);
     gone.push(path);

@@ -8,7 +8,7 @@ import { gatewaysOfOrganization } from '../inventory/gateway.ts';
 import { targetsOfOrganization } from '../inventory/target.ts';
 import { decideAccess } from '../policy/decide-access.ts';
 import { lockLiveSession } from '../sessions/lock-live-session.ts';
-import { isDirect } from './visible-targets.ts';
+import { isByHand, isDirect } from './visible-targets.ts';
 
 export async function sshConfigurationFor(
   tx: Tx,
@@ -28,9 +28,12 @@ export async function sshConfigurationFor(
   const gatewayOf = (targetName: string) =>
     gateways.find(({ targetNames }) => targetNames.includes(targetName));
   const targets = visible.flatMap((target) => {
-    const { targetName: name, address, port, login, accessMode: access } = target;
+    const { targetName: name, address, port, login, accessMode: access, project, environment } = target;
     const gateway = gatewayOf(name)?.name ?? null;
-    return gateway !== null || isDirect(target) ? [{ name, gateway, address, port, login, access }] : [];
+    if (gateway === null && !isDirect(target)) return [];
+    const narrowed = isByHand(target) && { narrow_to: { project, environment } };
+    const factor = target.mfaRequired && { mfa_max_age: target.mfaMaxAgeSeconds };
+    return [{ name, gateway, address, port, login, access, ...factor, ...narrowed }];
   });
   const used = new Set(targets.map(({ gateway }) => gateway));
   return {

@@ -103,6 +103,7 @@ function seenTarget(
     gateways,
     access: accessMode,
     ways: waysTo(target, gateways),
+    ...(isByHand(target) && { narrowed: true as const }),
     fingerprint: details?.hostKey ? fingerprint(details.hostKey) : null,
     allowed: decision.allowed,
     reason: first ? { code: first.code, message: first.message } : null,
@@ -111,14 +112,19 @@ function seenTarget(
 }
 
 function waysTo({ accessMode, host }: Target, gateways: readonly string[]): SeenTarget['ways'] {
-  if (gateways.length === 0) return isDirect({ accessMode, host }) ? ['host'] : [];
+  if (gateways.length === 0) return isDirect({ accessMode }) ? ['host'] : [];
   const ways = (['relay', 'jump'] as const).filter((way) => accessMode === 'both' || accessMode === way);
   return ways.filter((way) => way === 'jump' || host !== null);
 }
 
-/** Without a gateway: the enrolled host decides itself, unless its environment wants to see the sessions. */
-export function isDirect({ accessMode, host }: Pick<Target, 'accessMode' | 'host'>): boolean {
-  return host !== null && accessMode !== 'relay';
+/** Without a gateway: the host decides itself, unless its environment wants to see the sessions. */
+export function isDirect({ accessMode }: Pick<Target, 'accessMode'>): boolean {
+  return accessMode !== 'relay';
+}
+
+/** The host has no companion, and lets people in by what their certificates say (docs/hosts-by-hand.md). */
+export function isByHand({ accessMode, host }: Pick<Target, 'accessMode' | 'host'>): boolean {
+  return host === null && accessMode !== 'relay';
 }
 
 function seenGateway(gateway: Gateway): SeenGateway {

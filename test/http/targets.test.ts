@@ -135,7 +135,16 @@ test('the ssh configuration holds the targets that one may see, and their gatewa
     host_authorities: await server.authority.hostAuthorityLines(),
     gateways: [{ name: 'gate', address: 'gate.example.com', port: 2222, login: null }],
     targets: [
-      { name: target, gateway: 'gate', address: '10.1.2.3', port: 22, login: 'deploy', access: 'both' },
+      {
+        name: target,
+        gateway: 'gate',
+        address: '10.1.2.3',
+        port: 22,
+        login: 'deploy',
+        access: 'both',
+        mfa_max_age: 900,
+        narrow_to: { project: 'shop', environment: 'production' },
+      },
     ],
   });
 });

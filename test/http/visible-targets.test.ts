@@ -84,6 +84,7 @@ test('a target is told with its ids, its state, its ways and whether it would le
         gateways: ['gate'],
         access: 'both',
         ways: ['jump'],
+        narrowed: true,
         fingerprint: null,
         allowed: true,
         reason: null,

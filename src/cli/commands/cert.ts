@@ -34,18 +34,17 @@ export async function certShow(context: SallyContext): Promise<ExitName> {
   return 'done';
 }
 
-interface EnsureFlags extends EnsureOptions {
-  readonly quiet?: boolean;
-}
-
 /** With --quiet for ssh: no word, and done even where nothing could be done. */
 export async function certEnsure(
   context: SallyContext,
-  { quiet, ...options }: EnsureFlags,
+  { quiet = false, ...options }: EnsureOptions,
 ): Promise<ExitName> {
   if (!quiet) return await ensuredAloud(context, options);
   try {
-    const { kind } = await ensureCertificate({ ...context, patienceMilliseconds: 5000 }, options);
+    const { kind } = await ensureCertificate(
+      { ...context, patienceMilliseconds: 5000 },
+      { ...options, quiet },
+    );
     context.debug.say(`cert ensure: ${kind}`);
   } catch (error) {
     context.debug.say(`cert ensure: ${error}`);

@@ -4,6 +4,7 @@
  */
 import { lstat, readFile } from 'node:fs/promises';
 import type { SallyContext } from '../context.ts';
+import { hostsAtHand } from '../hosts-at-hand.ts';
 import type { CertificateFacts } from './certificate.ts';
 import { type Finding, ok } from './finding.ts';
 import { runCaptured } from './run-captured.ts';
@@ -23,7 +24,7 @@ export async function gatherSharing(
 ): Promise<SharingFacts> {
   const { paths } = context;
   const isLoggedIn = login?.hasTokens === true;
-  const hosts = [...(await readFile(paths.hosts, 'utf8').catch(() => '')).matchAll(/^Host ([a-z0-9.-]+)$/gm)]
+  const hosts = [...(await hostsAtHand(paths)).matchAll(/^Host ([a-z0-9.-]+)$/gm)]
     .map(([, host = '']) => host)
     .slice(0, mostAsked);
   const user = await readFile(paths.userConfig, 'utf8').catch(() => '');

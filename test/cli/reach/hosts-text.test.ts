@@ -95,7 +95,7 @@ describe('a proxy', () => {
     const options = { proxy, ports: new Map([['gate', 443]]) };
     for (const name of ['gate', names.relayed]) {
       const host = `${name}.sallyport`;
-      expect(sshOptions(host, options, set)['proxycommand']).toBe(`'${proxy}' gate.example.com 443`);
+      expect(sshOptions(host, options, set)['proxycommand']).toBe(`${proxy} gate.example.com 443`);
       expect(sshOptions(host, options)['proxycommand']).toBeUndefined();
     }
     for (const name of [names.jumped, names.both, names.direct, 'unknown']) {

@@ -1,0 +1,74 @@
+/**
+ * `by-hand.conf`: targets at hosts without a companion. Such a host goes by the roles that a certificate names, and only
+ * one that is narrowed to an environment names any: so each environment has an identity of its own, and the same fast
+ * path renews it. It is read before everything else of ours, because ssh keeps the first value that it finds. Pure.
+ */
+import { join } from 'node:path';
+import type { EnvironmentName } from '../api/certificates.ts';
+import type { SshConfiguration } from '../api/ssh-configuration.ts';
+import { narrowedFolder } from './narrowed-paths.ts';
+import { gatewayOf, type HostsOptions, hostLines, type Target, targetStanza } from './ssh-config-text.ts';
+import { configPath, configProgram } from './ssh-config-value.ts';
+import type { StatePaths } from './state-paths.ts';
+
+type Paths = Pick<StatePaths, 'fresh' | 'isMachine' | 'machineOwn' | 'personOwn' | 'sshFolder'>;
+
+/** @throws name_refused, settings_invalid */
+export function byHandText(
+  configuration: SshConfiguration,
+  paths: Paths,
+  options: HostsOptions = {},
+): string {
+  const targets = configuration.targets.flatMap((target) =>
+    target.narrow_to ? [{ target, narrowTo: target.narrow_to }] : [],
+  );
+  const byEnvironment = Map.groupBy(
+    targets,
+    ({ narrowTo: { project, environment } }) => `${project}/${environment}`,
+  );
+  return [
+    '# Written by sally.\n',
+    ...[...byEnvironment.values()].flatMap((some) =>
+      some[0] ? identityStanzas(some[0].narrowTo, some, paths) : [],
+    ),
+    ...targets.map(({ target }) => {
+      const place = targetStanza(target, gatewayOf(configuration, target), options);
+      return place + hostKeyLines(paths);
+    }),
+  ].join('\n');
+}
+
+function identityStanzas(
+  narrowTo: EnvironmentName,
+  some: readonly { readonly target: Target }[],
+  { fresh, isMachine, machineOwn, personOwn }: Paths,
+): string[] {
+  const { project, environment } = narrowTo;
+  const program = configProgram(fresh, `${project}/${environment}`);
+  const asMachine = configProgram(isMachine);
+  const include = (own: string) =>
+    `  Include ${configPath(join(narrowedFolder({ own }, narrowTo), 'identity.conf'))}\n`;
+  return hostLines(some.map(({ target }) => target.name)).map((hosts) =>
+    [
+      `Match originalhost ${hosts} exec ${program}\n`,
+      `Match originalhost ${hosts} exec ${asMachine}\n${include(machineOwn)}`,
+      `Match originalhost ${hosts} !exec ${asMachine}\n${include(personOwn)}`,
+    ].join(''),
+  );
+}
+
+/**
+ * No key but ours, also before the first certificate is there. Its own key is one that the person or the machine's
+ * administrator has written down; ssh goes on asking nobody about an unknown one. The plus sign changes nothing in ssh's
+ * own list of algorithms, and keeps the later one, of certificates alone, from being taken.
+ */
+function hostKeyLines({ sshFolder }: Paths): string {
+  const known = ['known_hosts', 'known_hosts2'].map((name) => configPath(join(sshFolder, name)));
+  return [
+    '  IdentityFile none',
+    `  UserKnownHostsFile ${known.join(' ')}`,
+    '  GlobalKnownHostsFile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2',
+    '  HostKeyAlgorithms +ssh-ed25519',
+    '',
+  ].join('\n');
+}
