@@ -18,7 +18,7 @@ export class AgentClient {
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('error', (error) => this.#fail(error));
+    socket.on('error', (error) => this.#fail(away(error)));
     socket.on('close', () => this.#fail(away()));
   }
 

@@ -4,10 +4,10 @@ import { chmod, lstat, mkdtemp, rename, statfs } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { SallyportError } from '../../errors/sallyport-error.ts';
+import { ignoreMissing } from '../../files/ignore-missing.ts';
 import { type ProcessLock, tryProcessLock } from '../../files/process-lock.ts';
 import { ensurePrivateFolder } from '../../files/write-file.ts';
 import type { SallyContext } from '../context.ts';
-import { ignoreMissing } from '../session-file.ts';
 
 const socketName = 'agent.sock';
 /** Of sun_path in unix(4) of macOS, with its NUL; Linux has four more. */
