@@ -1,4 +1,5 @@
 /** `sally`, the program of the person: the only place that reads its environment and ends its process. */
+import { writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces, userInfo } from 'node:os';
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -25,6 +26,8 @@ const {
   ...forPrograms
 } = env;
 
+leaveNoDump();
+
 // Whoever reads has read enough, as of `sally ls | head`.
 stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 141 : 1));
 
@@ -48,11 +51,14 @@ void runSally({
       http: env['http_proxy'],
       none: env['no_proxy'] || env['NO_PROXY'],
     },
-    network: networkKey(networkInterfaces()),
+    get network() {
+      return networkKey(networkInterfaces());
+    },
     columns: stdout.columns ?? 80,
     version,
     build: { ...build, architecture: process.arch },
     platform: process.platform,
+    fipsFile: '/proc/sys/crypto/fips_enabled',
     deviceName: hostname(),
     program: { node: process.execPath, entry },
     machine: {
@@ -87,6 +93,20 @@ void runSally({
 
 async function* standardInput(): AsyncGenerator<Uint8Array> {
   yield* process.stdin;
+}
+
+/**
+ * What this process leaves behind if it crashes: on Linux a core file without its memory (core(5)), and, where somebody
+ * has switched Node's reports on, one without its environment.
+ */
+function leaveNoDump(): void {
+  process.report.excludeEnv = true;
+  if (process.platform !== 'linux') return;
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0');
+  } catch {
+    // No /proc here: core files are as the system makes them.
+  }
 }
 
 /** Empty where the folder is gone. */

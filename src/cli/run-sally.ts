@@ -58,7 +58,8 @@ export async function runSally(run: SallyRun): Promise<number> {
     }
     const { name, lines } = explained(error);
     debug.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    for (const line of lines) stderr.write(`sally: ${line}\n`);
+    // A library's message may quote what it could not read.
+    for (const line of lines) stderr.write(`sally: ${debug.cleaned(line)}\n`);
     return exitCodes[name].number;
   }
 }

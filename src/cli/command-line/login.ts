@@ -8,6 +8,8 @@ export function addLoginCommands(program: Command, go: Go): void {
     .option('--device', 'show a short code, which a browser on any machine confirms')
     .option('--provider <slug>', 'the identity provider to go to, where there are several')
     .option('--mfa', 'with a second factor, whatever your organization asks for')
+    .option('--keychain', "seal its tokens with a key in the system's keychain, from now on")
+    .option('--no-keychain', 'keep them in a file that only you can read (the default)')
     .option('--max-age <seconds>', 'a login that is at most so old', wholeNumber(0, 2_592_000))
     .option('--add-to-agent', 'give each key to your ssh-agent (SSH_AUTH_SOCK) until its certificate ends')
     .option('--no-add-to-agent', 'do so no more')

@@ -5,6 +5,7 @@ import { callApi } from '../api-client.ts';
 import { chooseAgent, tellAdded } from '../choose-agent.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
+import { chooseSecrets } from '../keychain/move-secrets.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
 import { printable } from '../printable.ts';
 import { isActive } from '../profiles/active-profile.ts';
@@ -24,6 +25,8 @@ export interface LoginCommandOptions {
   readonly provider?: string;
   readonly mfa?: boolean;
   readonly maxAge?: number;
+  /** Where the secrets of this login and of later ones are; undefined: as it was. */
+  readonly keychain?: boolean;
   /** The person's ssh-agent gets the keys, from now on; undefined: as it was. */
   readonly addToAgent?: boolean;
 }
@@ -41,6 +44,7 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
   }
   const stored = options.server ?? environment.server ?? (await storedServer(context));
   await chooseAgent(context, options.addToAgent);
+  await chooseSecrets(context, options.keychain);
   const outcome = await logIn(context, {
     server: parseServerUrl(stored ?? demoServer),
     way: wayOf(context, options),

@@ -7,8 +7,14 @@ import { endControlMasters, forgetAgentKeys } from '../end-programs.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { dropNarrowed } from '../narrowed-paths.ts';
 import { forgetPending } from '../pending-request.ts';
-import { forgetSchedule, writeSchedule } from '../schedule.ts';
-import { deleteSession, readSession, type StoredSession } from '../session-file.ts';
+import { forgetSchedule, renewNoMore } from '../schedule.ts';
+import {
+  deleteSession,
+  readSession,
+  readSessionFacts,
+  type SessionFacts,
+  type StoredSession,
+} from '../session-file.ts';
 import { withStateLock } from '../state-folder.ts';
 import { dropAllPairs } from '../store-pair.ts';
 
@@ -49,16 +55,19 @@ async function othersFailure(context: SallyContext): Promise<string | undefined>
 async function logoutHere(context: SallyContext): Promise<ExitName> {
   const { paths, terminal, debug } = context;
   return await withStateLock(paths, async () => {
+    let unread: string | undefined;
     const session = await readSession(context).catch((error) => {
       // A file that cannot be trusted is removed like any other.
       debug.say(`session.json: ${error}`);
+      unread = error instanceof Error ? error.message : String(error);
       return undefined;
     });
     context.nonce.recall(session?.dpop_nonce);
-    const failure = session && (await endAtServer(context, session));
+    const failure = session ? await endAtServer(context, session) : unread;
+    const known = session ?? (await readSessionFacts(context).catch(() => undefined));
     // First nobody gets anything new; then what is there goes.
     if (context.machine) await forgetSchedule(paths);
-    else await writeSchedule(paths, 'out');
+    else await renewNoMore(paths, 'out');
     await useNoIdentity(paths);
     await endControlMasters(context);
     await forgetAgentKeys(context);
@@ -66,12 +75,12 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
     await dropNarrowed(paths);
     await forgetPending(paths);
     await deleteSession(context);
-    return report(context, session, failure);
+    return report(context, known, failure);
   });
 
   function report(
     { machine }: SallyContext,
-    session: StoredSession | undefined,
+    session: SessionFacts | StoredSession | undefined,
     failure: string | undefined,
   ): ExitName {
     if (!session) {

@@ -85,6 +85,10 @@ export async function profileAdd(
   for (const folder of [paths.sshFolder, paths.folder, paths.profiles, paths.personOwn])
     await ensurePrivateFolder(folder);
   await withStateLock(paths, () => changeProfileSettings(paths, choices));
+  if (options.keychain) {
+    const { moveSecrets } = await import('../keychain/move-secrets.ts');
+    await moveSecrets({ ...context, paths }, 'keychain');
+  }
   if (isFirst) await switchProfile(context, paths);
   terminal.print(`Added the profile ${name}.${isFirst ? ' ssh goes by it, as by the first one.' : ''}`);
   terminal.print(`Next: sally login${isFirst ? '' : ` --profile ${name}`}`);
@@ -99,11 +103,13 @@ export async function profileSet(
   const { terminal } = context;
   const paths = name === undefined ? context.paths : existing(context, name);
   const choices = await choicesOf(options);
-  const settings =
-    Object.keys(choices).length > 0
-      ? await withStateLock(paths, () => changeProfileSettings(paths, choices))
-      : await readProfileSettings(paths);
-  const { server, ca_file, secrets } = settings;
+  if (options.keychain !== undefined) {
+    const { moveSecrets } = await import('../keychain/move-secrets.ts');
+    await moveSecrets({ ...context, paths }, options.keychain ? 'keychain' : 'file');
+  }
+  if (Object.keys(choices).length > 0)
+    await withStateLock(paths, () => changeProfileSettings(paths, choices));
+  const { server, ca_file, secrets } = await readProfileSettings(paths);
   if (options.json) {
     terminal.print(JSON.stringify({ profile: paths.profile, server, ca_file, secrets }));
     return 'done';
@@ -112,7 +118,7 @@ export async function profileSet(
   terminal.print(`server    ${server ?? 'that of the login'}`);
   terminal.print(`CA file   ${ca_file ?? 'none: the authorities that this machine trusts'}`);
   terminal.print(
-    `secrets   in ${secrets === 'file' ? 'a file that only you can read' : 'the keychain'}, from the next login on`,
+    `secrets   ${secrets === 'file' ? 'in a file that only you can read' : 'sealed, with the key in the keychain'}`,
   );
   return 'done';
 }
@@ -205,11 +211,10 @@ async function nothingInUse(context: SallyContext): Promise<boolean> {
   return others.length === 1 && (await readSessionFacts({ ...context, paths })) === undefined;
 }
 
-async function choicesOf({ server, caFile, keychain }: ProfileChoices) {
+async function choicesOf({ server, caFile }: ProfileChoices) {
   const ca_file = typeof caFile === 'string' ? (await readCaFile(caFile)).path : null;
   return {
     ...(server !== undefined && { server: parseServerUrl(server).origin }),
     ...(caFile !== undefined && { ca_file }),
-    ...(keychain !== undefined && { secrets: keychain ? ('keychain' as const) : ('file' as const) }),
   };
 }

@@ -4,9 +4,9 @@
  */
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ignoreMissing } from '../../files/ignore-missing.ts';
 import { readPrivateFile, writeFileAtomically } from '../../files/write-file.ts';
 import type { SallyEnvironment } from '../environment.ts';
-import { ignoreMissing } from '../session-file.ts';
 import { askProgram } from './ask-program.ts';
 import type { Keychain } from './keychain.ts';
 
