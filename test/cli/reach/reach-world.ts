@@ -72,13 +72,13 @@ export class ReachWorld {
           return (await once(opening, 'exit'))[0];
         }
         const child = spawn(run.program, run.args, {
-          env: this.#environment(environment),
+          env: { ...this.#environment(environment), ...run.environment },
           cwd: folder,
           stdio: 'pipe',
         });
         child.stdin.on('error', () => {});
         if (run.stdin !== 'held') child.stdin.end(stdin ?? '');
-        if (run.onStderr) child.stderr.on('data', run.onStderr);
+        child.stderr.on('data', (text) => run.onStderr?.(Buffer.from(text)));
         const collected = collecting(child);
         const [code] = await once(child, 'close');
         stdout += collected.stdout();
