@@ -1,6 +1,7 @@
 /**
- * Whether ssh takes from the person's config what ours says: `ssh -G` with the whole config against `ssh -G` with our
- * part alone. ssh keeps the first value that it finds, so what differs was said before our Include. Pure.
+ * Whether ssh takes what our part of the config says: `ssh -G` with the person's config as it is, against `ssh -G` with
+ * the same config and our line put first. ssh keeps the first value that it finds, so what differs was said before our
+ * Include; what comes after it and adds to ours is the person's right. Pure.
  */
 import { printable } from '../printable.ts';
 import { type Finding, ok, unknown } from './finding.ts';
@@ -10,10 +11,10 @@ export type SshOptions = ReadonlyMap<string, readonly string[]>;
 
 export interface AskedHost {
   readonly host: string;
-  /** With our part alone. */
-  readonly ours: SshOptions;
   /** As the person's ssh takes it; text: what ssh has against the config. */
   readonly theirs: SshOptions | string;
+  /** The same with our line put first. */
+  readonly first: SshOptions | string;
 }
 
 /** A line of the person's config before ours that says one of the options that matter. */
@@ -32,14 +33,16 @@ export interface ConfigFacts {
   readonly isLoggedIn: boolean;
   /** The config that ssh reads by itself, where it is another. */
   readonly readElsewhere: string | null;
+  /** Path of our known hosts. */
+  readonly knownHosts: string;
   readonly hosts: readonly AskedHost[];
   readonly earlier: readonly EarlierLine[];
   /** Names of the person's own for hosts of ours, which are not met by our part. */
   readonly aliases: readonly { readonly name: string; readonly host: string; readonly isOurs: boolean }[];
 }
 
-/** Of these all values count. */
-const wholly = [
+/** What our part says, or could be kept from saying. */
+export const optionsThatMatter = [
   'hostname',
   'port',
   'user',
@@ -47,6 +50,8 @@ const wholly = [
   'proxycommand',
   'hostkeyalias',
   'identitiesonly',
+  'identityfile',
+  'certificatefile',
   'userknownhostsfile',
   'globalknownhostsfile',
   'stricthostkeychecking',
@@ -55,19 +60,11 @@ const wholly = [
   'verifyhostkeydns',
   'updatehostkeys',
 ] as const;
-/** ssh takes several of these; ours have to be the first, so that they are offered first. */
-const firstly = ['identityfile', 'certificatefile'] as const;
 
-export const optionsThatMatter: ReadonlySet<string> = new Set([...wholly, ...firstly]);
-
-export function differing({ ours, theirs }: AskedHost): string[] {
-  if (typeof theirs === 'string') return [];
+function differing({ theirs, first }: AskedHost): string[] {
+  if (typeof theirs === 'string' || typeof first === 'string') return [];
   const values = (from: SshOptions, option: string) => (from.get(option) ?? []).join('\n');
-  const first = (from: SshOptions, option: string) => from.get(option)?.[0] ?? '';
-  return [
-    ...wholly.filter((option) => values(ours, option) !== values(theirs, option)),
-    ...firstly.filter((option) => ours.has(option) && first(ours, option) !== first(theirs, option)),
-  ];
+  return optionsThatMatter.filter((option) => values(theirs, option) !== values(first, option));
 }
 
 export function judgeConfig(facts: ConfigFacts): Finding[] {
@@ -84,7 +81,13 @@ export function judgeConfig(facts: ConfigFacts): Finding[] {
       },
     ];
   }
-  const found = [...refusedBySsh(facts), ...judgedOrder(facts), ...judgedAliases(facts), ...elsewhere(facts)];
+  const found = [
+    ...refusedBySsh(facts),
+    ...judgedEffect(facts),
+    ...judgedOrder(facts),
+    ...judgedAliases(facts),
+    ...elsewhere(facts),
+  ];
   return found.length > 0 ? found : [ok('config', 'ssh takes for *.sallyport what our part says')];
 }
 
@@ -98,6 +101,24 @@ function refusedBySsh({ hosts }: ConfigFacts): Finding[] {
       outcome: 'problem',
       says: `ssh does not accept your config: ${printable(line).slice(0, 200)}`,
       fix: 'Correct that line; to see it again: ssh -G any.sallyport',
+    },
+  ];
+}
+
+/** Whatever the order: for a host of ours ssh goes by our known hosts, or our part is not met at all. */
+function judgedEffect({ hosts, include, knownHosts }: ConfigFacts): Finding[] {
+  const missed = hosts.find(
+    ({ theirs }) =>
+      typeof theirs !== 'string' && !theirs.get('userknownhostsfile')?.join().includes(knownHosts),
+  );
+  if (include !== 'top' || !missed) return [];
+  return [
+    {
+      check: 'config',
+      outcome: 'problem',
+      says: `Our Include is the first line, and ssh does not go by it for ${missed.host}.`,
+      fix: 'sally ssh-config install, then sally ssh-config show',
+      repair: { kind: 'own-files' },
     },
   ];
 }
@@ -133,10 +154,8 @@ function judgedOrder({ hosts, include, earlier, path }: ConfigFacts): Finding[] 
       check: 'config',
       outcome: 'problem',
       says: `For *.sallyport ssh does not take our ${what} (${path}, ${why}).`,
-      fix: isBelow
-        ? 'sally ssh-config install (it puts our line first)'
-        : 'Run sally ssh-config show, and compare: ssh -G HOST.sallyport',
-      ...(isBelow && { repair: { kind: 'include' } }),
+      fix: 'sally ssh-config install (it puts our line first)',
+      repair: { kind: 'include' },
     },
   ];
 }

@@ -32,20 +32,29 @@ export async function examine(
   const { paths } = context;
   // First, before anything below asks ssh, which renews what it can.
   const certificate = await gatherCertificate(context);
-  const config = await gatherConfig(context);
-  const isInstalled = config.include !== 'absent';
+  const [ssh, config, places, storage, agent, leftovers, sharing, helper, others] = await Promise.all([
+    sshFacts(context),
+    gatherConfig(context),
+    gatherPlaces(paths),
+    gatherStorage(paths),
+    gatherAgent(context),
+    gatherLeftovers(paths),
+    gatherSharing(context, certificate),
+    checkHelper(context),
+    offline ? notAsked : examineOthers(context, certificate),
+  ]);
   const found = [
-    judgeSsh(await sshFacts(context)),
-    ...judgePermissions(await gatherPlaces(paths), process.getuid?.()),
-    judgeStorage(await gatherStorage(paths)),
-    ...judgeOwnFiles(await gatherOwnFiles(context, isInstalled)),
+    judgeSsh(ssh),
+    ...judgePermissions(places, process.getuid?.()),
+    judgeStorage(storage),
+    ...judgeOwnFiles(await gatherOwnFiles(context, config.include !== 'absent')),
     ...judgeConfig(config),
     judgeCertificate(certificate, context),
-    judgeAgent(await gatherAgent(context), nowSeconds(context)),
-    judgeLeftovers(await gatherLeftovers(paths)),
-    judgeSharing(await gatherSharing(context, certificate)),
-    ...(await checkHelper(context)),
-    ...(offline ? notAsked : await examineOthers(context, certificate)),
+    judgeAgent(agent, nowSeconds(context)),
+    judgeLeftovers(leftovers),
+    judgeSharing(sharing),
+    ...helper,
+    ...others,
   ];
   return found.sort((one, other) => checkNames.indexOf(one.check) - checkNames.indexOf(other.check));
 }

@@ -1,7 +1,9 @@
 /** Asks ssh itself what it makes of the person's config, and looks where in it our line stands. */
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SallyContext } from '../context.ts';
+import { hostsAtHand } from '../hosts-at-hand.ts';
 import { readSessionFacts } from '../session-file.ts';
 import { readsOurConfig } from '../ssh-command.ts';
 import { hostSuffix, includeLine } from '../ssh-config-text.ts';
@@ -14,8 +16,8 @@ import {
 } from './effective-config.ts';
 import { runCaptured } from './run-captured.ts';
 
-const mostAsked = 3;
 const mostAliases = 5;
+const matters: ReadonlySet<string> = new Set(optionsThatMatter);
 
 export async function gatherConfig(context: SallyContext): Promise<ConfigFacts> {
   const { paths, environment } = context;
@@ -32,34 +34,44 @@ export async function gatherConfig(context: SallyContext): Promise<ConfigFacts> 
     isWritten,
     isLoggedIn: (await readSessionFacts(context).catch(() => undefined)) !== undefined,
     readElsewhere: readsOurConfig(context) ? null : join(environment.passwdHome ?? '', '.ssh', 'config'),
-    hosts: isAsked ? await askedHosts(context) : [],
+    knownHosts: paths.knownHosts,
+    hosts: isAsked ? await askedHosts(context, { text, include }) : [],
     earlier,
     aliases: isAsked ? await Promise.all(aliases.slice(0, mostAliases).map(asAlias(context))) : [],
   };
 }
 
-async function askedHosts(context: SallyContext): Promise<AskedHost[]> {
+async function askedHosts(
+  context: SallyContext,
+  { text, include }: { readonly text: string; readonly include: ConfigFacts['include'] },
+): Promise<AskedHost[]> {
   const { paths } = context;
-  const hosts = await readFile(paths.hosts, 'utf8').catch(() => '');
-  const names = [...hosts.matchAll(/^Host ([a-z0-9.-]+)$/gm)].map(([, name = '']) => name);
-  // Gateways come first; the last one is a target. A name that nobody has meets our part as well.
-  const some = new Set([...names.slice(0, mostAsked - 1), names.at(-1) ?? `doctor.${hostSuffix}`]);
-  const asked: AskedHost[] = [];
-  for (const host of some) {
-    const ours = await optionsOf(context, ['-F', paths.config], host);
-    const theirs = await optionsOf(context, ['-F', paths.userConfig], host);
-    // Without our own part there is nothing to compare: another check says so.
-    if (typeof ours !== 'string') asked.push({ host, ours, theirs });
+  const names = [...(await hostsAtHand(paths)).matchAll(/^Host ([a-z0-9.-]+)$/gm)].map(
+    ([, name = '']) => name,
+  );
+  // Gateways come first, targets last. A name that nobody has meets our part as well.
+  const some = [...new Set([names[0], names.at(-1), ...(names.length > 0 ? [] : [`doctor.${hostSuffix}`])])];
+  const folder = await mkdtemp(join(tmpdir(), 'sally-doctor-'));
+  try {
+    const first = join(folder, 'config');
+    const line = includeLine(paths);
+    const rest = text.split('\n').filter((one) => one.trimEnd() !== line);
+    await writeFile(first, `${line}\n${rest.join('\n')}`, { mode: 0o600 });
+    return await Promise.all(
+      some
+        .filter((host) => host !== undefined)
+        .map(async (host) => {
+          const theirs = await optionsOf(context, paths.userConfig, host);
+          return { host, theirs, first: include === 'top' ? theirs : await optionsOf(context, first, host) };
+        }),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  return asked;
 }
 
-async function optionsOf(
-  context: SallyContext,
-  config: readonly string[],
-  host: string,
-): Promise<SshOptions | string> {
-  const { status, stdout, stderr } = await runCaptured(context, 'ssh', [...config, '-G', host]);
+async function optionsOf(context: SallyContext, config: string, host: string): Promise<SshOptions | string> {
+  const { status, stdout, stderr } = await runCaptured(context, 'ssh', ['-F', config, '-G', host]);
   if (status !== 0) return stderr;
   const options = new Map<string, string[]>();
   for (const line of stdout.trim().split('\n')) {
@@ -72,7 +84,7 @@ async function optionsOf(
 
 function asAlias(context: SallyContext) {
   return async ({ name, host }: { name: string; host: string }) => {
-    const options = await optionsOf(context, ['-F', context.paths.userConfig], name);
+    const options = await optionsOf(context, context.paths.userConfig, name);
     const known = typeof options === 'string' ? [] : (options.get('userknownhostsfile') ?? []);
     return { name, host, isOurs: known.join().includes(context.paths.knownHosts) };
   };
@@ -104,7 +116,7 @@ export function readUserConfig(text: string, includeLineText: string): ReadConfi
       // Host * is for all hosts, so an Include below it still counts.
       block = option === 'host' && value === '*' ? undefined : value;
     }
-    if (include === 'absent' && optionsThatMatter.has(option)) {
+    if (include === 'absent' && matters.has(option)) {
       earlier.push({ number: at + 1, text: line.trim(), option });
     }
     const [alias = ''] = (block ?? '').split(/\s+/);

@@ -6,11 +6,11 @@ import { constants } from 'node:fs';
 import { lstat, mkdtemp, open, realpath, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSallyportError } from '../../errors/sallyport-error.ts';
+import { ignoreMissing } from '../../files/ignore-missing.ts';
 import type { SallyContext } from '../context.ts';
 import { endControlMasters } from '../end-programs.ts';
 import { ensureCertificate } from '../ensure-certificate.ts';
 import { workingPort } from '../network/gateway-ports.ts';
-import { ignoreMissing } from '../session-file.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { sshConfigurationRequest, writeSshConfiguration } from '../ssh-configuration.ts';
 import { withStateLock } from '../state-folder.ts';
@@ -68,7 +68,7 @@ async function mend(context: SallyContext, repair: Repair): Promise<string> {
     case 'leftovers':
       return await removeLeftovers(context);
     case 'port':
-      await workingPort(context, repair.gateway, { again: true });
+      await workingPort(silent(context), repair.gateway, { again: true });
       await writeOwnFiles(context);
       return wanted(repair);
     case 'own-files':
@@ -139,6 +139,11 @@ async function renewed(context: SallyContext): Promise<string> {
   const outcome = await ensureCertificate({ ...context, mayStepUp: false }, { force: true });
   if ('error' in outcome) throw outcome.error;
   return outcome.kind === 'renewed' ? wanted({ kind: 'certificate' }) : 'nobody is logged in: sally login';
+}
+
+/** What goes on is in the report. */
+function silent(context: SallyContext): SallyContext {
+  return { ...context, terminal: { ...context.terminal, tell: () => {} } };
 }
 
 /** ssh-add takes a public key as a file; older ones do not read it from a pipe. */
