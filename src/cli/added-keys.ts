@@ -69,7 +69,13 @@ export async function addToAgent(context: SallyContext, pair: CurrentPair, socke
 
 /** The certificate beside each key goes along; a key that the agent does not hold changes nothing. */
 export async function takeOut(context: SallyContext, keys: readonly string[], socket: string): Promise<void> {
-  if (keys.length > 0) await runQuietly(context, 'ssh-add', ['-q', '-d', ...keys], socket);
+  const ours = [];
+  for (const key of keys) {
+    // Beside a certificate for a key of the person's own agent there is only its public half: that key stays where it is.
+    const text = await readFile(key, 'latin1').catch(() => '');
+    if (text.startsWith('-----BEGIN')) ours.push(key);
+  }
+  if (ours.length > 0) await runQuietly(context, 'ssh-add', ['-q', '-d', ...ours], socket);
 }
 
 /** Names that our hosts' certificates have, gateways first. */

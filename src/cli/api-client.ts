@@ -36,6 +36,8 @@ const problem = z.object({
   /** Of a 401 that wants a stronger login (RFC 9470 section 3). */
   acr_values: z.string().optional().catch(undefined),
   max_age: z.int().min(0).optional().catch(undefined),
+  /** Of a refusal by policy (docs/refusals.md). */
+  reasons: z.array(z.string()).optional().catch(undefined),
 });
 
 export function fetchOf(context: SallyContext, server: URL): GuardedFetch {
@@ -130,9 +132,13 @@ export function redactTokens({ debug }: SallyContext, { access_token, refresh_to
 function refusal(status: number, text: string): SallyportError {
   const said = problem.safeParse(parseJson(text)).data;
   if (said && Object.hasOwn(errorTable, said.code)) {
-    const { acr_values, max_age } = said;
+    const { acr_values, max_age, reasons } = said;
     return new SallyportError(said.code as ErrorCode, printable(said.detail), {
-      members: { ...(acr_values && { acr_values }), ...(max_age !== undefined && { max_age }) },
+      members: {
+        ...(acr_values && { acr_values }),
+        ...(max_age !== undefined && { max_age }),
+        ...(reasons && { reasons }),
+      },
     });
   }
   if (status >= 500 || status === 429) {

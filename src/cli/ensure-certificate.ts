@@ -117,6 +117,8 @@ async function underLock(
   try {
     const rotated = await rotatePair(context, {
       ...(await who.ready()),
+      // In the background nobody looks at a security key that waits for a touch.
+      ...(quiet && { mayProve: false }),
       ...(environment && { environment }),
       ...(onStep && { onStep }),
     });

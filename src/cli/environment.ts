@@ -35,6 +35,8 @@ export interface SallyEnvironment {
   readonly build?: BuildFacts;
   /** process.platform */
   readonly platform?: NodeJS.Platform;
+  /** Where the system says whether it is in FIPS mode. */
+  readonly fipsFile?: string;
   /** The machine's name, by which the person knows the session again. */
   readonly deviceName?: string;
   /** What `ssh` starts when the certificate needs renewing. */

@@ -3,16 +3,17 @@
  * somebody is logged in at the same server the session is renewed under the same key, so that live connections stay.
  */
 import { ownSession } from '../api/sessions.ts';
-import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
+import type { SallyportError } from '../errors/sallyport-error.ts';
 import { type Credentials, callApi, oauthParts, redactTokens } from './api-client.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
-import { type CurrentPair, useNoIdentity } from './current-pair.ts';
+import type { CurrentPair } from './current-pair.ts';
 import { endReplaced } from './end-at-server.ts';
+import { firstCertificate } from './hardware/first-certificate.ts';
+import type { KeyWish } from './hardware/key-wish.ts';
 import { startBrowserLogin } from './log-in-browser.ts';
 import { startDeviceLogin } from './log-in-device.ts';
 import { renewNarrowed } from './narrowed-paths.ts';
 import { secretsPlace } from './profiles/profile-settings.ts';
-import { rotatePair } from './rotate-pair.ts';
 import { forgetSchedule } from './schedule.ts';
 import { type LiveSession, readSession, sessionToStore, writeSession } from './session-file.ts';
 import { sshConfigurationRequest, writeSshConfiguration } from './ssh-configuration.ts';
@@ -26,6 +27,8 @@ export interface LoginOptions {
   readonly provider: string | undefined;
   readonly maxAgeSeconds: number | undefined;
   readonly acrValues: string | undefined;
+  /** Undefined: the key of before. */
+  readonly key?: KeyWish | undefined;
 }
 
 export interface LoginOutcome {
@@ -69,7 +72,8 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
       redactTokens(context, tokens);
       worked = true;
       const token_endpoint = as.token_endpoint ?? '';
-      return await keep(context, { server: server.origin, dpop_key: key, tokens, token_endpoint });
+      const credentials = { server: server.origin, dpop_key: key, tokens, token_endpoint };
+      return await keep(context, credentials, options.key);
     });
     return outcome;
   } finally {
@@ -88,12 +92,15 @@ async function sessionToRenew(context: SallyContext, server: URL): Promise<LiveS
 async function keep(
   context: SallyContext,
   credentials: Credentials & { readonly token_endpoint: string },
+  wish: KeyWish | undefined,
 ): Promise<LoginOutcome> {
   const { paths } = context;
   const own = await callApi(context, credentials, { method: 'GET', path: '/v1/session', reply: ownSession });
   const configuration = await callApi(context, credentials, sshConfigurationRequest);
   const { server, dpop_key, tokens, token_endpoint } = credentials;
   const dpop_nonce = context.nonce.latest ?? null;
+  const replaced = await readSession(context).catch(() => undefined);
+  const isSame = replaced?.server === server && replaced.account === own.session.account;
   const session = sessionToStore(own, {
     server,
     dpop_key,
@@ -103,9 +110,8 @@ async function keep(
     mode: 'person',
     credential: null,
     secrets: await secretsPlace(context),
-    key: { kind: 'file' },
+    key: isSame ? replaced.key : { kind: 'file' },
   });
-  const replaced = await readSession(context).catch(() => undefined);
   const renewed = replaced?.session_id === session.session_id;
 
   // Should this end before the new certificate is there, the next ssh asks for it.
@@ -114,27 +120,8 @@ async function keep(
   await writeSession(context, session);
   if (replaced && !renewed) await endReplaced(context, replaced);
   await writeSshConfiguration(context, configuration);
-  const { pair, refusal } = await firstCertificate(context, session);
+  const certified = await firstCertificate(context, session, wish);
   const config = await addIncludeLine(paths);
   const targets = configuration.targets.map(({ name }) => name);
-  return { session, pair, refusal, targets, config, renewed };
-}
-
-/** A refusal does not undo the login: `sally explain` and `sally whoami` can say more. */
-async function firstCertificate(
-  context: SallyContext,
-  session: LiveSession,
-): Promise<Pick<LoginOutcome, 'pair' | 'refusal'>> {
-  try {
-    const { pair } = await rotatePair(context, { session, tokensAreNew: true });
-    return { pair, refusal: undefined };
-  } catch (error) {
-    const isRefusal =
-      isSallyportError(error) &&
-      (error.code === 'access_denied' || error.code === 'insufficient_user_authentication');
-    if (!isRefusal) throw error;
-    // What is left of an earlier login is not what this person asked for now.
-    await useNoIdentity(context.paths);
-    return { pair: undefined, refusal: error };
-  }
+  return { ...certified, targets, config, renewed };
 }

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { accountName, slug, unixSeconds } from '../api/common.ts';
 import type { OwnSession } from '../api/sessions.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { ignoreMissing } from '../files/ignore-missing.ts';
 import { readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import type { SallyContext } from './context.ts';
 import { parseServerUrl } from './server-url.ts';
@@ -204,10 +205,6 @@ export function liveSession(session: StoredSession | undefined): LiveSession {
 
 export function sessionOver(): SallyportError {
   return new SallyportError('session_ended', 'session expired, run: sally login');
-}
-
-export function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }
 
 function parseSession(bytes: Buffer): z.infer<typeof storedDocument> | undefined {

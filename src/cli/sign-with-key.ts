@@ -11,9 +11,11 @@ import { SallyportError } from '../errors/sallyport-error.ts';
 export async function signWithOwnKey(
   file: string,
   { message, namespace }: { readonly message: Buffer; readonly namespace: string },
+  environment?: NodeJS.ProcessEnv,
 ): Promise<string> {
   const child = spawn('ssh-keygen', ['-q', '-Y', 'sign', '-f', file, '-n', namespace], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    ...(environment && { env: environment }),
   });
   child.stdin.on('error', () => {});
   child.stdin.end(message);

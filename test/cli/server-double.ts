@@ -81,6 +81,8 @@ export class ServerDouble {
   readonly answers: Record<string, object> = {};
   /** Bodies of requests to the API. */
   readonly bodies: string[] = [];
+  /** Keys that a session has proven to hold, to be certified again. */
+  readonly keptKeys = new Set<string>();
   currentSession = sessionId;
   /** Refresh token -> its successor, once used. */
   readonly #refresh = new Map<string, { jkt: string; successor?: string; usedAt?: number }>();
@@ -411,6 +413,9 @@ export class ServerDouble {
   #certificateOf(request: ReturnType<typeof certificateRequest.parse>): Answer {
     const certificate = this.#certificate(request);
     if (certificate) return ok(certificate);
+    if (!request.possession) {
+      return problem({ status: 422, code: 'key_possession_unproven', detail: 'The key is not proven.' });
+    }
     return problem({
       status: 403,
       code: 'access_denied',
@@ -420,19 +425,25 @@ export class ServerDouble {
 
   #certificate(request: ReturnType<typeof certificateRequest.parse>): object | undefined {
     const { blob } = parsePublicKeyLine(request.public_key);
-    const { challenge, signature } = request.possession;
-    verifySshsig({
-      message: possessionMessage(this.currentSession, challenge),
-      namespace: 'pop@localhost',
-      publicKeyBlob: blob,
-      armored: signature,
-    });
+    const { possession } = request;
+    if (!possession && !this.keptKeys.has(`${this.currentSession} ${request.public_key}`)) return undefined;
+    if (possession) {
+      verifySshsig({
+        message: possessionMessage(this.currentSession, possession.challenge),
+        namespace: 'pop@localhost',
+        publicKeyBlob: blob,
+        armored: possession.signature,
+      });
+    }
     const earlier = this.#requests.get(request.request_id);
     if (earlier) {
       if (earlier.key !== request.public_key) throw new Error('the same request with another key');
       return earlier.reply;
     }
-    if (!this.#challenges.delete(challenge)) throw new Error('a challenge was used twice');
+    if (possession && !this.#challenges.delete(possession.challenge)) {
+      throw new Error('a challenge was used twice');
+    }
+    if (possession?.keep) this.keptKeys.add(`${this.currentSession} ${request.public_key}`);
     const machine = request.machine && this.machines.get(request.machine);
     if (request.machine && !machine) return undefined;
     this.issued += 1;

@@ -11,6 +11,10 @@ export function addLoginCommands(program: Command, go: Go): void {
     .option('--keychain', "seal its tokens with a key in the system's keychain, from now on")
     .option('--no-keychain', 'keep them in a file that only you can read (the default)')
     .option('--max-age <seconds>', 'a login that is at most so old', wholeNumber(0, 2_592_000))
+    .option('--key <which>', 'where the key is: sk, file, ecdsa, rsa, agent:FINGERPRINT')
+    .option('--pin', 'with --key sk: it asks for a PIN or a finger at each use')
+    .option('--resident', 'with --key sk: other machines can read it from the security key')
+    .option('--new-key', 'with --key sk: make another one')
     .option('--add-to-agent', 'give each key to your ssh-agent (SSH_AUTH_SOCK) until its certificate ends')
     .option('--no-add-to-agent', 'do so no more')
     .addHelpText('after', () => loginHelp)
@@ -73,6 +77,8 @@ Examples:
   sally login --mfa --max-age 900     production wants a fresh second factor
   sally login --no-browser            in a shell over SSH: paste the address back
   sally login --device                the same with a short code, where allowed
+  sally login --key sk                with a key in a security key, made at the first time
+  sally login --key agent:alice@tpm   with one that your agent holds
 
 While you are logged in, a login renews that session: connections stay.
 `;

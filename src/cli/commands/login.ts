@@ -5,6 +5,7 @@ import { callApi } from '../api-client.ts';
 import { chooseAgent, tellAdded } from '../choose-agent.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
+import { type KeyOptions, keyWish } from '../hardware/key-wish.ts';
 import { chooseSecrets } from '../keychain/move-secrets.ts';
 import { type LoginOutcome, logIn } from '../log-in.ts';
 import { printable } from '../printable.ts';
@@ -18,7 +19,7 @@ import { hostSuffix, includeLine } from '../ssh-config-text.ts';
 import { withCommand } from '../step-up.ts';
 import { momentText, spanText } from '../times.ts';
 
-export interface LoginCommandOptions {
+export interface LoginCommandOptions extends KeyOptions {
   readonly server?: string;
   readonly browser: boolean;
   readonly device?: boolean;
@@ -42,6 +43,7 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
   if (options.provider !== undefined && !isSlug(options.provider)) {
     throw new SallyportError('settings_invalid', 'A provider is named by its slug, such as --provider okta.');
   }
+  const key = keyWish(options);
   const stored = options.server ?? environment.server ?? (await storedServer(context));
   await chooseAgent(context, options.addToAgent);
   await chooseSecrets(context, options.keychain);
@@ -51,6 +53,7 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
     provider: options.provider,
     maxAgeSeconds: options.maxAge,
     acrValues: options.mfa ? 'mfa' : undefined,
+    key,
   });
   await report(context, outcome);
   await tellAdded(context, outcome.pair, options.addToAgent);
