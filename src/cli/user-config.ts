@@ -7,8 +7,8 @@ import { constants, type Stats } from 'node:fs';
 import { lstat, open, readlink, realpath, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
-import { ignoreMissing } from './session-file.ts';
 import { includeLine } from './ssh-config-text.ts';
 import type { StatePaths } from './state-paths.ts';
 

@@ -1,9 +1,9 @@
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { type CurrentPair, currentPair } from '../current-pair.ts';
 import type { ExitName } from '../exit-codes.ts';
+import { glanceAtSession, type SessionGlance } from '../glance-session.ts';
 import { renewalDueAt } from '../schedule.ts';
 import { secondFactorText } from '../second-factor-text.ts';
-import { readSessionFacts, type SessionFacts } from '../session-file.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 import { hasIncludeLine } from '../user-config.ts';
@@ -11,7 +11,7 @@ import { hasIncludeLine } from '../user-config.ts';
 /** What this machine knows, without asking the server. */
 export async function status(context: SallyContext, options: { readonly json?: boolean }): Promise<ExitName> {
   const { paths, terminal } = context;
-  const session = await readSessionFacts(context);
+  const session = await glanceAtSession(context);
   const pair = await currentPair(paths);
   const installed = await hasIncludeLine(paths);
   const isLive = session?.has_tokens && session.expires_at > nowSeconds(context);
@@ -25,7 +25,7 @@ export async function status(context: SallyContext, options: { readonly json?: b
 }
 
 interface Facts {
-  readonly session: SessionFacts | undefined;
+  readonly session: SessionGlance | undefined;
   readonly pair: CurrentPair | undefined;
   readonly installed: boolean;
 }
@@ -49,7 +49,7 @@ function lines(context: SallyContext, { session, pair, installed }: Facts): stri
   ]);
 }
 
-function sessionText(context: SallyContext, session: SessionFacts): string {
+function sessionText(context: SallyContext, session: SessionGlance): string {
   const { terminal } = context;
   const now = context.now();
   if (session.over_since !== null) {
@@ -63,7 +63,7 @@ function sessionText(context: SallyContext, session: SessionFacts): string {
 
 function certificateText(
   context: SallyContext,
-  session: SessionFacts,
+  session: SessionGlance,
   pair: CurrentPair | undefined,
 ): string {
   const { terminal } = context;
