@@ -5,7 +5,7 @@ import {
   readProfileSettings,
 } from '../profiles/profile-settings.ts';
 import { readSession, writeSession } from '../session-file.ts';
-import { withStateLock } from '../state-folder.ts';
+import { prepareStateFolder, withStateLock } from '../state-folder.ts';
 import { forgetSecrets, keyToSealWith } from './seal-secrets.ts';
 
 /**
@@ -29,7 +29,10 @@ export async function chooseSecrets(context: SallyContext, keychain: boolean | u
   const { secrets } = await readProfileSettings(context.paths);
   const wanted = keychain === undefined ? secrets : keychain ? 'keychain' : 'file';
   // Before the person does anything at the browser.
-  if (wanted === 'keychain') await keyToSealWith(context);
+  if (wanted === 'keychain') {
+    await prepareStateFolder(context.paths);
+    await keyToSealWith(context);
+  }
   if (keychain === undefined || wanted === secrets) return;
   await moveSecrets(context, wanted).catch(async (error) => {
     if (wanted === 'keychain') throw error;
