@@ -1,4 +1,7 @@
-/** A renewal in a process of its own, which dies by SIGKILL right after the step that is its second argument. */
+/**
+ * A renewal in a process of its own, which dies by SIGKILL right after the step that is its second argument; of the
+ * certificate that is narrowed to its third.
+ */
 import { createDebugLog } from '../../src/cli/debug-log.ts';
 import { dpopNonce } from '../../src/cli/dpop-nonce.ts';
 import { ensureCertificate } from '../../src/cli/ensure-certificate.ts';
@@ -8,7 +11,8 @@ import { createTerminal } from '../../src/cli/terminal.ts';
 
 export type CrashAfter = RotationStep;
 
-const [, , home, crashAfter] = process.argv;
+const [, , home, crashAfter, narrowedTo] = process.argv;
+const [project = '', environment = ''] = narrowedTo?.split('/') ?? [];
 const { stdout, stderr } = process;
 
 await ensureCertificate(
@@ -28,6 +32,7 @@ await ensureCertificate(
   },
   {
     force: true,
+    ...(narrowedTo && { environment: { project, environment } }),
     onStep: (step) => {
       if (step === crashAfter) process.kill(process.pid, 'SIGKILL');
     },

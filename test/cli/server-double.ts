@@ -27,6 +27,8 @@ export interface Faults {
   /** The same, until a login with acr_values=mfa has come. */
   wantsMfa?: Record<string, Refusal>;
   sessionOver?: boolean;
+  /** By how much the server's clock differs from this machine's; proofs of another time are refused as by the real one. */
+  clockOffsetSeconds?: number;
   certificateLifeSeconds?: number;
   certificateFor?: string;
   callbackIss?: string;
@@ -334,6 +336,10 @@ export class ServerDouble {
       .sign(this.#idKey.privateKey);
   }
 
+  #now(): number {
+    return Math.floor(Date.now() / 1000) + (this.faults.clockOffsetSeconds ?? 0);
+  }
+
   /** @returns the thumbprint of the key that made the proof */
   async #proof(request: IncomingMessage, method: string, url: string, accessToken?: string): Promise<string> {
     const { payload, protectedHeader } = await jwtVerify(String(request.headers['dpop']), EmbeddedJWK, {
@@ -341,6 +347,7 @@ export class ServerDouble {
       algorithms: ['ES256'],
     });
     if (this.nonce !== undefined && payload['nonce'] !== this.nonce) throw new WantsNonce();
+    if (Math.abs(this.#now() - (payload.iat ?? 0)) > 300) throw new Error('a proof of another time');
     if (payload['htm'] !== method || payload['htu'] !== url) throw new Error('a proof for something else');
     if (!payload.jti || this.#proofs.has(payload.jti)) throw new Error('a proof was replayed');
     this.#proofs.add(payload.jti);
@@ -447,10 +454,12 @@ export class ServerDouble {
     const machine = request.machine && this.machines.get(request.machine);
     if (request.machine && !machine) return undefined;
     this.issued += 1;
-    const now = BigInt(Math.floor(Date.now() / 1000));
+    const now = BigInt(this.#now());
     const life = BigInt(machine ? 300 : (this.faults.certificateLifeSeconds ?? 3600));
     const name = this.faults.certificateFor ?? account;
-    const principals = machine ? [`at:${machine}`] : [name, `mfa:${name}`];
+    const { environment } = request;
+    const roles = environment ? [`role:demo:${environment.project}:${environment.environment}:admin`] : [];
+    const principals = machine ? [`at:${machine}`] : [name, `mfa:${name}`, ...roles];
     const toBeSigned = encodeToBeSigned({
       kind: 'user',
       publicKey: blob,
