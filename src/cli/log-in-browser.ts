@@ -7,6 +7,7 @@ import { oauthParts } from './api-client.ts';
 import { browserAddress } from './browser-address.ts';
 import { failedPage, loggedInPage } from './callback-page.ts';
 import type { SallyContext } from './context.ts';
+import { startDeviceLogin } from './log-in-device.ts';
 import type { LoginStart, LoginUnderWay } from './login-under-way.ts';
 import { type LoopbackListener, openLoopbackListener } from './loopback-listener.ts';
 import { pastedCallback } from './pasted-callback.ts';
@@ -28,6 +29,7 @@ export async function startBrowserLogin(context: SallyContext, start: LoginStart
     });
     const address = browserAddress(attempt.url, server);
     let callback: URL | undefined;
+    let byCode: LoginUnderWay | undefined;
     return {
       async person() {
         terminal.tell(
@@ -40,11 +42,17 @@ export async function startBrowserLogin(context: SallyContext, start: LoginStart
         if (opens) {
           await context.openBrowser(address).catch(() => debug.say('no browser could be opened'));
         }
-        callback = await answered;
+        const found = await answered;
+        if (found === 'code') {
+          byCode = await startDeviceLogin(context, start);
+          return await byCode.person();
+        }
+        callback = found;
         if (callback) return;
         throw new SallyportError('login_rejected', 'Nobody logged in within 10 minutes. Run: sally login');
       },
       async tokens() {
+        if (byCode) return await byCode.tokens();
         if (!callback) throw new Error('unreachable: the person has not come back');
         return await finishAttempt(oauthParts(context, server), attempt, callback);
       },
@@ -65,10 +73,11 @@ function tellOtherMachine({ ask, terminal }: SallyContext): void {
     terminal.tell('address begins with http://127.0.0.1. Copy that whole address, and paste it here.');
     terminal.tell('The address above is good for a minute; for a fresh one press Enter.');
   }
-  terminal.tell('A browser on another machine can confirm a short code instead: sally login --device\n');
+  const how = ask ? 'type the word code.' : 'sally login --device';
+  terminal.tell(`A browser on another machine can confirm a short code instead: ${how}\n`);
 }
 
-/** Whichever comes first: the browser at the listener, or the address that the person pastes. */
+/** Whichever comes first: the browser at the listener, the address that the person pastes, or that they want a code. */
 async function awaitCallback(
   { ask, terminal }: SallyContext,
   waiting: {
@@ -76,18 +85,19 @@ async function awaitCallback(
     readonly attempt: { readonly redirectUri: string; readonly state: string };
     readonly freshAddress: () => Promise<string>;
   },
-): Promise<URL | undefined> {
+): Promise<URL | 'code' | undefined> {
   const { listener, attempt, freshAddress } = waiting;
   const atListener = listener.callback(attempt.state, patienceMilliseconds);
   if (!ask) return await atListener;
   const enough = new AbortController();
   const tellAddress = (address: string) => terminal.tell(`\n  ${address}\n`);
   const tellFailure = (error: Error) => terminal.tell(`sally: ${error.message}`);
-  const pasted = async (): Promise<URL | undefined> => {
+  const pasted = async (): Promise<URL | 'code' | undefined> => {
     for (;;) {
       const line = await ask('', enough.signal).catch(() => undefined);
       // The terminal is gone, or the browser was first: what counts is the listener.
       if (line === undefined || enough.signal.aborted) return await atListener;
+      if (line.trim() === 'code') return 'code';
       const found = pastedCallback(line, attempt);
       if (found instanceof URL) return found;
       if (found === undefined) await freshAddress().then(tellAddress, tellFailure);

@@ -3,7 +3,7 @@
  * somebody is logged in at the same server the session is renewed under the same key, so that live connections stay.
  */
 import { ownSession } from '../api/sessions.ts';
-import type { SallyportError } from '../errors/sallyport-error.ts';
+import { isSallyportError, type SallyportError } from '../errors/sallyport-error.ts';
 import { type Credentials, callApi, oauthParts, redactTokens } from './api-client.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import type { CurrentPair } from './current-pair.ts';
@@ -12,6 +12,7 @@ import { firstCertificate } from './hardware/first-certificate.ts';
 import type { KeyWish } from './hardware/key-wish.ts';
 import { startBrowserLogin } from './log-in-browser.ts';
 import { startDeviceLogin } from './log-in-device.ts';
+import type { LoginStart, LoginUnderWay } from './login-under-way.ts';
 import { renewNarrowed } from './narrowed-paths.ts';
 import { secretsPlace } from './profiles/profile-settings.ts';
 import { forgetSchedule } from './schedule.ts';
@@ -22,8 +23,11 @@ import { addIncludeLine, type InstallOutcome } from './user-config.ts';
 
 export interface LoginOptions {
   readonly server: URL;
-  /** browser: sally opens one; address: the person opens the printed one, here or elsewhere; device: RFC 8628. */
-  readonly way: 'browser' | 'address' | 'device';
+  /**
+   * browser: sally opens one; address: the person opens the printed one, here or elsewhere; device: RFC 8628; either: a
+   * code, or the address where the server gives none.
+   */
+  readonly way: 'browser' | 'address' | 'device' | 'either';
   readonly provider: string | undefined;
   readonly maxAgeSeconds: number | undefined;
   readonly acrValues: string | undefined;
@@ -61,8 +65,7 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
     acrValues: options.acrValues,
     sessionId: earlier?.session_id,
   };
-  const start = options.way === 'device' ? startDeviceLogin : startBrowserLogin;
-  const login = await start(context, { server, as, key, request, opens: options.way === 'browser' });
+  const login = await startLogin(context, options.way, { server, as, key, request, opens: false });
   let worked = false;
   try {
     await login.person();
@@ -78,6 +81,23 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
     return outcome;
   } finally {
     await login.close(worked);
+  }
+}
+
+async function startLogin(
+  context: SallyContext,
+  way: LoginOptions['way'],
+  start: LoginStart,
+): Promise<LoginUnderWay> {
+  if (way === 'browser' || way === 'address') {
+    return await startBrowserLogin(context, { ...start, opens: way === 'browser' });
+  }
+  try {
+    return await startDeviceLogin(context, start);
+  } catch (error) {
+    if (way === 'device' || !isSallyportError(error) || error.code !== 'login_rejected') throw error;
+    context.debug.say(`no login by a code: ${error.message}`);
+    return await startBrowserLogin(context, start);
   }
 }
 

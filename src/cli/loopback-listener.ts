@@ -3,12 +3,18 @@
  * the callback of the login that was started. Everything else is refused: other paths and methods, other Host names
  * (a page that rebinds its name to 127.0.0.1), and callbacks without our `state`, which leave the login waiting.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CallbackPage, callbackHeaders, strayPage } from './callback-page.ts';
 import { sameText } from './same-text.ts';
 
 const path = '/callback';
+
+/**
+ * Tried in their order, so that a firewall, or `ssh -L` from the machine with the browser, can be told of them. No server
+ * is known to use them. Where all are taken any other port does.
+ */
+export const loopbackPorts: readonly number[] = Array.from({ length: 10 }, (_, at) => 27_420 + at);
 
 export interface LoopbackListener {
   readonly redirectUri: string;
@@ -19,7 +25,9 @@ export interface LoopbackListener {
   close(): Promise<void>;
 }
 
-export async function openLoopbackListener(): Promise<LoopbackListener> {
+export async function openLoopbackListener(
+  ports: readonly number[] = loopbackPorts,
+): Promise<LoopbackListener> {
   let awaited: { state: string; found: (url: URL) => void } | undefined;
   let waiting: ServerResponse | undefined;
 
@@ -37,10 +45,7 @@ export async function openLoopbackListener(): Promise<LoopbackListener> {
     found(url);
   });
   server.requestTimeout = 10_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: 0 }, resolve);
-  });
+  for (const wanted of [...ports, 0]) if (await couldListen(server, wanted)) break;
   const { port } = server.address() as AddressInfo;
   const redirectUri = `http://127.0.0.1:${port}${path}`;
 
@@ -69,6 +74,22 @@ export async function openLoopbackListener(): Promise<LoopbackListener> {
         server.closeAllConnections();
       }),
   };
+}
+
+/** @returns false if somebody else listens there @throws the system's error where not even any port is free */
+async function couldListen(server: Server, port: number): Promise<boolean> {
+  return await new Promise<boolean>((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => {
+      server.off('listening', worked);
+      if (port === 0) reject(error);
+      else resolve(false);
+    };
+    const worked = () => {
+      server.off('error', failed);
+      resolve(true);
+    };
+    server.once('error', failed).once('listening', worked).listen({ host: '127.0.0.1', port });
+  });
 }
 
 function refusalOf({ method, url, headers }: IncomingMessage, host: string): number | undefined {

@@ -89,6 +89,41 @@ describe('sally login --device (RFC 8628)', () => {
     expect(stderr).toContain('logins by device code are switched off here');
   });
 
+  test('[seeds 1] is what a login falls back to where no browser can open and nobody is at a terminal', async () => {
+    const { code, stderr } = await alice.sally(['login', '--server', server.url], {
+      environment: { headless: true },
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain('BCDF-GHJK');
+    expect(server.issued).toBe(1);
+  });
+
+  test('[seeds 1] or to the address, where the server gives no codes', async () => {
+    server.faults.refuseDevice = 'logins by device code are switched off here, run: sally login';
+    let opened = '';
+    const { code } = await alice.sally(['login', '--server', server.url], {
+      environment: { headless: true },
+      onStderr: (text) => {
+        const [address = ''] = /http:\S+\/auth\?\S+/.exec(text) ?? [];
+        if (address !== '' && opened === '') void fetch(address).catch(() => {});
+        opened ||= address;
+      },
+    });
+    expect(code).toBe(0);
+    expect(server.issued).toBe(1);
+  });
+
+  test('[seeds 1] is one word away where a person is asked to paste an address', async () => {
+    const { code, stderr } = await alice.sally(['login', '--server', server.url], {
+      environment: { headless: true },
+      ask: async () => 'code',
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain('confirm a short code instead: type the word code.');
+    expect(stderr).toContain('BCDF-GHJK');
+    expect(server.issued).toBe(1);
+  });
+
   test('sends nobody to a page that is not of the server', async () => {
     server.faults.verificationUri = 'https://evil.example/device';
     const { code, stderr } = await byCode();

@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 describe('sally login', () => {
-  test('ends with tokens, a certificate and the ssh config, and says what it did and what is next', async () => {
+  test('[seeds 1] ends with tokens, a certificate and the ssh config, and says what it did and what is next', async () => {
     const { stdout, stderr } = await alice.login(server.url);
     expect(stdout).toContain(`Logged in as ${account} (provider default) until`);
     expect(stdout).toContain('with a second factor (pwd, otp; your identity provider vouches, ');

@@ -1,6 +1,10 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LoopbackListener, openLoopbackListener } from '../../src/cli/loopback-listener.ts';
+import {
+  type LoopbackListener,
+  loopbackPorts,
+  openLoopbackListener,
+} from '../../src/cli/loopback-listener.ts';
 import { type RunningServer, startRunningServer } from '../oauth/running-server.ts';
 import { newProofKey, SallyClient } from '../oauth/sally-client.ts';
 import { runAsync } from './person.ts';
@@ -33,6 +37,22 @@ async function takePort(port: number, address: string): Promise<string> {
     server.listen(${port}, '${address}', () => { console.log('listening'); server.close(); });`;
   return (await runAsync(process.execPath, ['-e', program])).stdout.trim();
 }
+
+describe('the ports of the loopback redirect', () => {
+  test('[seeds 1] are few and known: the first that is free, and any other where all are taken', async () => {
+    expect(loopbackPorts).toEqual([27420, 27421, 27422, 27423, 27424, 27425, 27426, 27427, 27428, 27429]);
+    // Stand-ins, which nobody else on this machine uses meanwhile.
+    const blocker = await openLoopbackListener([]);
+    const free = await openLoopbackListener([]);
+    const [taken, other] = [portOf(blocker), portOf(free)];
+    await free.close();
+    const second = await openLoopbackListener([taken, other]);
+    expect(portOf(second)).toBe(other);
+    const third = await openLoopbackListener([taken, other]);
+    expect([0, taken, other]).not.toContain(portOf(third));
+    for (const listener of [blocker, second, third]) await listener.close();
+  });
+});
 
 describe('the loopback redirect (RFC 8252 sections 7.3 and 8.3)', () => {
   test('[abuse 62] ends at 127.0.0.1 of any port and this one path, where only the login that was started is heard', async () => {

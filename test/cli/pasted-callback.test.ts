@@ -90,7 +90,7 @@ describe('sally login with a browser on another machine', () => {
     });
     expect(code).toBe(0);
     expect(stderr).toContain('paste it here');
-    expect(stderr).toContain('sally login --device');
+    expect(stderr).toContain('type the word code');
   });
 
   test('refuses a pasted answer of another issuer (RFC 9207)', async () => {

@@ -60,9 +60,12 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
   return outcome.refusal ? exitNameOf(outcome.refusal.code) : 'done';
 }
 
-function wayOf({ environment }: SallyContext, { device, browser }: LoginCommandOptions) {
+/** Where no browser can open and nobody is at a terminal to paste an address back, a code is what is left. */
+function wayOf({ environment, ask }: SallyContext, { device, browser }: LoginCommandOptions) {
   if (device) return 'device';
-  return browser && !environment.headless ? 'browser' : 'address';
+  if (!browser) return 'address';
+  if (!environment.headless) return 'browser';
+  return ask ? 'address' : 'either';
 }
 
 async function storedServer(context: SallyContext): Promise<string | undefined> {
