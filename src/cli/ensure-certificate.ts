@@ -93,8 +93,7 @@ async function underLock(
   if ('outcome' in who) return who.outcome;
   const { session } = who;
   const found = usable(await currentPair(paths), context);
-  // After a login as somebody else the earlier person's certificate does not serve.
-  const pair = session && !found?.principals.includes(session.account) ? undefined : found;
+  const pair = session && found && !isOfLogin(found, session) ? undefined : found;
 
   const now = nowSeconds(context);
   const schedule = await readSchedule(paths);
@@ -139,6 +138,17 @@ async function underLock(
     }
     return await withoutNew(context, pair, error);
   }
+}
+
+/**
+ * After a login as somebody else, or at another server, the earlier certificate does not serve; ids of sessions are no
+ * two servers' (RFC 9562). A machine has a new session whenever it shows its credential.
+ */
+function isOfLogin(
+  { principals, keyId }: CurrentPair,
+  { account, session_id, mode }: StoredSession,
+): boolean {
+  return principals.includes(account) && (mode === 'machine' || keyId === `${account}/${session_id}`);
 }
 
 /** Whose certificate is due, and how it gets to tokens for it. */

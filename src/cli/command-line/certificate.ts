@@ -11,6 +11,7 @@ export function addCertificateCommands(program: Command, go: Go): void {
   sub(cert, 'ensure', 'renew it if that is due')
     .option('--quiet', 'not a word, and never an error: for ssh')
     .option('--force', 'renew it in any case')
+    .option('--all-profiles', 'every one of every profile, ahead of time: for a timer')
     .option(
       '--environment <project/environment>',
       'one of its own that names your roles there, for hosts without a companion',
@@ -18,8 +19,19 @@ export function addCertificateCommands(program: Command, go: Go): void {
     )
     .addOption(cert.createOption('--home <folder>', 'the home folder that ssh was set up for').hideHelp())
     .action((options) =>
-      go(async (context) => (await import('../commands/cert.ts')).certEnsure(context, options), options.home),
+      go(async (context) => {
+        if (options.allProfiles)
+          return (await import('../commands/cert-all.ts')).certEnsureAll(context, options);
+        return (await import('../commands/cert.ts')).certEnsure(context, options);
+      }, options.home),
     );
+
+  sub(cert, 'reset', 'throw away every key and certificate here, and get new ones; the login stays')
+    .addHelpText(
+      'after',
+      () => '\nExample:\n  sally cert reset   where doctor finds that they do not fit together\n',
+    )
+    .action(() => go(async (context) => (await import('../commands/cert-reset.ts')).certReset(context)));
 
   sub(program, 'inspect', 'show what is in a certificate, a public key, a revocation list or a signature')
     .argument('[file]', 'or - for standard input (default: the certificate that ssh uses now)')

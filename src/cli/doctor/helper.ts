@@ -3,6 +3,8 @@ import { getFips } from 'node:crypto';
 import { isSallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { proxyFor } from '../network/proxy.ts';
+import { printable } from '../printable.ts';
+import { readTunnels } from '../tunnels/tunnel-store.ts';
 import { type Finding, ok } from './finding.ts';
 
 export async function checkHelper(context: SallyContext): Promise<Finding[]> {
@@ -13,6 +15,15 @@ export async function checkHelper(context: SallyContext): Promise<Finding[]> {
   } catch (error) {
     if (!isSallyportError(error)) throw error;
     found.push({ check: 'helper', outcome: 'problem', says: error.message, fix: 'Correct the variable' });
+  }
+  for (const { id, status, why } of await readTunnels(context)) {
+    if (status !== 'failed' && status !== 'refused') continue;
+    found.push({
+      check: 'helper',
+      outcome: 'warning',
+      says: `The tunnel ${id} is over: ${printable(why ?? status)}`,
+      fix: `sally tunnel info; to forget it: sally tunnel close ${id}`,
+    });
   }
   if (found.length > 0) return found;
   const { version = '?', program } = environment;

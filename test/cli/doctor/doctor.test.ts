@@ -14,7 +14,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { gatherPlaces } from '../../../src/cli/doctor/gather-places.ts';
 import { judgePermissions } from '../../../src/cli/doctor/permissions.ts';
 import { run } from '../person.ts';
-import { account } from '../server-double.ts';
+import { account, sessionId } from '../server-double.ts';
 import { DoctorWorld, type Patient } from './doctor-world.ts';
 
 let world: DoctorWorld;
@@ -311,7 +311,7 @@ describe('the ssh config', () => {
 });
 
 describe('the login', () => {
-  test('[seeds 65] a key that is not the certificate’s is found, and made again; reset wipes', async () => {
+  test('[seeds 65] a key that is not the certificate’s is found, and made again', async () => {
     const alice = await world.somebody();
     const key = keyOf(alice.person.identity());
     const other = join(alice.person.home, '..', 'other');
@@ -322,6 +322,60 @@ describe('the login', () => {
     expect(repaired).toEqual([{ what: 'made a new key and certificate', failure: null }]);
     expect(code).toBe(0);
     expect(keyOf(alice.person.identity())).not.toBe(key);
+  });
+
+  test('[seeds 65] reset wipes every key and certificate, and gets new ones from the login, which stays', async () => {
+    const alice = await world.somebody();
+    const key = keyOf(alice.person.identity());
+    const old = join(alice.paths.pairs, '0190b3c4-aaaa-7bbb-8ccc-00000000000a');
+    mkdirSync(old, { mode: 0o700 });
+    writeFileSync(alice.paths.pending, '{"half": true', { mode: 0o600 });
+    const session = readFileSync(alice.paths.session, 'utf8');
+    const { code, stdout } = await alice.person.sally(['cert', 'reset']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('A new certificate is there');
+    expect([existsSync(key), existsSync(old)]).toEqual([false, false]);
+    expect(existsSync(keyOf(alice.person.identity()))).toBe(true);
+    expect(JSON.parse(readFileSync(alice.paths.session, 'utf8')).session_id).toBe(
+      JSON.parse(session).session_id,
+    );
+    rmSync(alice.paths.session);
+    const out = await alice.person.sally(['cert', 'reset']);
+    expect(out).toMatchObject({ code: 3, stderr: '' });
+    expect(alice.person.identity()).toContain('IdentityFile none');
+  });
+
+  test('[seeds 65] a certificate of another account, login or server is not used: a new one is made of this login', async () => {
+    const elsewhere = await DoctorWorld.open();
+    const alice = await world.somebody();
+    const logins: [DoctorWorld, string, string | undefined][] = [
+      [world, '0190b3c4-aaaa-7bbb-8ccc-00000000000b', undefined],
+      [world, '0190b3c4-aaaa-7bbb-8ccc-00000000000c', 'mallory@demo.example'],
+      [elsewhere, '0190b3c4-aaaa-7bbb-8ccc-00000000000d', undefined],
+    ];
+    try {
+      const earlier = [alice.person.identity(), readFileSync(alice.paths.renewAfter, 'utf8')] as const;
+      for (const [{ server }, session, certificateFor] of logins) {
+        server.currentSession = session;
+        await alice.person.login(server.url);
+        const own = readFileSync(alice.paths.session, 'utf8');
+        // A home folder that was mixed from two machines.
+        writeFileSync(alice.paths.identity, earlier[0], { mode: 0o600 });
+        writeFileSync(alice.paths.renewAfter, earlier[1], { mode: 0o600 });
+        if (certificateFor) {
+          const text = JSON.stringify({ ...JSON.parse(own), account: certificateFor });
+          writeFileSync(alice.paths.session, text);
+        }
+        const { issued } = server;
+        await alice.person.sally(['cert', 'ensure']);
+        expect(server.issued).toBe(issued + 1);
+        // One of another account is not put in the place of anything.
+        expect(alice.person.identity() === earlier[0]).toBe(certificateFor !== undefined);
+      }
+    } finally {
+      await elsewhere.close();
+      world.server.currentSession = sessionId;
+    }
   });
 
   test('a certificate of another login, and one that is over', async () => {
