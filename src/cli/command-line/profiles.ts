@@ -3,6 +3,7 @@ import { isProfileName } from '../state-paths.ts';
 import { type Go, sub } from './build.ts';
 
 export function addProfileCommands(program: Command, go: Go): void {
+  addTimerCommands(program, go);
   const load = async () => await import('../commands/profile.ts');
   const profile = sub(program, 'profile', 'several accounts and servers side by side').addHelpText(
     'after',
@@ -47,6 +48,23 @@ export function addProfileCommands(program: Command, go: Go): void {
     );
 }
 
+function addTimerCommands(program: Command, go: Go): void {
+  const load = async () => await import('../commands/timer.ts');
+  const timer = sub(program, 'timer', 'have the system renew certificates ahead of time').addHelpText(
+    'after',
+    () => timerHelp,
+  );
+  sub(timer, 'install', 'a timer of systemd, launchd or the Windows Task Scheduler').action(() =>
+    go(async (context) => (await load()).timerInstall(context)),
+  );
+  sub(timer, 'uninstall', 'take it away again').action(() =>
+    go(async (context) => (await load()).timerUninstall(context)),
+  );
+  sub(timer, 'status', 'whether there is one')
+    .option('--json', 'for programs')
+    .action((options) => go(async (context) => (await load()).timerStatus(context, options)));
+}
+
 /** @throws InvalidArgumentError */
 function profileName(text: string): string {
   if (isProfileName(text)) return text;
@@ -62,4 +80,13 @@ Examples:
   sally login --profile work
   sally profile use work
   SALLY_PROFILE=default sally ls
+`;
+
+const timerHelp = `
+Without a timer, an ssh that comes when a renewal is due waits for it a moment.
+What a timer starts writes nothing and asks nobody.
+
+Examples:
+  sally timer install
+  sally timer status --json
 `;
