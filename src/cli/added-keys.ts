@@ -1,11 +1,16 @@
 /**
- * Keys in the person's own ssh-agent, where that is wanted: each renewal adds the new key with its certificate, until the
- * certificate ends and not a second longer, and takes the old one out. They may be used from this machine towards ours
+ * Keys in the person's own ssh-agent, where that is wanted: each renewal adds the new certificate with its key, until it ends
+ * and not a second longer, and takes the old one out. They may be used from this machine towards ours
  * alone (restrict-destination-v00@openssh.com), so that an agent which is passed on opens nothing from there.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
+import { parseCertificateLine } from '../ssh/parse-certificate.ts';
+import { AgentClient } from './agent/agent-client.ts';
+import { addCertificateRequest } from './agent/certificate-to-add.ts';
+import { hostAuthorities } from './agent/known-machines.ts';
+import { numbers } from './agent/messages.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { type CurrentPair, keyFile } from './current-pair.ts';
 import { readProfileSettings } from './profiles/profile-settings.ts';
@@ -47,24 +52,40 @@ export async function addRenewed(context: SallyContext, pair: CurrentPair): Prom
  */
 export async function addToAgent(context: SallyContext, pair: CurrentPair, socket: string): Promise<boolean> {
   const { paths } = context;
-  const seconds = pair.endsHere - nowSeconds(context);
-  if (seconds <= 0) return false;
   const destinations = await destinationsOf(context);
-  if (destinations.length === 0) return false;
-  const limits = ['-t', String(seconds), '-H', paths.knownHosts];
-  const args = ['-q', ...limits, ...destinations.flatMap((host) => ['-h', host])];
-  const status = await runQuietly(context, 'ssh-add', [...args, join(paths.pairs, pair.id, keyFile)], socket);
+  const seconds = pair.endsHere - nowSeconds(context);
+  if (seconds <= 0 || destinations.length === 0) return false;
+  const folder = join(paths.pairs, pair.id);
+  const { blob } = parseCertificateLine(await readFile(pair.certificatePath, 'utf8'));
+  const request = addCertificateRequest({
+    keyFile: await readFile(join(folder, keyFile), 'utf8'),
+    certificate: blob,
+    comment: pair.principals[0] ?? '',
+    seconds,
+    destinations,
+    authorities: hostAuthorities(await readFile(paths.knownHosts, 'utf8')),
+  });
+  const isTaken = await askAgent(socket, request);
   const others = (await readdir(paths.pairs)).filter((name) => name !== pair.id && !name.startsWith('.'));
   await takeOut(
     context,
     others.map((name) => join(paths.pairs, name, keyFile)),
     socket,
   );
-  if (status === 0) return true;
+  if (isTaken) return true;
   throw new SallyportError(
     'unavailable',
-    'Your ssh-agent did not take the key with its limits; that needs ssh-agent and ssh-add of OpenSSH 8.9 or later. Nothing was added.',
+    'Your ssh-agent did not take the certificate with its limits, which ssh-agent of OpenSSH 8.9 or later does. Nothing was added.',
   );
+}
+
+async function askAgent(socket: string, request: Buffer): Promise<boolean> {
+  const client = await AgentClient.open(socket);
+  try {
+    return (await client.ask(request))[0] === numbers.success;
+  } finally {
+    client.close();
+  }
 }
 
 /** The certificate beside each key goes along; a key that the agent does not hold changes nothing. */

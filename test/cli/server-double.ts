@@ -178,10 +178,12 @@ export class ServerDouble {
     const body = Buffer.concat(chunks).toString('utf8');
     const { status, document, location, challenge } = await this.#route(method, url, request, body).catch(
       (error): Answer => {
-        if (error instanceof WantsNonce) return wantsNonce(url);
+        if (error instanceof WantsNonce) return proofRefused(url, 'use_dpop_nonce');
+        if (error instanceof OfAnotherTime) return proofRefused(url, 'invalid_dpop_proof');
         throw error;
       },
     );
+    response.setHeader('date', new Date(this.#now() * 1000).toUTCString());
     if (this.nonce !== undefined) response.setHeader('dpop-nonce', this.nonce);
     if (challenge !== undefined) response.setHeader('www-authenticate', challenge);
     if (this.faults.loseReplyOf && url.pathname.endsWith(this.faults.loseReplyOf)) {
@@ -331,8 +333,8 @@ export class ServerDouble {
       .setIssuer(`${this.url}/oauth`)
       .setAudience('sally')
       .setSubject('1')
-      .setIssuedAt()
-      .setExpirationTime('5m')
+      .setIssuedAt(this.#now())
+      .setExpirationTime(this.#now() + 300)
       .sign(this.#idKey.privateKey);
   }
 
@@ -347,7 +349,7 @@ export class ServerDouble {
       algorithms: ['ES256'],
     });
     if (this.nonce !== undefined && payload['nonce'] !== this.nonce) throw new WantsNonce();
-    if (Math.abs(this.#now() - (payload.iat ?? 0)) > 300) throw new Error('a proof of another time');
+    if (Math.abs(this.#now() - (payload.iat ?? 0)) > 300) throw new OfAnotherTime();
     if (payload['htm'] !== method || payload['htu'] !== url) throw new Error('a proof for something else');
     if (!payload.jti || this.#proofs.has(payload.jti)) throw new Error('a proof was replayed');
     this.#proofs.add(payload.jti);
@@ -470,7 +472,7 @@ export class ServerDouble {
       validAfter: now - 60n,
       validBefore: now + life,
       criticalOptions: [],
-      extensions: [{ name: 'permit-pty', value: '' }],
+      extensions: ['permit-agent-forwarding', 'permit-pty'].map((name) => ({ name, value: '' })),
       caPublicKey: this.userCa.publicKeyBlob,
     });
     const certificate = certificateLine(
@@ -492,9 +494,11 @@ export class ServerDouble {
 
 class WantsNonce extends Error {}
 
-function wantsNonce({ pathname }: URL): Answer {
-  if (pathname.startsWith('/oauth/')) return { status: 400, document: { error: 'use_dpop_nonce' } };
-  return { status: 401, document: {}, challenge: 'DPoP error="use_dpop_nonce"' };
+class OfAnotherTime extends Error {}
+
+function proofRefused({ pathname }: URL, error: string): Answer {
+  if (pathname.startsWith('/oauth/')) return { status: 400, document: { error } };
+  return { status: 401, document: {}, challenge: `DPoP error="${error}"` };
 }
 
 interface Answer {
