@@ -18,7 +18,7 @@ import { signWithKey } from '../ssh/signature.ts';
 import { signSshsig } from '../ssh/sshsig.ts';
 import { verifyCertificate } from '../ssh/verify-certificate.ts';
 import { callApi } from './api-client.ts';
-import { nowSeconds, type SallyContext } from './context.ts';
+import type { SallyContext } from './context.ts';
 import { type Prove, touchNeeded } from './hardware/kept-key.ts';
 import type { LiveSession } from './session-file.ts';
 
@@ -60,7 +60,6 @@ export async function requestCertificate(
     publicKeyBlob,
     account,
     isForMachine: machine !== undefined,
-    now: nowSeconds(context),
   });
   return reply.certificate;
 }
@@ -153,11 +152,10 @@ interface Expected {
   readonly publicKeyBlob: Buffer;
   readonly account: string;
   readonly isForMachine: boolean;
-  readonly now: number;
 }
 
-/** Throws unless it is a user certificate of this key for this account that is good now. */
-function checkCertificate(line: string, { publicKeyBlob, now, ...expected }: Expected): void {
+/** Throws unless it is a user certificate of this key for this account. Whether it is good now is for sshd to say. */
+function checkCertificate(line: string, { publicKeyBlob, ...expected }: Expected): void {
   const certificate = parseCertificateLine(line);
   verifyCertificate(certificate);
   const isOurs = certificate.kind === 'user' && certificate.publicKey.equals(publicKeyBlob);
@@ -165,12 +163,6 @@ function checkCertificate(line: string, { publicKeyBlob, now, ...expected }: Exp
     throw new SallyportError(
       'login_provider_error',
       'The server answered with a certificate for somebody else. Nothing was kept.',
-    );
-  }
-  if (BigInt(now) < certificate.validAfter || BigInt(now) >= certificate.validBefore) {
-    throw new SallyportError(
-      'login_provider_error',
-      "The new certificate is not valid now by this machine's clock. Set the clock, then run: sally cert ensure",
     );
   }
 }

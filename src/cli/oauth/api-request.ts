@@ -17,7 +17,7 @@ export async function requestWithToken(
       DPoP,
     });
   try {
-    return await retriedForNonce(send);
+    return await retriedForNonce(parts.nonce, send);
   } catch (error) {
     if (error instanceof oauth.WWWAuthenticateChallengeError) return error.response;
     throw error;

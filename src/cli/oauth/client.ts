@@ -40,19 +40,36 @@ export async function dpopHandle({ d, ...publicJwk }: DpopKey, nonce: DpopNonce)
     {
       [oauth.modifyAssertion]: (_header, payload) => {
         if (nonce.latest !== undefined) payload['nonce'] = nonce.latest;
+        payload['iat'] = Math.floor(Date.now() / 1000) + nonce.clockOffsetSeconds;
       },
     },
   );
 }
 
-/** A server may want a nonce of its own in the proof (RFC 9449 section 8); the reply that said so has brought it. */
-export async function retriedForNonce<T>(send: () => Promise<T>): Promise<T> {
+/**
+ * A server may want a nonce of its own in the proof (RFC 9449 section 8), or a proof of its own time; the reply that said
+ * so has brought both.
+ */
+export async function retriedForNonce<T>(nonce: DpopNonce, send: () => Promise<T>): Promise<T> {
+  const { clockOffsetSeconds: before } = nonce;
   try {
     return await send();
   } catch (error) {
-    if (!oauth.isDPoPNonceError(error)) throw error;
+    const isOfAnotherTime = nonce.clockOffsetSeconds !== before && isAboutProof(error);
+    if (!oauth.isDPoPNonceError(error) && !isOfAnotherTime) throw error;
     return await send();
   }
+}
+
+function isAboutProof(error: unknown): boolean {
+  if (error instanceof oauth.ResponseBodyError) return error.error === 'invalid_dpop_proof';
+  if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return false;
+  return error.cause.some(({ parameters }) => parameters.error === 'invalid_dpop_proof');
+}
+
+/** The client whose clock is the server's, for what says until when it is good. */
+export function clientAt({ clockOffsetSeconds }: DpopNonce): oauth.Client {
+  return { ...client, [oauth.clockSkew]: clockOffsetSeconds };
 }
 
 export function requestOptions({ server, fetch, nonce }: Pick<OauthParts, 'server' | 'fetch' | 'nonce'>) {
@@ -64,6 +81,7 @@ export function requestOptions({ server, fetch, nonce }: Pick<OauthParts, 'serve
         body: (init.body ?? null) as NonNullable<RequestInit['body']> | null,
       });
       nonce.remember(response.headers.get('dpop-nonce'));
+      nonce.rememberDate(response.headers.get('date'));
       return response;
     },
     [oauth.allowInsecureRequests]: server.protocol === 'http:' && isLoopback(server.hostname),

@@ -7,6 +7,7 @@ import { isSallyportError, SallyportError } from '../../errors/sallyport-error.t
 import type { DpopKey, Tokens } from '../session-file.ts';
 import {
   client,
+  clientAt,
   dpopHandle,
   type OauthParts,
   renewableTokensOf,
@@ -72,7 +73,7 @@ async function pushed(
   const { as, key, parameters } = about;
   const DPoP = await dpopHandle(key, parts.nonce);
   const reply = await speaking(() =>
-    retriedForNonce(async () => {
+    retriedForNonce(parts.nonce, async () => {
       const options = { ...requestOptions(parts), DPoP };
       const response = await oauth.pushedAuthorizationRequest(as, client, oauth.None(), parameters, options);
       return await oauth.processPushedAuthorizationResponse(as, client, response);
@@ -97,7 +98,7 @@ export async function finishAttempt(
   const tokens = speaking(async () => {
     const parameters = oauth.validateAuthResponse(as, client, callback, state);
     const DPoP = await dpopHandle(key, parts.nonce);
-    const reply = await retriedForNonce(async () => {
+    const reply = await retriedForNonce(parts.nonce, async () => {
       const response = await oauth.authorizationCodeGrantRequest(
         as,
         client,
@@ -107,7 +108,7 @@ export async function finishAttempt(
         verifier,
         { ...requestOptions(parts), DPoP, additionalParameters: { resource: resourceOf(parts.server) } },
       );
-      return await oauth.processAuthorizationCodeResponse(as, client, response, {
+      return await oauth.processAuthorizationCodeResponse(as, clientAt(parts.nonce), response, {
         expectedNonce: nonce,
         requireIdToken: true,
       });

@@ -4,6 +4,7 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { DpopKey, Tokens } from '../session-file.ts';
 import {
   client,
+  clientAt,
   dpopHandle,
   type OauthParts,
   renewableTokensOf,
@@ -47,7 +48,7 @@ export async function startDeviceAttempt(
   // for pushed requests sends the same form, with one.
   const endpoint = { ...as, pushed_authorization_request_endpoint: as.device_authorization_endpoint };
   const reply = await speaking(() =>
-    retriedForNonce(async () => {
+    retriedForNonce(parts.nonce, async () => {
       const options = { ...requestOptions(parts), DPoP };
       const response = await oauth.pushedAuthorizationRequest(
         endpoint,
@@ -98,13 +99,13 @@ async function ask(
 ): Promise<oauth.TokenEndpointResponse | Later> {
   return await speaking(async () => {
     try {
-      return await retriedForNonce(async () => {
+      return await retriedForNonce(parts.nonce, async () => {
         const response = await oauth.deviceCodeGrantRequest(as, client, oauth.None(), deviceCode, {
           ...requestOptions(parts),
           DPoP,
           additionalParameters: { resource: resourceOf(parts.server) },
         });
-        return await oauth.processDeviceCodeResponse(as, client, response);
+        return await oauth.processDeviceCodeResponse(as, clientAt(parts.nonce), response);
       });
     } catch (error) {
       if (error instanceof SallyportError && error.code === 'unavailable') return 'unavailable';

@@ -39,7 +39,7 @@ export async function exchange(
   const as = { issuer: `${server.origin}/oauth`, token_endpoint: `${server.origin}/oauth/token` };
   const DPoP = await dpopHandle(from.key, parts.nonce);
   return await speaking(async () => {
-    const reply = await retriedForNonce(async () => {
+    const reply = await retriedForNonce(parts.nonce, async () => {
       const response = await oauth.genericTokenEndpointRequest(
         as,
         client,

@@ -3,6 +3,7 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { DpopKey, Tokens } from '../session-file.ts';
 import {
   client,
+  clientAt,
   dpopHandle,
   type OauthParts,
   renewableTokensOf,
@@ -29,13 +30,13 @@ export async function refresh(
   };
   const DPoP = await dpopHandle(from.key, parts.nonce);
   const ask = () =>
-    retriedForNonce(async () => {
+    retriedForNonce(parts.nonce, async () => {
       const response = await oauth.refreshTokenGrantRequest(as, client, oauth.None(), from.refreshToken, {
         ...requestOptions(parts),
         DPoP,
         additionalParameters: { resource: resourceOf(parts.server) },
       });
-      return await oauth.processRefreshTokenResponse(as, client, response);
+      return await oauth.processRefreshTokenResponse(as, clientAt(parts.nonce), response);
     });
   return await speaking(async () => {
     const reply = await ask().catch((error) => {
