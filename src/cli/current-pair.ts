@@ -89,13 +89,21 @@ function isKeyOf(publicKey: Buffer, text: string): boolean {
   return Buffer.from(base64, 'base64').includes(publicKey);
 }
 
-/** From the next ssh on, this pair. */
-export async function useIdentity(paths: StatePaths, { id, endsHere }: CurrentPair): Promise<void> {
+/**
+ * From the next ssh on, this pair.
+ * @param provider what ssh is to talk to the security key with, if not what it has itself
+ */
+export async function useIdentity(
+  paths: StatePaths,
+  { id, endsHere }: CurrentPair,
+  provider?: string,
+): Promise<void> {
   const folder = join(paths.pairs, id);
+  const through = provider === undefined ? '' : `SecurityKeyProvider ${configPath(provider)}\n`;
   await writeIdentity(
     paths,
     endsHere,
-    `IdentityFile ${configPath(join(folder, keyFile))}\nCertificateFile ${configPath(join(folder, certificateFile))}\n`,
+    `IdentityFile ${configPath(join(folder, keyFile))}\nCertificateFile ${configPath(join(folder, certificateFile))}\n${through}`,
   );
 }
 

@@ -65,7 +65,8 @@ export async function rotatePair(
     throw new SallyportError('file_refused', `${paths.pairs} did not keep what was written into it.`);
   const now = nowSeconds(context);
   const pair = byThisClock(stored, now);
-  await useIdentity(paths, pair);
+  const { key } = session;
+  await useIdentity(paths, pair, key.kind === 'sk' ? key.provider : undefined);
   onStep('identity-replaced');
 
   await renewFrom(paths, { due: renewalDueAt(pair), nowSeconds: now });
@@ -74,7 +75,7 @@ export async function rotatePair(
   await forgetPending(paths);
   onStep('request-forgotten');
 
-  if (!rotation.environment && session.key.kind !== 'agent') await addRenewed(context, pair);
+  if (!rotation.environment && session.key.kind === 'file') await addRenewed(context, pair);
   await dropOldPairs(paths, pair.id, now);
   debug.say(`new certificate ${pair.serial}, valid until ${new Date(pair.validBefore * 1000).toISOString()}`);
   return { pair, session };

@@ -32,7 +32,13 @@ const dpopKey = z.object({
 const sshKey = z.discriminatedUnion('kind', [
   /** Absent: of the type that this machine is for. */
   z.strictObject({ kind: z.literal('file'), type: z.enum(['ed25519', 'ecdsa', 'rsa']).optional() }),
-  z.strictObject({ kind: z.literal('sk'), public_key: z.string(), key_file: z.string() }),
+  z.strictObject({
+    kind: z.literal('sk'),
+    public_key: z.string(),
+    key_file: z.string(),
+    /** What talks to security keys, where it is not ssh's own (SSH_SK_PROVIDER). */
+    provider: z.string().optional(),
+  }),
   z.strictObject({ kind: z.literal('agent'), public_key: z.string() }),
 ]);
 

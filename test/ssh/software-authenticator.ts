@@ -37,10 +37,11 @@ export const sampleModel = 'ee882879-721c-4913-9775-3dfcce97072a';
 export class SoftwareAuthenticator {
   touches = 0;
   verifications = 0;
+  /** Whether it asks for a PIN or a finger where it is told to. */
+  verifies: boolean;
   readonly maker: AttestingMaker;
   readonly model: string;
   readonly #certificate: IssuedCertificate;
-  readonly #verifies: boolean;
   readonly #isU2f: boolean;
   readonly #keys = new Map<string, KeyObject>();
   #counter = 0;
@@ -54,7 +55,7 @@ export class SoftwareAuthenticator {
     this.maker = maker;
     this.model = isU2f ? '00000000-0000-0000-0000-000000000000' : (wishes.model ?? sampleModel);
     this.#certificate = wishes.certificate ?? maker.modelCertificate(this.model);
-    this.#verifies = verifies;
+    this.verifies = verifies;
     this.#isU2f = isU2f;
   }
 
@@ -126,7 +127,7 @@ export class SoftwareAuthenticator {
 
   #verifiedFlag(asked: number): number {
     const wanted = asked & flags.userVerified;
-    if (wanted === 0 || !this.#verifies) return 0;
+    if (wanted === 0 || !this.verifies) return 0;
     this.verifications += 1;
     return wanted;
   }

@@ -4,7 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { readPrivateFile } from '../../files/write-file.ts';
 import { publicKeyLine } from '../../ssh/public-key.ts';
@@ -43,10 +43,7 @@ export async function findSecurityKey(context: SallyContext): Promise<FoundKey |
     const found = bytes && readSecurityKeyFile(bytes.toString('utf8'));
     if (!found) continue;
     const { publicKey, asksVerification } = found;
-    return {
-      key: { kind: 'sk', public_key: publicKeyLine({ blob: publicKey }), key_file: file },
-      asksVerification,
-    };
+    return { key: securityKeyAt(context, file, publicKey), asksVerification };
   }
   return undefined;
 }
@@ -72,7 +69,7 @@ export async function makeSecurityKey(
     await rename(join(beside, 'key'), join(folder, name));
     await forgetOthers(folder, name);
     return {
-      key: { kind: 'sk', public_key: publicKeyLine({ blob: made.publicKey }), key_file: join(folder, name) },
+      key: securityKeyAt(context, join(folder, name), made.publicKey),
       attestation: challenge === undefined ? undefined : await readFile(attestation),
     };
   } finally {
@@ -129,6 +126,17 @@ async function forgetOthers(folder: string, name: string): Promise<void> {
   for (const other of await readdir(folder)) {
     if (other !== name && !other.startsWith('.')) await rm(join(folder, other), { force: true });
   }
+}
+
+function securityKeyAt({ environment }: SallyContext, file: string, publicKey: Buffer): SecurityKey {
+  const provider = environment.forPrograms?.['SSH_SK_PROVIDER'];
+  return {
+    kind: 'sk',
+    public_key: publicKeyLine({ blob: publicKey }),
+    key_file: file,
+    // ssh itself looks at the variable only where it was built without support for USB.
+    ...(provider && isAbsolute(provider) && { provider }),
+  };
 }
 
 function folderOf({ paths }: SallyContext): string {
