@@ -96,7 +96,7 @@ function addAccounts(admin: Command, go: Go): void {
       go(async (context) => (await import('../commands/admin-accounts.ts')).accountsList(context, options)),
     );
   sub(accounts, 'disable', 'end everything of an account, and refuse its logins')
-    .argument('<account>')
+    .argument('<account>', 'such as bob@example.com')
     .option('--yes', 'without asking')
     .option('--json', 'for programs')
     .action((account: string, options) =>
@@ -105,7 +105,7 @@ function addAccounts(admin: Command, go: Go): void {
       ),
     );
   sub(accounts, 'enable', 'let an account log in again')
-    .argument('<account>')
+    .argument('<account>', 'such as bob@example.com')
     .option('--json', 'for programs')
     .action((account: string, options) =>
       go(async (context) =>

@@ -13,7 +13,7 @@ interface CommandGroup {
 /** In the order of the help. */
 export const commandGroups: readonly CommandGroup[] = [
   {
-    names: ['login', 'logout', 'status', 'whoami', 'sessions', 'passkeys'],
+    names: ['login', 'logout', 'status', 'whoami', 'sessions', 'passkeys', 'step-up'],
     load: async () => (await import('./login.ts')).addLoginCommands,
   },
   {
@@ -52,6 +52,8 @@ interface CommandLineSettings {
   readonly argv?: readonly string[];
 }
 
+const wordsOfHelp: ReadonlySet<string> = new Set(['-h', '--help', 'help']);
+
 export async function sallyCommands(
   { environment, stdout, stderr, argv = [] }: CommandLineSettings,
   go: Go,
@@ -71,9 +73,14 @@ export async function sallyCommands(
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
+    // Beside long names of commands too, what they do stays within the screen.
+    .configureHelp({ minWidthToWrap: 12 })
     .addHelpText('after', () => helpAfter);
   const wanted = commandGroups.filter(({ names }) => names.includes(argv[0] ?? ''));
   for (const { load } of wanted.length === 1 ? wanted : commandGroups) (await load())(program, go);
+  if (argv.length === 0 || argv.some((word) => wordsOfHelp.has(word))) {
+    (await import('./examples.ts')).addExamples(program);
+  }
   return program;
 }
 

@@ -23,7 +23,7 @@ export function addInventoryCommands(admin: Command, go: Go): void {
       ),
     );
   sub(admin, 'switch', 'close or open SSH to a place and everything below it, at once')
-    .argument('<on|off>')
+    .argument('<on|off>', 'open or closed')
     .argument('[place]', 'such as shop, shop/production or shop/production/web')
     .option('--organization', 'everything')
     .option('--yes', 'without asking')

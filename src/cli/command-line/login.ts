@@ -75,9 +75,9 @@ const loginHelp = `
 Examples:
   sally login --server https://ssh.example.com
   sally login --mfa --max-age 900     production wants a fresh second factor
-  sally login --no-browser            in a shell over SSH: paste the address back
+  sally login --no-browser            in a shell over SSH: paste the address
   sally login --device                the same with a short code, where allowed
-  sally login --key sk                with a key in a security key, made at the first time
+  sally login --key sk                with a key in a security key
   sally login --key agent:alice@tpm   with one that your agent holds
 
 While you are logged in, a login renews that session: connections stay.

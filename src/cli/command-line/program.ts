@@ -31,7 +31,7 @@ export function addProgramCommands(program: Command, go: Go): void {
 }
 
 const completionHelp = `
-Names of targets come from the ssh config of your last login: no server is asked.
+Names of targets come from the ssh config of your last login; nobody is asked.
 
 Examples:
   echo 'eval "$(sally completion bash)"' >> ~/.bashrc

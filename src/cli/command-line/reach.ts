@@ -53,7 +53,7 @@ function addSsh(program: Command, go: Go): void {
 
   for (const copied of ['scp', 'sftp', 'rsync'] as const) {
     sub(program, copied, `${copied} itself, with names of targets for hosts`)
-      .argument('[words...]')
+      .argument('[words...]', `as ${copied} has them`)
       .allowUnknownOption()
       .helpOption(false)
       .addHelpText('after', () => copyHelp(copied))
@@ -64,7 +64,7 @@ function addSsh(program: Command, go: Go): void {
       });
   }
   selecting(sub(program, 'upload', 'copy a file to a target'))
-    .argument('<file>')
+    .argument('<file>', 'the file or folder here')
     .argument('[remote]', 'file or folder there (default: the login’s home)')
     .option('--to <name>', 'the target, as for ssh')
     .option('-r, --recursive', 'a folder with everything in it')
@@ -74,7 +74,7 @@ function addSsh(program: Command, go: Go): void {
       ),
     );
   selecting(sub(program, 'download', 'copy a file from a target'))
-    .argument('<remote>')
+    .argument('<remote>', 'the file or folder there')
     .argument('[file]', 'file or folder here (default: this folder)')
     .option('--from <name>', 'the target, as for ssh')
     .option('-r, --recursive', 'a folder with everything in it')
@@ -152,7 +152,7 @@ function addBastion(program: Command, go: Go): void {
       go(async (context) => (await import('../commands/bastion.ts')).bastionList(context, options)),
     );
   sub(bastion, 'close', 'close one, or all')
-    .argument('[bastion]')
+    .argument('[bastion]', 'as it was opened (default: all)')
     .action((destination: string | undefined) =>
       go(async (context) => (await import('../commands/bastion.ts')).bastionClose(context, destination)),
     );
@@ -173,9 +173,9 @@ function addBastion(program: Command, go: Go): void {
 /** What tells targets apart, for every command that takes one. */
 export function selecting(command: Command): Command {
   return command
-    .option('--project <project>')
-    .option('--environment <environment>')
-    .option('--app <app>')
+    .option('--project <project>', 'only what is of this project')
+    .option('--environment <environment>', 'only what is of this environment')
+    .option('--app <app>', 'only what is of this app')
     .option('--instance <instance>', 'by name, id or number in the list')
     .option('--worker [name]', 'a worker')
     .option('--task [name]', 'a task')
@@ -208,15 +208,15 @@ function portNumber(text: string): number {
 }
 
 const copyHelp = (program: CopyProgram) => `
-Takes every option of ${program}. A target is named as for "sally ssh"; nothing before
-the colon means the app of this folder.
+Takes every option of ${program}. A target is named as for "sally ssh"; nothing
+before the colon means the app of this folder.
 
 ${program === 'sftp' ? 'Example:\n  sally sftp web' : `Examples:\n  sally ${program} FILE web:log/\n  sally ${program} :log/today .`}
 `;
 
 const sshHelp = `
 Examples:
-  sally ssh                           the app of this folder (sally link, or its git remotes)
+  sally ssh                           the app of this folder (by link or git)
   sally ssh shop-production--web
   sally ssh web --environment staging -- uptime
   sally ssh --app web --instance 2 -t -- top

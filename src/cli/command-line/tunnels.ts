@@ -144,6 +144,6 @@ Examples:
   sally service db shop-staging -- -c 'select 1'
   sally service cache --no-client
 
-A tunnel that is open is used; otherwise one is opened, and ends with the client.
+A tunnel that is open is used; otherwise one is opened and ends with the client.
 Ends with the exit code of the client.
 `;

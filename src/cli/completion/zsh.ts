@@ -44,11 +44,11 @@ _sally() {
     [[ -z $subs ]] || compadd -- \${=subs}
     local -a kinds=(\${=operands})
     (( used >= $#kinds )) && [[ -n $repeats ]] && used=$(( $#kinds - 1 ))
-    (( used < $#kinds )) || return
+    (( used < $#kinds )) || return 0
     kind=\${kinds[used + 1]}
   fi
   case $kind in
-    =*) compadd -- \${(s:,:)kind#=} ;;
+    '='*) compadd -- \${(s:,:)kind#=} ;;
     @target) compadd -- \${(f)"$(_sally_targets)"} ;;
     @file) _files ;;
   esac
