@@ -16,11 +16,14 @@ import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { unarmor } from '../../src/ssh/pem.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { parseAttestation } from '../../src/ssh/sk-attestation.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { ca, hostFields, issue, now, rawToBeSigned, subject, userFields } from '../ssh/sample-certificate.ts';
 import { keysOfEveryType, plainKey, securityKey } from '../ssh/sample-keys.ts';
+import { attestationDocument, SoftwareAuthenticator } from '../ssh/software-authenticator.ts';
 import { addToCorpus, readCorpus } from './corpus.ts';
+import { attestedApplication, attestedChallenge } from './parsers/security-keys.ts';
 import { signedMessage, sshsigNamespace, touched } from './parsers/signatures.ts';
 import { caKeyPassphrase } from './parsers/signers.ts';
 
@@ -295,6 +298,39 @@ function makeTextSeeds(): void {
   );
 }
 
+function makeSecurityKeySeeds(): void {
+  const application = attestedApplication;
+  for (const [name, wishes, ed25519] of [
+    ['ed25519', {}, true],
+    ['ecdsa', {}, false],
+    ['u2f', { isU2f: true }, false],
+  ] as const) {
+    const asked = { ed25519, challenge: attestedChallenge, application, flags: 1 };
+    const made = new SoftwareAuthenticator(wishes).make(asked);
+    if (made === undefined) throw new Error(`no ${name} key was made`);
+    const document = attestationDocument(made);
+    seed('attestation', name, document);
+    seed('authenticator-data', name, parseAttestation(document).authenticatorData);
+  }
+  for (const flags of [1, 5]) {
+    const { blob } = securityKey(subject.privateKey, application);
+    const secret = new WireWriter()
+      .u32(7)
+      .u32(7)
+      .raw(blob)
+      .u8(flags)
+      .string('handle')
+      .string('')
+      .string('comment');
+    const body = new WireWriter()
+      .raw(Buffer.from('openssh-key-v1\0'))
+      .string('none')
+      .string('none')
+      .string('');
+    seed('security-key-file', `flags-${flags}`, body.u32(1).string(blob).string(secret.bytes()).bytes());
+  }
+}
+
 try {
   makeKeySeeds();
   makeCertificateSeeds();
@@ -303,6 +339,7 @@ try {
   await makeSignerSeeds();
   makeTextSeeds();
   makeInspectionSeeds();
+  makeSecurityKeySeeds();
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -9,6 +9,7 @@ import {
 import { inspections } from './parsers/inspections.ts';
 import { publicKeyBlobs, publicKeyFiles, publicKeyLines } from './parsers/keys.ts';
 import { revocationLists } from './parsers/revocation-lists.ts';
+import { attestations, authenticatorData, securityKeyFiles } from './parsers/security-keys.ts';
 import { derSignatures, signatureBlobs, sshsigBodies, sshsigs } from './parsers/signatures.ts';
 import { agentReplies, encryptedCaKeys, pkcs11Uris, servicesKeys } from './parsers/signers.ts';
 import {
@@ -23,6 +24,8 @@ import {
 export const parsers: Readonly<Record<string, FuzzedParser>> = {
   'agent-reply': agentReplies,
   armor: armoredBlocks,
+  attestation: attestations,
+  'authenticator-data': authenticatorData,
   base64: base64Texts,
   certificate: certificates,
   'certificate-line': certificateLines,
@@ -37,6 +40,7 @@ export const parsers: Readonly<Record<string, FuzzedParser>> = {
   'known-hosts': knownHostsPatterns,
   krl: revocationLists,
   'pkcs11-uri': pkcs11Uris,
+  'security-key-file': securityKeyFiles,
   'service-key': servicesKeys,
   signature: signatureBlobs,
   'source-address': sourceAddressLists,
