@@ -221,7 +221,7 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
     }
   });
 
-  test('[abuse 91] logout leaves no refresh token, no key in the agent and no shared connection', async () => {
+  test('[abuse 91] [seeds 15] logout leaves no refresh token, no key in the agent and no shared connection', async () => {
     const { machine } = alice;
     const agent = await runAsync('ssh-agent', ['-s']);
     const [, SSH_AUTH_SOCK = ''] = /SSH_AUTH_SOCK=([^;]+)/.exec(agent.stdout) ?? [];
@@ -288,7 +288,7 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
     return { isAccepted };
   }
 
-  test('sessions are listed and ended, the other ones with logout --other', async () => {
+  test('[seeds 15] sessions are listed and ended, the other ones with logout --other, all with --all', async () => {
     alice = demo.plain('admin');
     await alice.login();
     const laptop = alice.elsewhere();
