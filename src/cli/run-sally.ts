@@ -7,6 +7,7 @@ import { createDebugLog } from './debug-log.ts';
 import { dpopNonce } from './dpop-nonce.ts';
 import type { SallyEnvironment, TextSink } from './environment.ts';
 import { type ExitName, exitCodes, exitNameOf } from './exit-codes.ts';
+import { guardedSink } from './guarded-sink.ts';
 import { systemKeychain } from './keychain/keychain.ts';
 import { machineCredential } from './machine-credential.ts';
 import { printable } from './printable.ts';
@@ -38,8 +39,11 @@ export interface SallyRun {
 const offersUpdates: ReadonlySet<string> = new Set(['login', 'whoami', 'ls', 'doctor']);
 
 /** Runs one command. @returns the exit code; errors are on stderr by then */
-export async function runSally(run: SallyRun): Promise<number> {
-  const { environment, stderr } = run;
+export async function runSally(given: SallyRun): Promise<number> {
+  const colors = hasColors(given);
+  const stderr = guardedSink(given.stderr, { colors });
+  const run: SallyRun = { ...given, stdout: guardedSink(given.stdout, { colors }), stderr };
+  const { environment } = run;
   const debug = createDebugLog(environment.debug ?? false, stderr);
   let exit: ExitName | number = 'done';
   const program = await sallyCommands(run, async (work, home) => {
@@ -64,6 +68,10 @@ export async function runSally(run: SallyRun): Promise<number> {
   }
 }
 
+function hasColors({ environment }: SallyRun): boolean {
+  return (environment.isTerminal ?? false) && !environment.noColor;
+}
+
 interface Said {
   readonly home: string | undefined;
   readonly profile: string | undefined;
@@ -71,7 +79,7 @@ interface Said {
 
 function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): SallyContext {
   const { environment, stdout, stderr, now, wait, openBrowser, ask, stdin, pipes } = run;
-  const colors = (environment.isTerminal ?? false) && !environment.noColor;
+  const colors = hasColors(run);
   const machine = machineCredential(environment.machine, debug);
   let found: SallyContext['paths'] | undefined;
   return {
@@ -117,7 +125,7 @@ function explained(error: unknown): { name: ExitName; lines: string[] } {
 const fileTroubles: Readonly<Record<string, string>> = {
   EACCES: 'may not be read or written by you. Look at its owner and mode: ls -ld',
   EPERM: 'may not be changed by you. Look at its owner and attributes: ls -ld',
-  EROFS: 'is on a file system that cannot be written now.',
+  EROFS: 'is on a file system that cannot be written now. ssh goes on with the certificate that is there.',
   ENOSPC: 'does not fit: the disk is full. Make room and try again.',
   EDQUOT: 'does not fit: your quota is used up. Make room and try again.',
   EEXIST: 'is there already and is not a folder. Move it away and try again.',

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { SallyportError } from '../../errors/sallyport-error.ts';
-import { ensurePrivateFolder } from '../../files/write-file.ts';
 import { confirmed } from '../confirmed.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { currentPair } from '../current-pair.ts';
@@ -12,7 +11,7 @@ import { changeProfileSettings, readProfileSettings } from '../profiles/profile-
 import { switchProfile } from '../profiles/switch-profile.ts';
 import { parseServerUrl } from '../server-url.ts';
 import { readSessionFacts } from '../session-file.ts';
-import { withStateLock } from '../state-folder.ts';
+import { prepareStateFolder, withStateLock } from '../state-folder.ts';
 import { defaultProfile, type StatePaths, statePaths } from '../state-paths.ts';
 import { tableLines } from '../terminal.ts';
 import { momentText } from '../times.ts';
@@ -81,9 +80,9 @@ export async function profileAdd(
     );
   }
   const choices = await choicesOf(options);
+  await prepareStateFolder(pathsOf(context, defaultProfile));
   const isFirst = await nothingInUse(context);
-  for (const folder of [paths.sshFolder, paths.folder, paths.profiles, paths.personOwn])
-    await ensurePrivateFolder(folder);
+  await prepareStateFolder(paths);
   await withStateLock(paths, () => changeProfileSettings(paths, choices));
   if (options.keychain) {
     const { moveSecrets } = await import('../keychain/move-secrets.ts');

@@ -26,13 +26,11 @@ export async function moveSecrets(context: SallyContext, secrets: ProfileSetting
 
 /** What a login is told about it. A session that the keychain does not give any more is about to be replaced. */
 export async function chooseSecrets(context: SallyContext, keychain: boolean | undefined): Promise<void> {
+  await prepareStateFolder(context.paths);
   const { secrets } = await readProfileSettings(context.paths);
   const wanted = keychain === undefined ? secrets : keychain ? 'keychain' : 'file';
   // Before the person does anything at the browser.
-  if (wanted === 'keychain') {
-    await prepareStateFolder(context.paths);
-    await keyToSealWith(context);
-  }
+  if (wanted === 'keychain') await keyToSealWith(context);
   if (keychain === undefined || wanted === secrets) return;
   await moveSecrets(context, wanted).catch(async (error) => {
     if (wanted === 'keychain') throw error;
