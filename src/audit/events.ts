@@ -137,6 +137,14 @@ export interface EventFacts {
   'ssh_code.refused': Refusal & SshCodeUse;
   'ssh_key.registered': SshKeyFacts & { /** Unix seconds. */ readonly expires_at: number };
   'ssh_key.removed': SshKeyFacts;
+  /** The maker of a security key has vouched for a key in it. */
+  'ssh_key.attested': {
+    readonly fingerprint: string;
+    /** AAGUID. */
+    readonly model: string;
+    /** SHA-256 of the certificate of who vouches. */
+    readonly authority: string;
+  };
   'lease.created': LeaseFacts;
   'lease.extended': LeaseFacts;
   'lease.ended': LeaseFacts;

@@ -86,14 +86,20 @@ export interface ProvenKey extends KeyOfSession {
   readonly key: PresentedKey;
   /** PEM. */
   readonly authority: string | undefined;
+  readonly account: { readonly organizationId: string };
 }
 
 /** Keeps what was proven of a key that will come again. */
-export async function rememberKey(tx: Tx, { key, authority, ...of }: ProvenKey, now: Date): Promise<void> {
+export async function rememberKey(
+  tx: Tx,
+  { key, authority, account, ...of }: ProvenKey,
+  now: Date,
+): Promise<void> {
   const { proof } = key;
   if (proof === undefined) return;
   if (proof.isKept) await rememberProof(tx, { ...of, userVerified: proof.userVerified }, now);
   if (proof.attested && authority !== undefined) {
-    await rememberAttestation(tx, { ...of, model: proof.attested.model, authority }, now);
+    const { organizationId } = account;
+    await rememberAttestation(tx, { ...of, organizationId, model: proof.attested.model, authority }, now);
   }
 }

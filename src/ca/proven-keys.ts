@@ -3,10 +3,11 @@
  * Each renewal would ask for a touch, so what a login has proven once is kept as long as the login itself.
  */
 import { sql } from 'kysely';
+import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
 import type { KeyFacts } from '../policy/facts.ts';
 import { isSecurityKey } from '../ssh/key-types.ts';
-import { checkPublicKeyBlob } from '../ssh/public-key.ts';
+import { checkPublicKeyBlob, fingerprint } from '../ssh/public-key.ts';
 import { authorityDigest } from '../ssh/sk-attestation.ts';
 
 export interface KeyOfSession {
@@ -90,19 +91,27 @@ export async function rememberProof(
 
 export async function rememberAttestation(
   tx: Tx,
-  attested: Pick<KeyOfSession, 'accountId' | 'publicKey'> & {
+  attested: KeyOfSession & {
+    readonly organizationId: string;
     readonly model: string;
     readonly authority: string;
   },
   now: Date,
 ): Promise<void> {
-  const { accountId, publicKey, model, authority } = attested;
+  const { sessionId, accountId, organizationId, publicKey, model, authority } = attested;
   const row = { model, authority: authorityDigest(authority), attested_at: now };
   await tx
     .insertInto('attested_keys')
     .values({ account_id: accountId, public_key: publicKey, ...row })
     .onConflict((conflict) => conflict.columns(['account_id', 'public_key']).doUpdateSet(row))
     .execute();
+  await recordEvent(tx, {
+    event: 'ssh_key.attested',
+    organizationId,
+    accountId,
+    sessionId,
+    facts: { fingerprint: fingerprint(publicKey), model, authority: row.authority },
+  });
 }
 
 /** The key that a login proved last and is certified for; undefined if it keeps none. */

@@ -6,7 +6,7 @@ import { keptKeyOf } from '../../src/ca/proven-keys.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
-import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { fingerprint, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signSshsig } from '../../src/ssh/sshsig.ts';
 import { WireWriter } from '../../src/ssh/wire.ts';
 import { freshDatabase } from '../database/fresh-database.ts';
@@ -230,6 +230,15 @@ describe('where the maker must vouch for the key', () => {
     const { sessionId, accountId } = await somebody();
     const { held, request } = await attested(sessionId);
     await issue(sessionId, request);
+    const recorded = await sample.database.db
+      .selectFrom('audit_events')
+      .select('facts')
+      .where('event', '=', 'ssh_key.attested')
+      .where('account_id', '=', accountId)
+      .execute();
+    expect(recorded).toMatchObject([
+      { facts: { fingerprint: fingerprint(held.key.blob), model: held.authenticator.model } },
+    ]);
     await issue(sessionId, again(held));
     const later = await sample.login(accountId);
     await issue(later.sessionId, await proving(later.sessionId, held));

@@ -28,11 +28,14 @@ afterAll(() => server.close());
 beforeEach(async () => {
   people += 1;
   alice = await server.person(`alice${people}`, 'contributor');
-  await set({ registered_keys: true, mfa_required: false });
+  await set({ registered_keys: true, mfa_required: false, hardware_keys: 'off' });
 });
 
-const set = (values: { registered_keys?: boolean; mfa_required?: boolean }) =>
-  server.database.db.updateTable('organizations').set(values).execute();
+const set = (values: {
+  registered_keys?: boolean;
+  mfa_required?: boolean;
+  hardware_keys?: 'off' | 'required';
+}) => server.database.db.updateTable('organizations').set(values).execute();
 
 interface Registering {
   readonly as?: TestPerson;
@@ -211,6 +214,10 @@ describe('a registered key', () => {
     expect(await keysForGateways()).toEqual([]);
     await set({ registered_keys: true });
     expect(await keysForGateways()).toContain(alice.account);
+    // It would get in without the security key that the organization asks for.
+    await set({ hardware_keys: 'required' });
+    expect(await keysForGateways()).toEqual([]);
+    await set({ hardware_keys: 'off' });
     await server.call('POST', `/v1/accounts/${encodeURIComponent(alice.account)}/disable`, { as: admin });
     expect(await keysForGateways()).not.toContain(alice.account);
     expect(await list(admin, query)).toEqual([]);

@@ -1,6 +1,12 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { encodeOpensshPrivateKey, generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
-import { ed25519RawKey } from '../../src/ssh/public-key.ts';
+import {
+  encodeOpensshPrivateKey,
+  generateEd25519,
+  opensshPrivateKeyOf,
+} from '../../src/ssh/openssh-private-key.ts';
+import { ed25519RawKey, publicKeyBlobOf } from '../../src/ssh/public-key.ts';
+import { sshKeygenOutput, temporaryFolder } from '../interop/ssh-keygen.ts';
 import { codeOf } from './refusal.ts';
 import { ca, subject } from './sample-certificate.ts';
 
@@ -18,6 +24,25 @@ test('a seed of another length is refused', () => {
       codeOf(() => encodeOpensshPrivateKey({ seed: Buffer.alloc(length, 2), publicKey, comment: '' })),
     ).toBe('key_malformed');
   }
+});
+
+test.each([
+  ['ed25519', () => generateKeyPairSync('ed25519').privateKey],
+  ['ecdsa', () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey],
+  ['rsa', () => generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey],
+] as const)('a private key of type %s is read by ssh-keygen', (_, make) => {
+  const folder = temporaryFolder();
+  // One in two begins with a bit that an mpint must not begin with, one in 256 with a byte of zeros.
+  for (let time = 0; time < 3; time += 1) {
+    const key = make();
+    const file = folder.write(`key-${time}`, opensshPrivateKeyOf(key, 'alice'));
+    expect(sshKeygenOutput(['-y', '-f', file]).split(' ')[1]).toBe(publicKeyBlobOf(key).toString('base64'));
+  }
+});
+
+test('the Ed25519 of both ways to write one is the same text', () => {
+  const key = generateEd25519();
+  expect(opensshPrivateKeyOf(key.privateKey, 'alice')).toBe(key.openssh('alice'));
 });
 
 test('every generated key is another one', () => {
