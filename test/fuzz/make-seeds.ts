@@ -222,6 +222,21 @@ async function makeSignerSeeds(): Promise<void> {
   seed('agent-reply', 'identities', answer.bytes());
   const signature = plainKey(subject.privateKey).sign(signedMessage);
   seed('agent-reply', 'signature', new WireWriter().u8(14).string(signature).bytes());
+  const blob = generateEd25519().publicKeyBlob;
+  const sessionId = Buffer.alloc(32, 7);
+  const login = (method: string) =>
+    new WireWriter().string(sessionId).u8(50).string('app').string('ssh-connection').string(method).u8(1);
+  const old = login('publickey').string('ssh-ed25519').string(blob).bytes();
+  const bound = login('publickey-hostbound-v00@openssh.com').string('ssh-ed25519').string(blob);
+  seed('login-request', 'old', old);
+  seed('login-request', 'bound', bound.string(blob).bytes());
+  seed('agent-request', 'sign', new WireWriter().u8(13).string(blob).string(old).u32(4).bytes());
+  const bind = new WireWriter().u8(27).string('session-bind@openssh.com').string(blob).string(sessionId);
+  seed('agent-request', 'bind', bind.string(signature).u8(1).bytes());
+  seed('agent-request', 'lock', new WireWriter().u8(22).string('passphrase').bytes());
+  seed('agent-request', 'query', new WireWriter().u8(27).string('query').bytes());
+  seed('agent-request', 'list', Buffer.from([11]));
+  seed('agent-identities', 'identities', answer.bytes());
   seed('agent-reply', 'failure', Buffer.from([5]));
   seed('agent-reply', 'success', Buffer.from([6]));
 

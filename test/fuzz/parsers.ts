@@ -1,5 +1,6 @@
 /** Every parser of bytes or text from elsewhere, by the name that the corpus and `npm run fuzz` use. */
 import type { FuzzedParser } from './examine.ts';
+import { agentIdentities, agentRequests, loginRequests } from './parsers/agents.ts';
 import {
   bytesToBeSigned,
   certificateLines,
@@ -22,7 +23,9 @@ import {
 } from './parsers/texts.ts';
 
 export const parsers: Readonly<Record<string, FuzzedParser>> = {
+  'agent-identities': agentIdentities,
   'agent-reply': agentReplies,
+  'agent-request': agentRequests,
   armor: armoredBlocks,
   attestation: attestations,
   'authenticator-data': authenticatorData,
@@ -39,6 +42,7 @@ export const parsers: Readonly<Record<string, FuzzedParser>> = {
   'key-line': publicKeyLines,
   'known-hosts': knownHostsPatterns,
   krl: revocationLists,
+  'login-request': loginRequests,
   'pkcs11-uri': pkcs11Uris,
   'security-key-file': securityKeyFiles,
   'service-key': servicesKeys,

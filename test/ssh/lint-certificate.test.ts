@@ -64,6 +64,7 @@ describe('what may leave', () => {
       () =>
         lintUser({ principals: ['role:acme:shop:production:admin', 'mfa:role:acme:shop:production:admin'] }),
     ],
+    ['one machine', () => lintUser({ principals: ['at:web-1'], validBefore: now + 300n })],
     ['an expired canary', () => lintUser(canary)],
     ['a source address', () => lintUser({ criticalOptions: [['source-address', packed('192.0.2.0/24')]] })],
     ['the MFA fact', () => lintUser({ extensions: [['mfa@ca.example.org', packed('{"v":1}')]] })],
@@ -195,6 +196,14 @@ describe('a user certificate that may not leave', () => {
     ['', "somebody else's account", { principals: ['bob@example.org'] }],
     ['', "somebody else's account with MFA", { principals: ['alice@example.org', 'mfa:bob@example.org'] }],
     ['', 'root', { principals: ['alice@example.org', 'root'] }],
+    ['', 'a machine without a name', { principals: ['at:'], validBefore: now + 300n }],
+    [
+      '',
+      'one machine and the account',
+      { principals: ['alice@example.org', 'at:web-1'], validBefore: now + 300n },
+    ],
+    ['', 'two machines', { principals: ['at:web-1', 'at:web-2'], validBefore: now + 300n }],
+    ['', 'one machine for six minutes', { principals: ['at:web-1'], validBefore: now + 360n }],
     ['', 'a role with a part missing', { principals: ['role:acme:shop:admin'] }],
     ['', 'MFA twice', { principals: ['mfa:mfa:alice@example.org'] }],
     ['', 'a canary beside an account', { principals: ['alice@example.org', 'canary:never'] }],

@@ -3,6 +3,7 @@ import {
   canaryPrincipal,
   isAccountName,
   isHopPrincipal,
+  isMachinePrincipal,
   isRolePrincipal,
   mfaPrefix,
 } from '../../ssh/names.ts';
@@ -33,6 +34,11 @@ export const principalForms: readonly PrincipalForm[] = [
     form: 'mfa:role:<organization>:<project>:<environment>:<role>',
     matches: afterMfa(isRolePrincipal),
     meaning: 'a role in one environment, and the login counts as MFA',
+  },
+  {
+    form: 'at:<machine>',
+    matches: isMachinePrincipal,
+    meaning: 'the account of the key ID, at this machine alone',
   },
   {
     form: 'hop:<host id>',
@@ -84,6 +90,7 @@ export const claimMeanings: ReadonlyMap<string, string> = new Map([
   ['sid', 'the login session'],
   ['mode', 'what uses the certificate'],
   ['max_role', 'the highest role it may use'],
+  ['machine', 'the one machine that it is good for'],
   ['act', 'who acts for the account'],
 ]);
 
