@@ -88,7 +88,9 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): Sal
     get paths() {
       const folder = said.home ?? environment.home ?? environment.passwdHome;
       const profile = () => profileInUse(folder, said.profile ?? environment.profile);
-      found ??= statePaths(folder, machine ? 'machine' : 'person', profile());
+      if (found) return found;
+      found = statePaths(folder, machine ? 'machine' : 'person', profile());
+      debug.say(`goes by the profile ${found.profile}, state in ${found.own}`);
       return found;
     },
     keychain: systemKeychain(environment),
