@@ -20,11 +20,21 @@ export class Tmux {
 
   /** Starts ssh in it; the screen stays after ssh has ended. */
   static async open(socket: string, { configuration }: Person, args: readonly string[]): Promise<Tmux> {
+    return await Tmux.run(socket, ['/usr/bin/ssh', '-F', configuration, ...args]);
+  }
+
+  /** The same with any program. */
+  static async run(
+    socket: string,
+    words: readonly string[],
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<Tmux> {
     const tmux = new Tmux(socket);
-    const ssh = ['/usr/bin/ssh', '-F', configuration, ...args];
+    const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
     await tmux.#tmux(
       ...['-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '24'],
-      ...['/bin/sh', '-c', '"$@"; echo "ended with $?"; read forever', 'sh', ...ssh],
+      ...['/bin/sh', '-c', '"$@"; echo "ended with $?"; read forever', 'sh'],
+      ...['/usr/bin/env', ...set, ...words],
     );
     await tmux.#tmux('set-option', '-g', 'status', 'off');
     return tmux;

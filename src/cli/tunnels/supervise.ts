@@ -141,7 +141,7 @@ class Keeper {
       };
     }
     if (!mayMend) return { kind: 'refused', why: line };
-    if (failure.kind !== 'key-refused') return { kind: 'later', why: line };
+    if (failure.kind !== 'key-refused') return { kind: 'later', why: withoutAdvice(line) };
     this.#keyRefusals += 1;
     // Each further one counts against everybody behind the same address. Once, with a certificate that is surely good.
     return { kind: ready.isFresh && this.#keyRefusals === 1 ? 'later' : 'refused', why: line };
@@ -176,6 +176,11 @@ function watchForSleep({ now, debug }: SallyContext, ssh: TunnelSsh): () => void
     ssh.stop();
   }, lookMilliseconds);
   return () => clearInterval(timer);
+}
+
+/** Nobody has to do anything: it is done again by itself. */
+function withoutAdvice(line: string): string {
+  return line.replace(/[,;] (run|try)\b.*$/, '');
 }
 
 function lastLine(stderr: string): string {

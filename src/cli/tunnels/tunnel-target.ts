@@ -41,10 +41,18 @@ async function anyOfOneEnvironment(
   selection: Selection,
 ): Promise<SeenTarget> {
   const wanted = await withApp(context, seen, selection);
-  const found = matching(seen.targets, wanted).filter(isUsable);
-  const environments = new Set(found.map(({ project, environment }) => `${project}/${environment}`));
-  const best = found.find(({ allowed }) => allowed) ?? found[0];
-  return environments.size === 1 && best ? best : await findTarget(context, seen, wanted);
+  const named = seen.targets.filter((target) => namesEnvironment(wanted.name, target));
+  const found = named.length > 0 ? named : matching(seen.targets, wanted);
+  const usable = found.filter(isUsable);
+  const environments = new Set(usable.map(({ project, environment }) => `${project}/${environment}`));
+  const [best] = usable.sort((one, other) => rank(one) - rank(other));
+  const isOne = environments.size === 1 && wanted.instance === undefined;
+  return isOne && best ? best : await findTarget(context, seen, { ...wanted, any: selection.any });
+}
+
+/** Whole names: shop-staging is not the beginning of shop-staging2. */
+function namesEnvironment(name: string | undefined, { project, environment }: SeenTarget): boolean {
+  return name === `${project}-${environment}` || name === `${project}.${environment}`;
 }
 
 function isUsable({ gateways, ways }: SeenTarget): boolean {
@@ -61,12 +69,17 @@ export function sameOf(
   { targets }: Pick<Seen, 'targets'>,
   last: Pick<SeenTarget, 'name' | 'project' | 'environment' | 'app'>,
 ): SeenTarget | undefined {
-  const rank = (target: SeenTarget) =>
-    (target.allowed ? 0 : 4) + (target.name === last.name ? 0 : target.app === last.app ? 1 : 2);
+  const distance = (target: SeenTarget) => (target.name === last.name ? 0 : target.app === last.app ? 1 : 2);
   return targets
     .filter(({ project, environment }) => project === last.project && environment === last.environment)
     .filter(isUsable)
+    .sort((one, other) => distance(one) - distance(other))
     .sort((one, other) => rank(one) - rank(other))[0];
+}
+
+/** Who lets one in comes first, and what serves the app before its workers and tasks. */
+function rank({ allowed, kind }: SeenTarget): number {
+  return (allowed ? 0 : 2) + (kind === 'instance' ? 0 : 1);
 }
 
 function nothingOpen(target: SeenTarget, { closed }: ServicesReply): SallyportError {
