@@ -17,6 +17,7 @@ import { renewNarrowed } from './narrowed-paths.ts';
 import { secretsPlace } from './profiles/profile-settings.ts';
 import { forgetSchedule } from './schedule.ts';
 import { type LiveSession, readSession, sessionToStore, writeSession } from './session-file.ts';
+import { mayAddLine } from './ssh-config-policy.ts';
 import { sshConfigurationRequest, writeSshConfiguration } from './ssh-configuration.ts';
 import { prepareStateFolder, withStateLock } from './state-folder.ts';
 import { addIncludeLine, type InstallOutcome } from './user-config.ts';
@@ -41,7 +42,8 @@ export interface LoginOutcome {
   readonly pair: CurrentPair | undefined;
   readonly refusal: SallyportError | undefined;
   readonly targets: readonly string[];
-  readonly config: InstallOutcome;
+  /** left: nothing was added to the person's config, as they wanted. */
+  readonly config: InstallOutcome | 'left';
   /** The session of before goes on; otherwise this is another one. */
   readonly renewed: boolean;
 }
@@ -50,6 +52,7 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
   const { paths } = context;
   // Before the person does anything: whatever is wrong with the folders is said now.
   await prepareStateFolder(paths);
+  const mayAdd = await mayAddLine(context);
   const { discover } = await import('./oauth/discover.ts');
   const { newDpopKey } = await import('./oauth/client.ts');
   const { server } = options;
@@ -76,7 +79,7 @@ export async function logIn(context: SallyContext, options: LoginOptions): Promi
       worked = true;
       const token_endpoint = as.token_endpoint ?? '';
       const credentials = { server: server.origin, dpop_key: key, tokens, token_endpoint };
-      return await keep(context, credentials, options.key);
+      return await keep(context, credentials, { wish: options.key, mayAdd });
     });
     return outcome;
   } finally {
@@ -112,7 +115,7 @@ async function sessionToRenew(context: SallyContext, server: URL): Promise<LiveS
 async function keep(
   context: SallyContext,
   credentials: Credentials & { readonly token_endpoint: string },
-  wish: KeyWish | undefined,
+  { wish, mayAdd }: { wish: KeyWish | undefined; mayAdd: boolean },
 ): Promise<LoginOutcome> {
   const { paths } = context;
   const own = await callApi(context, credentials, { method: 'GET', path: '/v1/session', reply: ownSession });
@@ -141,7 +144,7 @@ async function keep(
   if (replaced && !renewed) await endReplaced(context, replaced);
   await writeSshConfiguration(context, configuration);
   const certified = await firstCertificate(context, session, wish);
-  const config = await addIncludeLine(paths);
+  const config = mayAdd ? await addIncludeLine(paths) : 'left';
   const targets = configuration.targets.map(({ name }) => name);
   return { ...certified, targets, config, renewed };
 }

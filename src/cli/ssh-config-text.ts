@@ -27,12 +27,14 @@ export function includeLine(paths: Pick<StatePaths, 'config'>): string {
 
 /** `~/.ssh/sallyport/config` */
 export function sallyportConfigText(paths: StatePaths): string {
-  return `# Written by sally. Changes are lost; undo everything with: sally ssh-config uninstall
+  return `# BEGIN sallyport
+# Written by sally. Changes are lost; undo everything with: sally ssh-config uninstall
 ${profileMark(paths.profile)}
 # Has the person log in again where a host wants a younger second factor. What it changes is read below.
 Include ${configPath(paths.stepUpConfig)}
 
-# Hosts without a companion. Their HostName is set there, so that no Match host below is about them.
+# Hosts without a companion, and names of your own for any of ours. Their HostName is set there, so that no Match host
+# below is about them.
 Include ${configPath(paths.byHand)}
 
 # Renews the certificate if it must be. The Host line below ends the Match, so that a certificate
@@ -47,7 +49,18 @@ Match host *.${hostSuffix} !exec ${configProgram(paths.isMachine)}
   Include ${configPath(paths.personIdentity)}
 
 Host *.${hostSuffix}
-  IdentitiesOnly yes
+${ownOptions(paths)}
+Include ${configPath(paths.hosts)}
+
+# What follows the Include of this file is for every host again.
+Host *
+# END sallyport
+`;
+}
+
+/** Keys of ours and no others, for machines that a host CA of ours vouches for. */
+function ownOptions(paths: Pick<StatePaths, 'knownHosts'>): string {
+  return `  IdentitiesOnly yes
   AddKeysToAgent no
   PreferredAuthentications publickey
   HostKeyAlgorithms ${hostKeyAlgorithms.join(',')}
@@ -57,12 +70,34 @@ Host *.${hostSuffix}
   VerifyHostKeyDNS no
   CheckHostIP no
   UpdateHostKeys no
-
-Include ${configPath(paths.hosts)}
-
-# What follows the Include of this file is for every host again.
-Host *
 `;
+}
+
+/** Lines of a name of the person's own, for the target that it stands for. */
+export function aliasStanzas(
+  { name, program, identities, target }: AliasLines,
+  gateway: Gateway | undefined,
+  paths: Pick<StatePaths, 'isMachine' | 'knownHosts'>,
+  options: HostsOptions,
+): string {
+  const host = configWord(name);
+  const asMachine = configProgram(paths.isMachine);
+  const [, ...lines] = targetStanza(target, gateway, options).split('\n');
+  return [
+    `Match originalhost ${host} exec ${program}\n`,
+    `Match originalhost ${host} exec ${asMachine}\n  Include ${configPath(identities.machine)}\n`,
+    `Match originalhost ${host} !exec ${asMachine}\n  Include ${configPath(identities.person)}\n`,
+    `Host ${host}\n${lines.join('\n')}`,
+    target.narrow_to ? '' : ownOptions(paths),
+  ].join('');
+}
+
+export interface AliasLines {
+  readonly name: string;
+  /** The fast path, as the argument of `Match exec`. */
+  readonly program: string;
+  readonly identities: { readonly machine: string; readonly person: string };
+  readonly target: Target;
 }
 
 export interface HostsOptions {

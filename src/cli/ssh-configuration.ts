@@ -4,6 +4,7 @@ import { type SshConfiguration, sshConfiguration } from '../api/ssh-configuratio
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
+import { aliasesIn } from './aliases.ts';
 import { type Credentials, callApi } from './api-client.ts';
 import { byHandText } from './by-hand-text.ts';
 import type { SallyContext } from './context.ts';
@@ -14,6 +15,7 @@ import { allProfiles } from './profiles/all-profiles.ts';
 import { proxyScriptText } from './proxy-script.ts';
 import { type HostsOptions, hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
 import { stepUpConfigText, stepUpScriptText } from './step-up-script.ts';
+import { userConfigText } from './user-config.ts';
 
 export const sshConfigurationRequest = {
   method: 'GET',
@@ -28,10 +30,11 @@ export async function writeSshConfiguration(
 ): Promise<void> {
   const { paths, environment } = context;
   const options = await hostsOptions(context);
+  const aliases = aliasesIn(await userConfigText(paths));
   const proxy = { path: paths.proxy, text: proxyScriptText(environment.program), mode: 0o700 };
   const files = [
     ...(options.proxy === undefined ? [] : [proxy]),
-    { path: paths.byHand, text: byHandText(configuration, paths, options), mode: 0o600 },
+    { path: paths.byHand, text: byHandText(configuration, paths, options, aliases), mode: 0o600 },
     { path: paths.hosts, text: hostsText(configuration, options), mode: 0o600 },
     { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
     { path: paths.stepUpConfig, text: stepUpConfigText(configuration, paths), mode: 0o600 },

@@ -50,6 +50,12 @@ export async function hasIncludeLine(paths: StatePaths): Promise<boolean> {
   return bytes !== undefined && withoutLine(bytes, line).length !== bytes.length;
 }
 
+/** Empty where there is none, or none that may be read. */
+export async function userConfigText(paths: StatePaths): Promise<string> {
+  const { bytes } = await readConfig(paths).catch(() => ({ bytes: undefined }));
+  return bytes?.toString('utf8') ?? '';
+}
+
 interface FoundConfig {
   /** The file itself, at the end of symbolic links. */
   readonly path: string;

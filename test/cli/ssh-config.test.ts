@@ -239,6 +239,98 @@ describe('the ssh config', () => {
   });
 });
 
+describe('names of their own', () => {
+  const target = 'shop-production--web.sallyport';
+  const host = ['hostname', 'port', 'user', 'proxyjump', 'hostkeyalias', 'userknownhostsfile'];
+  const keys = ['identityfile', 'certificatefile', 'identitiesonly', 'stricthostkeychecking'];
+  const facts = (person: Person, name: string) => {
+    const options = person.sshOptions(name);
+    return [...host, ...keys].map((option) => options.get(option));
+  };
+
+  test('[seeds 55] get the certificate and the way of the target that they stand for', async () => {
+    const alice = somebody();
+    alice.writeConfig(
+      `Host web w\n  HostName ${target}\n  LocalForward 8080 localhost:80\nHost *\n  Port 9\n`,
+    );
+    await alice.login(server.url);
+    for (const name of ['web', 'w']) {
+      expect(facts(alice, name)).toEqual(facts(alice, target));
+      expect(alice.sshOptions(name).get('localforward')).toEqual(['8080 [localhost]:80']);
+      const issued = server.issued;
+      alice.forceRenewal();
+      const { code, stderr } = await alice.sshAsync(['-G', name]);
+      expect({ code, stderr, issued: server.issued }).toEqual({ code: 0, stderr: '', issued: issued + 1 });
+    }
+    expect(alice.sshOptions('example.com').get('port')).toEqual(['9']);
+  });
+
+  test.each([
+    ['of a pattern', `Host w* !web\n  HostName ${target}\n`],
+    ['of a Match', `Match originalhost web\n  HostName ${target}\n`],
+    ['of a target that nobody knows', 'Host web\n  HostName other--app.sallyport\n'],
+    ['with a name that ssh would run', `Host "$(id)" -oProxyCommand=id a;b\n  HostName ${target}\n`],
+  ])('are left alone where they are %s', async (_what, text) => {
+    const alice = somebody();
+    alice.writeConfig(text);
+    await alice.login(server.url);
+    expect(readFileSync(alice.paths.byHand, 'utf8')).toBe('# Written by sally.\n');
+  });
+});
+
+describe('what a login may do to the config', () => {
+  test('[seeds 55] is the person’s choice: yes without a word, ask, or no', async () => {
+    const alice = somebody();
+    alice.writeConfig(ownConfig);
+    const policy = async (...wanted: string[]) =>
+      (await alice.sally(['ssh-config', 'policy', ...wanted])).stdout;
+    const login = async (answer?: string) =>
+      await alice.sally(
+        ['login', '--server', server.url],
+        answer === undefined
+          ? {}
+          : {
+              ask: (question) =>
+                question.startsWith('Add one line') ? Promise.resolve(answer) : new Promise(() => {}),
+            },
+      );
+    expect(await policy()).toBe('yes\n');
+    expect(await policy('no')).toContain('leaves your ssh config alone');
+    expect((await login()).stdout).toContain(
+      'stays as it is. To have plain ssh work: sally ssh-config install',
+    );
+    expect(alice.config().toString()).toBe(ownConfig);
+    await policy('ask');
+    expect((await login()).stderr).toContain('nobody is there to ask');
+    expect((await login('n')).code).toBe(0);
+    expect(alice.config().toString()).toBe(ownConfig);
+    expect((await login('')).code).toBe(0);
+    expect(alice.config().toString()).toBe(`Include "${alice.paths.config}"\n${ownConfig}`);
+  });
+
+  test('[seeds 55] is nothing after an uninstall, until it is installed again', async () => {
+    const alice = somebody();
+    alice.writeConfig(ownConfig);
+    await alice.login(server.url);
+    await alice.sally(['ssh-config', 'uninstall']);
+    await alice.login(server.url);
+    expect(alice.config().toString()).toBe(ownConfig);
+    await alice.sally(['ssh-config', 'install']);
+    await alice.login(server.url);
+    expect(alice.config().toString()).toContain('Include');
+  });
+
+  test('[seeds 55] shows: the line, and our files between BEGIN and END, which end in Host *', async () => {
+    const alice = somebody();
+    await alice.login(server.url);
+    const { stdout } = await alice.sally(['ssh-config', 'show']);
+    expect(stdout).toContain(`Include "${alice.paths.config}"`);
+    expect(readFileSync(alice.paths.config, 'utf8')).toMatch(
+      /^# BEGIN sallyport\n[\s\S]*\nHost \*\n# END sallyport\n$/,
+    );
+  });
+});
+
 describe("the person's own config", () => {
   const configs: [string, Buffer][] = [
     ['is plain', Buffer.from(`${ownConfig}\n`)],
@@ -251,7 +343,7 @@ describe("the person's own config", () => {
   ];
 
   test.each(configs)(
-    '[abuse 125] is byte-identical after the uninstall where it %s',
+    '[abuse 125] [seeds 55] is byte-identical after the uninstall where it %s',
     async (_what, bytes) => {
       const alice = somebody();
       alice.writeConfig(bytes, 0o640);
@@ -307,7 +399,7 @@ describe("the person's own config", () => {
     expect(alice.sshOptions('shop-production--web.sallyport').get('port')).toEqual(['8423']);
   });
 
-  test('is backed up once, as it was before the first change', async () => {
+  test('[seeds 55] is backed up once, as it was before the first change', async () => {
     const alice = somebody();
     alice.writeConfig('Host first\n');
     await alice.login(server.url);
@@ -318,7 +410,7 @@ describe("the person's own config", () => {
     expect(statSync(alice.paths.backup).mode & 0o777).toBe(0o600);
   });
 
-  test('stays a symbolic link; its target is replaced in its own folder', async () => {
+  test('[seeds 55] stays a symbolic link; its target is replaced in its own folder', async () => {
     const alice = somebody();
     const dotfiles = join(alice.home, 'dotfiles');
     mkdirSync(dotfiles);

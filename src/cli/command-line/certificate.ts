@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EnvironmentName } from '../../api/certificates.ts';
 import { isSlug } from '../../ssh/names.ts';
+import type { SshConfigPolicy } from '../ssh-config-policy.ts';
 import { type Go, span, sub } from './build.ts';
 
 export function addCertificateCommands(program: Command, go: Go): void {
@@ -71,9 +72,20 @@ export function addCertificateCommands(program: Command, go: Go): void {
   sub(config, 'uninstall', 'take it out again').action(() =>
     go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigUninstall(context)),
   );
+  sub(config, 'policy', 'whether a login may add it: shown, or set')
+    .argument('[policy]', 'yes: it does; ask: it asks first; no: it does not', policy)
+    .action((wanted: SshConfigPolicy | undefined) =>
+      go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigPolicy(context, wanted)),
+    );
   sub(config, 'show', 'print it').action(() =>
     go(async (context) => (await import('../commands/ssh-config.ts')).sshConfigShow(context)),
   );
+}
+
+/** @throws InvalidArgumentError */
+function policy(text: string): SshConfigPolicy {
+  if (text === 'yes' || text === 'ask' || text === 'no') return text;
+  throw new InvalidArgumentError('Expected yes, ask or no.');
 }
 
 /** @throws InvalidArgumentError */

@@ -50,6 +50,7 @@ const examples: Readonly<Record<string, readonly string[]>> = {
     'SALLY_TOKEN=... sally ssh-config install --server https://ssh.example.com',
   ],
   'ssh-config uninstall': ['sally ssh-config uninstall'],
+  'ssh-config policy': ['sally ssh-config policy', 'sally ssh-config policy ask'],
   'ssh-config show': ['sally ssh-config show'],
   token: [
     'sally token create backup --role viewer --expires 30d',

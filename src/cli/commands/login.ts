@@ -102,6 +102,9 @@ async function report(context: SallyContext, outcome: LoginOutcome): Promise<voi
     terminal.print(`It concerns *.${hostSuffix} only. To undo it: sally ssh-config uninstall`);
     terminal.print();
   }
+  if (outcome.config === 'left') {
+    terminal.print(`${paths.userConfig} stays as it is. To have plain ssh work: sally ssh-config install`);
+  }
   if (!isActive(paths)) {
     terminal.print(`ssh goes by another profile. To change that: sally profile use ${paths.profile}`);
   }

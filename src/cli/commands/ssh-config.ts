@@ -3,8 +3,10 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { ensureCertificate } from '../ensure-certificate.ts';
 import type { ExitName } from '../exit-codes.ts';
+import { changeProfileSettings, readProfileSettings } from '../profiles/profile-settings.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { readsOurConfig, sshCommand } from '../ssh-command.ts';
+import type { SshConfigPolicy } from '../ssh-config-policy.ts';
 import { includeLine } from '../ssh-config-text.ts';
 import {
   removeSshConfiguration,
@@ -12,6 +14,7 @@ import {
   writeSshConfiguration,
 } from '../ssh-configuration.ts';
 import { withStateLock } from '../state-folder.ts';
+import type { StatePaths } from '../state-paths.ts';
 import { addIncludeLine, removeIncludeLine } from '../user-config.ts';
 
 export async function sshConfigInstall(
@@ -28,6 +31,8 @@ export async function sshConfigInstall(
   return await withStateLock<ExitName>(paths, async () => {
     await writeSshConfiguration(context, configuration);
     const outcome = await addIncludeLine(paths);
+    // Who asks for it wants it after the next login too.
+    await chooseUnless(paths, 'no', 'yes');
     terminal.print(
       outcome === 'added'
         ? `Added one line at the top of ${paths.userConfig}:`
@@ -54,6 +59,7 @@ export async function sshConfigUninstall(context: SallyContext): Promise<ExitNam
     // First the line, so that ssh never meets an Include of half of it.
     const outcome = await removeIncludeLine(paths);
     const gone = await removeSshConfiguration(context);
+    await chooseUnless(paths, 'yes', 'no');
     terminal.print(
       outcome === 'removed'
         ? `Removed the line from ${paths.userConfig}; the rest of the file is as it was.`
@@ -68,10 +74,42 @@ export async function sshConfigUninstall(context: SallyContext): Promise<ExitNam
   });
 }
 
+/** What was chosen changes only where it would undo this at the next login. */
+async function chooseUnless(
+  paths: StatePaths,
+  undoes: SshConfigPolicy,
+  next: SshConfigPolicy,
+): Promise<void> {
+  const { ssh_config } = await readProfileSettings(paths);
+  if (ssh_config === undoes) await changeProfileSettings(paths, { ssh_config: next });
+}
+
+/** Shows or sets what a login may do. */
+export async function sshConfigPolicy(
+  { paths, terminal }: SallyContext,
+  wanted: SshConfigPolicy | undefined,
+): Promise<ExitName> {
+  if (wanted === undefined) {
+    terminal.print((await readProfileSettings(paths)).ssh_config);
+    return 'done';
+  }
+  return await withStateLock<ExitName>(paths, async () => {
+    await changeProfileSettings(paths, { ssh_config: wanted });
+    terminal.print(whatItMeans[wanted]);
+    return 'done';
+  });
+}
+
+const whatItMeans: Readonly<Record<SshConfigPolicy, string>> = {
+  yes: 'A login adds its line to your ssh config.',
+  ask: 'A login asks before it adds its line to your ssh config.',
+  no: 'A login leaves your ssh config alone. To add the line: sally ssh-config install',
+};
+
 /** What ssh reads: our line, our config and the hosts. */
 export async function sshConfigShow({ paths, terminal }: SallyContext): Promise<ExitName> {
   const texts = await Promise.all(
-    [paths.config, paths.hosts].map(async (path) => ({
+    [paths.config, paths.byHand, paths.hosts].map(async (path) => ({
       path,
       text: await readFile(path, 'utf8').catch(() => null),
     })),

@@ -23,6 +23,8 @@ const profileSettings = z.strictObject({
   secrets: z.enum(['file', 'keychain']),
   /** Socket of the ssh-agent that keys are added to; null: none. */
   agent: z.string().nullable().default(null),
+  /** Whether a login may add its line to the person's own ssh config. */
+  ssh_config: z.enum(['yes', 'ask', 'no']).default('yes'),
   /** By origin: who has vouched for the server's certificate so far. */
   anchors: z.record(z.string(), anchor),
 });
@@ -36,6 +38,7 @@ const nothingChosen: ProfileSettings = {
   ca_file: null,
   secrets: 'file',
   agent: null,
+  ssh_config: 'yes',
   anchors: {},
 };
 
