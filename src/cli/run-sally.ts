@@ -8,7 +8,7 @@ import { dpopNonce } from './dpop-nonce.ts';
 import type { SallyEnvironment, TextSink } from './environment.ts';
 import { type ExitName, exitCodes, exitNameOf } from './exit-codes.ts';
 import { guardedSink } from './guarded-sink.ts';
-import { systemKeychain } from './keychain/keychain.ts';
+import { systemKeychain } from './keychain/system-keychain.ts';
 import { machineCredential } from './machine-credential.ts';
 import { printable } from './printable.ts';
 import { profileInUse } from './profiles/active-profile.ts';

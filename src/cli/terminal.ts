@@ -38,8 +38,9 @@ export function tableLines(
   rows: readonly (readonly string[])[],
   columns = 0,
 ): string[] {
-  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
-  return [head, ...rows].map((row) => {
+  const whole = rows.map((row) => row.map(inOneLine));
+  const widths = head.map((title, at) => Math.max(title.length, ...whole.map((row) => row[at]?.length ?? 0)));
+  return [head, ...whole].map((row) => {
     const line = row
       .map((cell, at) => cell.padEnd(widths[at] ?? 0))
       .join('  ')
@@ -48,8 +49,13 @@ export function tableLines(
   });
 }
 
+/** No cell makes a line of its own, which could look like one of ours. */
+function inOneLine(cell: string): string {
+  return cell.replaceAll('\n', '\\u{a}');
+}
+
 /** Facts under each other: the names in one column, what they are in the next. */
 export function factLines(facts: readonly (readonly [name: string, fact: string])[]): string[] {
   const width = Math.max(...facts.map(([name]) => name.length));
-  return facts.map(([name, fact]) => `${name.padEnd(width)}  ${fact}`);
+  return facts.map(([name, fact]) => `${name.padEnd(width)}  ${inOneLine(fact)}`);
 }

@@ -36,8 +36,8 @@ export async function sshKeysList(context: SallyContext, { account, json }: Comm
     const rows = ssh_keys.map((key) => [
       key.id,
       printable(key.name),
-      key.type,
-      key.fingerprint,
+      printable(key.type),
+      printable(key.fingerprint),
       fromNow(key.expires_at, now()),
       key.last_used_at === null ? 'never' : fromNow(key.last_used_at, now()),
     ]);
@@ -85,7 +85,7 @@ export async function sshKeysAdd(
   if (json) terminal.print(JSON.stringify(made, null, 2));
   else {
     terminal.print(
-      `${terminal.good('Registered')} ${printable(made.name)} (${made.fingerprint}) for ${made.account}, until ${momentText(made.expires_at, context.now())}.`,
+      `${terminal.good('Registered')} ${printable(made.name)} (${printable(made.fingerprint)}) for ${made.account}, until ${momentText(made.expires_at, context.now())}.`,
     );
   }
   terminal.tell('Certificates are better: they live for an hour, carry your second factor, and sally renews');
