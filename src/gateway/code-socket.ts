@@ -1,11 +1,11 @@
 /** What the listener for one-time codes asks and runs: the socket of its hook, and its two scripts. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { answerCode, type CodeAnswering } from './answer-codes.ts';
 import type { CodePaths } from './code-paths.ts';
 import { prepareTickets, sweepTickets } from './code-tickets.ts';
 import { checkSocketPath } from './paths.ts';
+import { programSource } from './program-source.ts';
 import { serveUnixSocket, type UnixSocketServer } from './unix-socket-server.ts';
 
 export interface CodeSocketOptions {
@@ -54,6 +54,6 @@ async function writeProgram(
 ): Promise<void> {
   for (const place of Object.values(places)) checkSocketPath(place);
   const lines = Object.entries(places).map(([variable, place]) => `${variable}='${place}'\n`);
-  const source = readFileSync(new URL(`programs/${name}`, import.meta.url), 'utf8');
+  const source = programSource(name);
   await writeFileAtomically(path, `#!/bin/sh\n${lines.join('')}\n${source}`, { mode });
 }

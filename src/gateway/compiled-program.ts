@@ -3,12 +3,13 @@
  * given as a file, and tried before anything names them. Where there is none a script does the same.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
+import { programSource } from './program-source.ts';
 import { isProgram } from './programs.ts';
 import { type ProgramResult, runProgram } from './run-program.ts';
 
@@ -74,14 +75,23 @@ async function compile(
   to: string,
   isThere: (path: string) => boolean,
 ): Promise<boolean> {
-  const source = join(import.meta.dirname, 'programs', `${name}.c`);
-  for (const compiler of compilers.filter(isThere)) {
-    for (const way of ways) {
-      const { status } = await runProgram(compiler, ['-std=c99', '-O2', ...way, '-o', to, source]);
-      if (status === 0) return true;
+  const found = compilers.filter(isThere);
+  if (found.length === 0) return false;
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-compile-'));
+  try {
+    const source = join(folder, `${name}.c`);
+    await writeFile(source, programSource(`${name}.c`));
+    await writeFile(join(folder, 'question.h'), programSource('question.h'));
+    for (const compiler of found) {
+      for (const way of ways) {
+        const { status } = await runProgram(compiler, ['-std=c99', '-O2', ...way, '-o', to, source]);
+        if (status === 0) return true;
+      }
     }
+    return false;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  return false;
 }
 
 /** A companion that gives one answer to everything, for as long as `use` takes, and a socket where nobody is. */

@@ -1,8 +1,8 @@
 /** Installs the program that every session of sshd runs: the places of this machine, and what programs/route.sh does with them. */
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { checkSocketPath } from './paths.ts';
+import { programSource } from './program-source.ts';
 import { isProgram, type Programs } from './programs.ts';
 import { findSftpServer } from './session-command.ts';
 
@@ -30,6 +30,6 @@ export async function writeRouteProgram(options: RouteProgramOptions): Promise<v
   };
   for (const place of Object.values(places)) if (place !== '') checkSocketPath(place);
   const lines = Object.entries(places).map(([name, place]) => `${name}='${place}'\n`);
-  const source = readFileSync(new URL('programs/route.sh', import.meta.url), 'utf8');
+  const source = programSource('route.sh');
   await writeFileAtomically(path, `#!/bin/sh\n${lines.join('')}\n${source}`, { mode: 0o755 });
 }
