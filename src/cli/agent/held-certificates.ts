@@ -5,9 +5,10 @@
  */
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { isSallyportError } from '../../errors/sallyport-error.ts';
-import { generateEd25519 } from '../../ssh/openssh-private-key.ts';
 import { parseCertificateLine } from '../../ssh/parse-certificate.ts';
+import { publicKeyBlobOf } from '../../ssh/public-key.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
+import { fileKeyType, makeFileKey } from '../hardware/file-key.ts';
 import { requestCertificate } from '../request-certificate.ts';
 import { readSessionFacts } from '../session-file.ts';
 import { endedByServer, rememberOver } from '../session-over.ts';
@@ -164,7 +165,8 @@ function isDue({ held, notBefore }: Slot, now: number): boolean {
 
 async function mint(context: SallyContext, machine: KnownMachine | undefined): Promise<HeldCertificate> {
   const session = await withFreshTokens(context);
-  const { privateKey, publicKeyBlob } = generateEd25519();
+  const privateKey = makeFileKey(await fileKeyType(context, { kind: 'file' }));
+  const publicKeyBlob = publicKeyBlobOf(privateKey);
   const line = await requestCertificate(context, session, {
     requestId: randomUUID(),
     privateKey,
