@@ -1,9 +1,11 @@
 /** A switch to the profile of its second argument, in a process of its own that dies by SIGKILL after the step of its third. */
 import { createDebugLog } from '../../src/cli/debug-log.ts';
 import { dpopNonce } from '../../src/cli/dpop-nonce.ts';
-import { switchProfile } from '../../src/cli/profiles/switch-profile.ts';
+import { type SwitchStep, switchProfile } from '../../src/cli/profiles/switch-profile.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
 import { createTerminal } from '../../src/cli/terminal.ts';
+
+export type CrashAfter = SwitchStep;
 
 const [, , home, profile, crashAfter] = process.argv;
 const { stdout, stderr } = process;

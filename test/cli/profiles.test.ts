@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { switchSteps } from '../../src/cli/profiles/switch-profile.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
 import { Person, run, runAsync } from './person.ts';
+import type { CrashAfter } from './profiles-child.ts';
 import { ServerDouble } from './server-double.ts';
 
 let home: ServerDouble;
@@ -112,12 +113,9 @@ describe('profiles', () => {
 
   test.each(switchSteps)('[seeds 14] a switch killed after %s leaves one of the two whole', async (step) => {
     await bothLoggedIn();
-    const child = await runAsync(process.execPath, [
-      join(import.meta.dirname, 'profiles-child.ts'),
-      alice.home,
-      'work',
-      step,
-    ]);
+    const after: CrashAfter = step;
+    const program = join(import.meta.dirname, 'profiles-child.ts');
+    const child = await runAsync(process.execPath, [program, alice.home, 'work', after]);
     expect(child.code).toBe(-1);
     const isDone = step === 'config-replaced' || step === 'agent-emptied';
     expect(sshGoesBy()).toEqual(isDone ? byWork() : byDefault());

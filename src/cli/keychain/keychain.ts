@@ -1,6 +1,4 @@
 /** Where the system keeps secrets for its programs: one small secret under one name. */
-import type { SallyEnvironment } from '../environment.ts';
-
 export interface Keychain {
   /** What the person knows it as. */
   readonly name: string;
@@ -11,19 +9,3 @@ export interface Keychain {
   /** @throws keychain_failed */
   remove(item: string): Promise<void>;
 }
-
-/** The system's own; it is loaded when it is first used. */
-export function systemKeychain(environment: SallyEnvironment): Keychain {
-  const load = async () => (await import('./system-keychains.ts')).keychainOf(environment);
-  return {
-    name: keychainNames[environment.platform ?? 'linux'] ?? 'the Secret Service',
-    read: async (item) => (await load()).read(item),
-    write: async (item, secret) => (await load()).write(item, secret),
-    remove: async (item) => (await load()).remove(item),
-  };
-}
-
-const keychainNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
-  darwin: 'the macOS keychain',
-  win32: 'Windows data protection',
-};
