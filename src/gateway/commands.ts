@@ -15,7 +15,7 @@ import type { Log } from './log.ts';
 import { type Machine, pathsOf, realMachine } from './machine.ts';
 import { installationFile, sshdFilesOf } from './machine-sshd.ts';
 import { findUser } from './machine-users.ts';
-import { findPrograms } from './programs.ts';
+import { findPrograms, isProgram } from './programs.ts';
 import { readEnrolmentToken } from './read-enrolment-token.ts';
 import { installedSessionProgram } from './session-program.ts';
 import { staleChoices, type WhenStale } from './trusted-age.ts';
@@ -59,6 +59,8 @@ interface RunFlags {
   readonly reportInstances?: boolean;
 }
 
+/** Of util-linux. */
+const logger = '/usr/bin/logger';
 const defaultHostKey = '/etc/ssh/ssh_host_ed25519_key';
 /** A day: certificates end within the hour, so after that only registered keys and open connections are at stake. */
 const defaultStalenessSeconds = 86_400;
@@ -210,6 +212,7 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
     maximumStalenessSeconds: secondsOf(flags.maximumStaleness),
     whenStale: whenStaleOf(flags.whenStale),
     reportInstances: flags.reportInstances ?? false,
+    ...(isProgram(logger) && { logProgram: logger }),
     principalsOwner: await principalsOwner(machine),
     ...(codes ? { codes } : {}),
     ...(flags.leaseHook === undefined ? {} : { leaseHook: await createLeaseHook(flags.leaseHook) }),

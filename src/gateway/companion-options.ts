@@ -42,6 +42,8 @@ export interface CompanionOptions {
   readonly codes?: CodePaths;
   /** Opens and closes the machine's firewall for leases; absent: nobody does. */
   readonly leaseHook?: LeaseHook;
+  /** Hosts: logger of util-linux, for a line in the log of the app (app-log.ts); absent: there is none. */
+  readonly logProgram?: string;
   /** Hosts: tell the CA that the instances here run, and at an orderly stop that they do not. */
   readonly reportInstances?: boolean;
   readonly intervals?: {

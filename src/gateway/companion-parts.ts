@@ -2,6 +2,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { Answering } from './answering.ts';
 import { openAnsweringSockets } from './answering-sockets.ts';
+import { AppLog, unitsOf } from './app-log.ts';
 import { openCodeSocket } from './code-socket.ts';
 import type { CompanionOptions } from './companion-options.ts';
 import { ConnectionKeeper } from './connection-keeper.ts';
@@ -52,7 +53,13 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
   const listener = createSshdListener(options.sshdPidFile);
   const codeListeners = options.codes ? [createSshdListener(options.codes.pidFile)] : [];
   const listeners = severalListeners(listener, codeListeners);
-  const connections = new Connections(paths.connections, (key) => relays.forget(key));
+  const connections = new Connections(paths.connections, {
+    onStarted: (connection) => appLog?.started(connection),
+    onGone: (key, connection) => {
+      relays.forget(key);
+      appLog?.ended(connection);
+    },
+  });
   const { maximumStalenessSeconds = null, whenStale = 'deny', failClosed = false } = options;
   const basis = new DecisionBasis({
     nowSeconds,
@@ -61,6 +68,11 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     refuseByClock: failClosed,
     ...(options.opensLoopback === undefined ? {} : { opensLoopback: options.opensLoopback }),
   });
+  const { logProgram } = options;
+  const appLog =
+    logProgram !== undefined && enrolment.kind === 'host'
+      ? new AppLog({ program: logProgram, unitsOf: (of) => unitsOf(of, basis.forEnding()?.facts.state), log })
+      : undefined;
   const reporter = new Reporter({
     feed: () => feed,
     connections: () => connections.report(),

@@ -21,6 +21,13 @@ import { isSshd, servesUser } from './sshd-listener.ts';
 export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'offeredAtSeconds'> &
   Partial<Pick<Connection, 'ticketDigest' | 'way' | 'granted'>>;
 
+export interface ConnectionsTold {
+  /** Somebody is on it, or on it in another way than before. */
+  readonly onStarted?: (connection: Connection) => void;
+  /** Of every connection that is no more. */
+  readonly onGone?: (key: string, connection: Connection) => void;
+}
+
 /** What became of a connection: who is on it is known, and on the way to where. */
 export interface Use {
   readonly way: NonNullable<Connection['way']>;
@@ -33,7 +40,7 @@ const sessionPatienceMilliseconds = 500;
 
 export class Connections {
   readonly #folder: string;
-  readonly #onGone: (key: string) => void;
+  readonly #told: ConnectionsTold;
   readonly #bootId = readBootId();
   readonly #byKey = new Map<string, Connection>();
   /** Why connections were ended here, by key, until the CA has heard it. */
@@ -46,11 +53,10 @@ export class Connections {
   /**
    * Reads what an earlier companion knew and keeps what /proc confirms.
    * @param folder exists and is private
-   * @param onGone told of every connection that is no more
    */
-  constructor(folder: string, onGone: (key: string) => void = () => {}) {
+  constructor(folder: string, told: ConnectionsTold = {}) {
     this.#folder = folder;
-    this.#onGone = onGone;
+    this.#told = told;
     const { connections, damaged } = readConnectionFiles(folder);
     this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {
@@ -101,6 +107,7 @@ export class Connections {
     const used = { ...connection, startedAtSeconds, way, permitted, clientAddress: where };
     // First, so that it counts even where it can't be written.
     this.#byKey.set(key, used);
+    if (isNew) this.#told.onStarted?.(used);
     writeConnectionFile(this.#folder, used);
     return true;
   }
@@ -191,7 +198,7 @@ export class Connections {
   #forget(connection: Connection): void {
     this.#byKey.delete(connectionKey(connection));
     this.#servedSince.delete(connectionKey(connection));
-    this.#onGone(connectionKey(connection));
+    this.#told.onGone?.(connectionKey(connection), connection);
     removeConnectionFile(this.#folder, connection);
   }
 }

@@ -55,7 +55,7 @@ export interface LocalMachineOptions {
   >;
   readonly companion?: Pick<
     CompanionOptions,
-    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds' | 'whenStale' | 'codes'
+    'intervals' | 'feed' | 'failClosed' | 'maximumStalenessSeconds' | 'whenStale' | 'codes' | 'logProgram'
   >;
   /** sshd asks with the compiled program, which lies in the run folder. Needs target names and a compiler. */
   readonly compiledQuestion?: boolean;
