@@ -106,7 +106,7 @@ async function lastEvent() {
 }
 
 describe('a hop certificate', () => {
-  test('is for one host, from the gateway, for a minute, of the hop CA, and speaks of no MFA', async () => {
+  test('[seeds 2] is for one host, from the gateway, for a minute, of the hop CA, and speaks of no MFA', async () => {
     const key = generateEd25519();
     const reply = await ask({ key });
     const certificate = parseCertificateLine(reply.certificate);

@@ -72,7 +72,7 @@ async function current(companionId: string) {
   return parseCertificateLine(await sample.authority.hostCertificateFor(companionId));
 }
 
-test('a gateway’s certificate names the gateway and nothing behind it, for a week', async () => {
+test('[seeds 2] a gateway’s certificate names the gateway and nothing behind it, for a week', async () => {
   const certificate = await current(await machine('gateway', 'gate'));
   verifyCertificateBy(certificate, [sample.hostSigner.publicKey]);
   expect(certificate).toMatchObject({
@@ -97,7 +97,7 @@ test('a gateway never stands in for a target, whatever the instances say', async
   expect((await current(gateway)).principals).toEqual(['gate-greedy.sallyport']);
 });
 
-test('a host’s certificate names the host and the targets that run on it, not those of others', async () => {
+test('[seeds 2] a host’s certificate names the host and the targets that run on it, not those of others', async () => {
   const [host, other] = [await machine('host', 'box'), await machine('host', 'other-box')];
   await instanceOn(host, '1');
   await instanceOn(other, '2');

@@ -1,3 +1,8 @@
+/**
+ * [seeds 2]: the fields of a person's certificate, one by one and as ssh-keygen reads them. Serials: serials.test.ts; types of
+ * keys: test/interop/certificate-sshd.test.ts; narrowed, hop and host certificates: the files of their names beside this one.
+ * [seeds 6]: what the CA writes; test/gateway/asking-sshd.test.ts has when a companion reads it.
+ */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { certificateReply } from '../../src/api/certificates.ts';
@@ -46,7 +51,7 @@ async function issued(session: Partial<NewSession> = {}) {
 }
 
 describe('a user certificate', () => {
-  test('is for the key that was sent, signed by the user CA, and named after account and session', async () => {
+  test('[seeds 2] is for the key that was sent, signed by the user CA, and named after account and session', async () => {
     const { certificate, key, account, sessionId } = await issued();
     verifyCertificateBy(certificate, [sample.userKey.publicKeyBlob]);
     expect(certificate.publicKey).toEqual(key.publicKeyBlob);
@@ -54,19 +59,19 @@ describe('a user certificate', () => {
     expect(certificate.principals).toEqual([account, `mfa:${account}`]);
   });
 
-  test('[abuse 20] [abuse 21] is valid from a minute ago for an hour', async () => {
+  test('[seeds 2] [abuse 20] [abuse 21] is valid from a minute ago for an hour', async () => {
     const { certificate } = await issued();
     expect(certificate.validAfter).toBe(BigInt(startSeconds - 60));
     expect(certificate.validBefore).toBe(BigInt(startSeconds + 3600));
   });
 
-  test('[abuse 23] ends with its session', async () => {
+  test('[seeds 2] [abuse 23] ends with its session', async () => {
     const expiresAt = new Date(sample.clock.now.getTime() + 1_800_000);
     const { certificate } = await issued({ expiresAt });
     expect(certificate.validBefore).toBe(BigInt(startSeconds + 1800));
   });
 
-  test('[abuse 32] says MFA in a principal, which sshd enforces, as well as in an extension', async () => {
+  test('[seeds 2] [seeds 6] [abuse 32] says MFA in a principal, which sshd enforces, as well as in an extension', async () => {
     const { certificate, account, extension } = await issued();
     expect(certificate.principals).toContain(`mfa:${account}`);
     expect(certificateMfa.parse(extension(`mfa@${domain}`))).toEqual({
@@ -76,7 +81,7 @@ describe('a user certificate', () => {
     });
   });
 
-  test('[abuse 32] has neither after a login without MFA, whatever methods the login names', async () => {
+  test('[seeds 2] [seeds 6] [abuse 32] has neither after a login without MFA, whatever methods the login names', async () => {
     const { certificate, account, extension } = await issued({ mfa: false, amr: ['mfa'] });
     expect(certificate.principals).toEqual([account]);
     expect(extension(`mfa@${domain}`)).toBeUndefined();
@@ -87,7 +92,7 @@ describe('a user certificate', () => {
     expect(extension(`mfa@${domain}`)).toEqual({ v: 1, methods: ['mfa'], by: issuer });
   });
 
-  test('carries its claims', async () => {
+  test('[seeds 2] [seeds 6] carries its claims', async () => {
     const { account, sessionId, extension } = await issued({ acr: 'phr' });
     expect(certificateClaims.parse(extension(`claims@${domain}`))).toEqual({
       v: 1,
@@ -110,7 +115,7 @@ describe('a user certificate', () => {
     ]);
   });
 
-  test('[abuse 26] has no critical option, least of all one from a request, and only harmless permissions', async () => {
+  test('[seeds 2] [abuse 26] has no critical option, least of all one from a request, and only harmless permissions', async () => {
     const { certificate } = await issued();
     expect(certificate.criticalOptions).toEqual([]);
     expect(certificate.extensions.map(({ name }) => name)).toEqual([
@@ -187,7 +192,7 @@ test('MFA that will be too old before the certificate ends gives the extension b
 describeWithSshKeygen('an issued certificate and ssh-keygen', () => {
   const folder = temporaryFolder();
 
-  test('ssh-keygen -L reads every field', async () => {
+  test('[seeds 2] [seeds 6] ssh-keygen -L reads every field', async () => {
     const { reply, certificate, account, sessionId, key } = await issued();
     const file = folder.write('issued-cert.pub', `${reply.certificate}\n`);
     const lines = sshKeygenOutput(['-L', '-f', file])

@@ -54,7 +54,7 @@ const refusal = (attempt: Promise<unknown>) =>
   );
 
 describe('a certificate that is narrowed to an environment', () => {
-  test('names the roles there, and ends with the second factor that the environment wants', async () => {
+  test('[seeds 2] names the roles there, and ends with the second factor that the environment wants', async () => {
     const alice = await personWith('alice', 'contributor');
     const { principals, valid_after, valid_before } = await ask(alice, production);
     expect(principals).toEqual([

@@ -49,7 +49,7 @@ async function setSequence(value: bigint): Promise<void> {
   await sql`select setval('certificate_serials', ${value}::bigint)`.execute(database.db);
 }
 
-test('serials start at unix seconds times 2^20 and follow each other', async () => {
+test('[seeds 2] serials start at unix seconds times 2^20 and follow each other', async () => {
   const first = await nextSerialOf();
   expect(first).toBeGreaterThanOrEqual(BigInt(startSeconds) * 2n ** 20n);
   expect(await nextSerialOf()).toBe(first + 1n);
@@ -77,7 +77,7 @@ test('[abuse 18] two nodes that issue at once, while a third starts, never give 
   expect(new Set(serials).size).toBe(12);
 });
 
-test('[abuse 18] the database itself refuses a serial twice', async () => {
+test('[seeds 2] [abuse 18] the database itself refuses a serial twice', async () => {
   const given = await nextSerialOf();
   await setSequence(given - 1n);
   await expect(nextSerialOf()).rejects.toMatchObject({ constraint: 'certificates_pkey' });

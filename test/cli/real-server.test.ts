@@ -78,7 +78,7 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
     expect((await sessionRow(id)).ended_at).not.toBeNull();
   });
 
-  test('a command whose second factor is too old logs in again in its middle', async () => {
+  test('[seeds 9] a command whose second factor is too old logs in again in its middle', async () => {
     await alice.login();
     const id = await alice.sessionId();
     await organization({ mfa_required: true });
@@ -187,7 +187,7 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
     expect(stderr).toContain('switched off');
   });
 
-  test('SALLY_TOKEN and nothing else is enough for plain ssh, where policy takes a machine', async () => {
+  test('[seeds 10] SALLY_TOKEN and nothing else is enough for plain ssh, scp and git, where policy takes a machine', async () => {
     await alice.login();
     const made = await alice.sally(['token', 'create', 'backup', '--role', 'admin', '--json']);
     const { token } = JSON.parse(made.stdout);
@@ -204,6 +204,17 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
         expect({ code, stdout }).toEqual({ code: 0, stdout: 'in\n' });
       };
       await vi.waitFor(connected, { timeout: 20_000 });
+      const asMachine = { SALLY_TOKEN: token };
+      const config = job.machine.paths.userConfig;
+      const there = (await job.ssh([host, 'mktemp -d'], asMachine)).stdout.trim();
+      const scp = await runAsync('scp', ['-q', '-F', config, config, `${host}:${there}/copied`], asMachine);
+      expect(scp).toEqual({ code: 0, stdout: '', stderr: '' });
+      const git = `cat ${there}/copied; git init -q --bare ${there}/repository`;
+      expect((await job.ssh([host, git], asMachine)).stdout).toBe(readFileSync(config, 'utf8'));
+      const overSsh = { ...asMachine, GIT_SSH_COMMAND: `ssh -F '${config}'` };
+      const listed = await runAsync('git', ['ls-remote', `${host}:${there}/repository`], overSsh);
+      expect(listed).toEqual({ code: 0, stdout: '', stderr: '' });
+      await job.ssh([host, `rm -r ${there}`], asMachine);
       const shown = await job.sally(['inspect', '--json'], machine);
       expect(shown.stdout).toContain('"mode": "token"');
       expect(shown.stdout).not.toContain('mfa:');

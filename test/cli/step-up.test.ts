@@ -60,7 +60,7 @@ describe('a login while one is logged in', () => {
     }
   });
 
-  test('passes on what the person asks for', async () => {
+  test('[seeds 9] passes on what the person asks for', async () => {
     const argv = ['login', '--mfa', '--max-age', '60', '--provider', 'okta'];
     expect((await alice.sally(argv)).code).toBe(0);
     expect(server.asked[1]).toMatchObject({ acr_values: 'mfa', max_age: '60', provider: 'okta' });
@@ -78,7 +78,7 @@ describe('a login while one is logged in', () => {
 });
 
 describe('a command that wants a stronger login', () => {
-  test('gets one, as strong as the server says, and is made again', async () => {
+  test('[seeds 9] gets one, as strong as the server says, and is made again', async () => {
     server.faults.wantsMfa = { '/v1/sessions': refusal };
     const { code, stdout, stderr } = await alice.sally(['admin', 'sessions', 'list'], atTerminal);
     expect(code).toBe(0);

@@ -7,6 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isProgram } from '../../src/gateway/programs.ts';
+import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import type { LocalMachine } from './local-machine.ts';
 import { createPerson, type Person, runSsh } from './ssh-client.ts';
 import { alice, appLogin, hasNames, TestWorld } from './test-world.ts';
@@ -98,6 +99,17 @@ describe.each([
       ])('[abuse 116] an answer of %s lets nobody in', async (__, answer) => {
         await answering(answer);
         await isDenied();
+      });
+
+      test('[seeds 6] of a certificate that a stranger has signed the companion is told nothing, so it reads no claims of it', async () => {
+        await answering(`${alice}\n`);
+        const forged = await createPerson(world.authority, world.folder, alice, { ca: generateEd25519() });
+        const asked = sockets.size;
+        const args = ['-p', String(port), `${appLogin}@127.0.0.1`, 'echo in'];
+        expect(await runSsh(forged, args)).toMatchObject({ status: 255, stdout: '' });
+        expect(sockets.size).toBe(asked);
+        await getsIn();
+        expect(sockets.size).toBeGreaterThan(asked);
       });
 
       test('[abuse 116] a companion that does not answer denies, in a fifth of a second each time it is asked', async () => {

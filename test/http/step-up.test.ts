@@ -64,7 +64,7 @@ const reset = (as: TestPerson, account = person.account) =>
   server.call('POST', `/v1/accounts/${account}/passkeys/reset`, { as, body: {} });
 
 describe('a program that wants what needs a second factor of the last minutes', () => {
-  test('is told so as RFC 9470 has it, with what to ask for', async () => {
+  test('[seeds 9] is told so as RFC 9470 has it, with what to ask for', async () => {
     await login(admin.sessionId, null);
     const reply = await reset(admin);
     expect([reply.statusCode, reply.json()]).toEqual([
