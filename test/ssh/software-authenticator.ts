@@ -36,7 +36,7 @@ export const sampleModel = 'ee882879-721c-4913-9775-3dfcce97072a';
 
 export class SoftwareAuthenticator {
   touches = 0;
-  verifications = 0;
+  residentKeys = 0;
   /** Whether it asks for a PIN or a finger where it is told to. */
   verifies: boolean;
   readonly maker: AttestingMaker;
@@ -69,6 +69,7 @@ export class SoftwareAuthenticator {
     const { ed25519, challenge, application } = asked;
     if (ed25519 && this.#isU2f) return undefined;
     this.touches += 1;
+    if ((asked.flags & flags.resident) !== 0) this.residentKeys += 1;
     const verified = this.#verifiedFlag(asked.flags);
     const { privateKey } = ed25519
       ? generateKeyPairSync('ed25519')
@@ -128,7 +129,6 @@ export class SoftwareAuthenticator {
   #verifiedFlag(asked: number): number {
     const wanted = asked & flags.userVerified;
     if (wanted === 0 || !this.verifies) return 0;
-    this.verifications += 1;
     return wanted;
   }
 }

@@ -17,6 +17,8 @@ export interface ChosenKey {
   readonly elseMake: SecurityKeyWish | undefined;
 }
 
+const sameAgain: SecurityKeyWish = { kind: 'sk', resident: false, verify: false, anew: false };
+
 export async function chooseKey(
   context: SallyContext,
   session: LiveSession,
@@ -30,6 +32,8 @@ export async function chooseKey(
     case 'file':
       return lasting({ kind: 'file', ...(wish.type && { type: wish.type }) });
     default:
+      // What was asked of it may have changed since, and its handle may be gone.
+      if (session.key.kind === 'sk') return await securityKey(context, session, sameAgain);
       return lasting(session.key);
   }
 }

@@ -3,7 +3,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { inTransaction } from '../../../src/database/transaction.ts';
 import { demoTarget } from '../../../src/dev/demo-inventory.ts';
+import { endSession } from '../../../src/sessions/end-session.ts';
 import { parseCertificateLine } from '../../../src/ssh/parse-certificate.ts';
 import { fingerprint } from '../../../src/ssh/public-key.ts';
 import { readSecurityKeyFile } from '../../../src/ssh/sk-private-key.ts';
@@ -163,6 +165,22 @@ describe.skipIf(!canRun)('a security key (needs openssh-server and gcc)', () => 
     expect((await alice.sally(['logout'], at())).code).toBe(0);
     expect((await login('--key', 'sk')).code).toBe(0);
     expect((await certificate()).publicKey).toEqual(before.publicKey);
+  });
+
+  test('is made anew where an admin has ended the login: the one of before may be in other hands', async () => {
+    expect((await login('--key', 'sk', '--resident')).code).toBe(0);
+    expect(plugged.authenticator.residentKeys).toBe(1);
+    const before = await certificate();
+    const sessionId = await alice.sessionId();
+    await inTransaction(demo.dev.database.db, (tx) =>
+      endSession(tx, { sessionId, reason: 'revoked', by: 'an admin' }, new Date()),
+    );
+    // Without --key: what was chosen before holds.
+    const { code, stderr } = await login();
+    expect([code, stderr]).toEqual([0, expect.stringContaining('will not do: A certificate of this key')]);
+    expect((await certificate()).publicKey).not.toEqual(before.publicKey);
+    expect((await certificate()).blob.includes('sk-ssh-ed25519-cert-v01@openssh.com')).toBe(true);
+    expect(await ssh()).toMatchObject({ code: 0, stdout: 'in\n' });
   });
 
   test('[seeds 60] is none where the key lies in a file, which in FIPS mode is ECDSA or RSA: sshd takes both', async () => {
