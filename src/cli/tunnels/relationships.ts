@@ -43,7 +43,7 @@ export function openServices(tunnels: readonly Tunnel[]): readonly TunnelService
 export function urlOf({ kind, login, database, local_port: port }: TunnelService): string {
   const user = login === null ? '' : `${encodeURIComponent(login)}@`;
   const path = database === null ? '' : `/${encodeURIComponent(database)}`;
-  return `${urlSchemes[kind] ?? kind}://${user}${localHost}:${port}${path}`;
+  return `${urlSchemes.get(kind) ?? kind}://${user}${localHost}:${port}${path}`;
 }
 
 function relationship({ name, kind, login, database, local_port: port }: TunnelService): Relationship {
@@ -52,7 +52,7 @@ function relationship({ name, kind, login, database, local_port: port }: TunnelS
     hostname: localHost,
     ip: localHost,
     port,
-    scheme: relationshipSchemes[kind] ?? urlSchemes[kind] ?? kind,
+    scheme: relationshipSchemes.get(kind) ?? urlSchemes.get(kind) ?? kind,
     username: login,
     password: null,
     path: database,
@@ -65,22 +65,22 @@ function relationship({ name, kind, login, database, local_port: port }: TunnelS
   };
 }
 
-const urlSchemes: Readonly<Record<string, string>> = {
-  postgres: 'postgresql',
-  pgsql: 'postgresql',
-  mariadb: 'mysql',
-  'oracle-mysql': 'mysql',
-  valkey: 'redis',
-  mongo: 'mongodb',
-  rabbitmq: 'amqp',
-  elasticsearch: 'http',
-  opensearch: 'http',
-  solr: 'http',
-  influxdb: 'http',
-};
+const urlSchemes: ReadonlyMap<string, string> = new Map([
+  ['postgres', 'postgresql'],
+  ['pgsql', 'postgresql'],
+  ['mariadb', 'mysql'],
+  ['oracle-mysql', 'mysql'],
+  ['valkey', 'redis'],
+  ['mongo', 'mongodb'],
+  ['rabbitmq', 'amqp'],
+  ['elasticsearch', 'http'],
+  ['opensearch', 'http'],
+  ['solr', 'http'],
+  ['influxdb', 'http'],
+]);
 
 /** Platform.sh's own word for it. */
-const relationshipSchemes: Readonly<Record<string, string>> = {
-  postgresql: 'pgsql',
-  postgres: 'pgsql',
-};
+const relationshipSchemes: ReadonlyMap<string, string> = new Map([
+  ['postgresql', 'pgsql'],
+  ['postgres', 'pgsql'],
+]);

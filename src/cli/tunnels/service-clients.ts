@@ -17,7 +17,7 @@ type ClientOf = (service: TunnelService) => ServiceClient;
 
 /** Undefined if nobody knows a client for it. */
 export function clientOf(service: TunnelService): ServiceClient | undefined {
-  return clients[service.kind]?.(service);
+  return clients.get(service.kind)?.(service);
 }
 
 const psql: ClientOf = ({ local_port, login, database }) => ({
@@ -79,15 +79,15 @@ const clickhouse: ClientOf = ({ local_port, login, database }) => ({
   from: 'clickhouse-client, from ClickHouse itself',
 });
 
-const clients: Readonly<Record<string, ClientOf>> = {
-  postgresql: psql,
-  postgres: psql,
-  pgsql: psql,
-  mysql: mysqlLike('mysql', 'default-mysql-client'),
-  mariadb: mysqlLike('mariadb', 'mariadb-client'),
-  redis: redisLike('redis-cli', 'redis-tools'),
-  valkey: redisLike('valkey-cli', 'valkey-tools'),
-  mongodb: mongosh,
-  mongo: mongosh,
-  clickhouse,
-};
+const clients: ReadonlyMap<string, ClientOf> = new Map([
+  ['postgresql', psql],
+  ['postgres', psql],
+  ['pgsql', psql],
+  ['mysql', mysqlLike('mysql', 'default-mysql-client')],
+  ['mariadb', mysqlLike('mariadb', 'mariadb-client')],
+  ['redis', redisLike('redis-cli', 'redis-tools')],
+  ['valkey', redisLike('valkey-cli', 'valkey-tools')],
+  ['mongodb', mongosh],
+  ['mongo', mongosh],
+  ['clickhouse', clickhouse],
+]);
