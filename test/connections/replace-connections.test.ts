@@ -163,6 +163,40 @@ test('somebody who goes on from a menu to a target is a connection to it, and th
   ]);
 });
 
+test('[seeds 20] who came, who was refused and who went are events with person, session, serial, target and address', async () => {
+  const address = '192.0.2.77';
+  const [allowed, denied] = (['jump', 'refusal'] as const).map((way, at) => ({
+    ...connection(95 + at),
+    way,
+    client_address: address,
+  }));
+  const steps = [[allowed, denied], []].map((connections) => connections.filter((one) => one !== undefined));
+  for (const connections of steps) {
+    await inTransaction(database.db, (tx) => replaceConnections(tx, shop.gatewayId, { connections }, now));
+  }
+  const rows = await database.db
+    .selectFrom('audit_events')
+    .select(['event', 'facts', 'session_id'])
+    .where('session_id', '=', sessionId)
+    .where('event', 'like', 'connection.%')
+    .orderBy('id')
+    .execute();
+  // With the account the session makes the certificate's key id.
+  const common = {
+    companion: 'gw',
+    account: 'alice@example.com',
+    serial: '7',
+    target: 'shop-production--web',
+  };
+  const started = { ...common, client_address: address };
+  expect(rows).toMatchObject([
+    { event: 'connection.started', session_id: sessionId, facts: { ...started, way: 'jump' } },
+    { event: 'connection.started', session_id: sessionId, facts: { ...started, way: 'refusal' } },
+    { event: 'connection.ended', facts: { ...common, reason: 'closed' } },
+    { event: 'connection.ended', facts: { ...common, reason: 'closed' } },
+  ]);
+});
+
 function rowOf(key: string) {
   return database.db
     .selectFrom('connections')

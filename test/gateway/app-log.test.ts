@@ -1,7 +1,6 @@
 /**
  * [seeds 20]: the line in the app's own log, by a stand-in for logger, since there is no journal where tests run. The events
- * for the audit, with person, session, serial, target and address: test/http/connections.test.ts; who was refused:
- * test/connections/replace-connections.test.ts.
+ * for the audit: test/connections/replace-connections.test.ts.
  */
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
