@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { SallyContext } from '../context.ts';
 import { ensureCertificate } from '../ensure-certificate.ts';
 
@@ -10,10 +11,9 @@ const mostMilliseconds = 80_000;
  * machine that wakes up, or whose clock was set, has a new one soon. Resolves when the agent stops.
  */
 export async function keepFresh(context: () => SallyContext, stopped: AbortSignal): Promise<void> {
-  const { wait } = context();
-  const stop = new Promise<void>((resolve) => stopped.addEventListener('abort', () => resolve()));
   while (!stopped.aborted) {
-    await Promise.race([wait(randomInt(leastMilliseconds, mostMilliseconds)), stop]);
+    const pause = randomInt(leastMilliseconds, mostMilliseconds);
+    await wait(pause, undefined, { signal: stopped }).catch(() => {});
     if (stopped.aborted) return;
     const { debug } = context();
     await ensureCertificate(context()).then(

@@ -55,7 +55,6 @@ export class AgentWorld {
   ): Promise<void> {
     this.#running = this.person.sally(['agent', 'start', ...flags], {
       environment: { forPrograms: process.env, ...environment },
-      wait: () => new Promise(() => {}),
       ...(now && { now }),
     });
     const ended = this.#running.then(({ stderr }) => {

@@ -38,7 +38,6 @@ async function startAgent(flags: readonly string[]): Promise<void> {
   const { PATH = '' } = process.env;
   agent = world.alice.sally(['agent', 'start', ...flags], {
     environment: { forPrograms: { PATH } },
-    wait: () => new Promise(() => {}),
   });
   await vi.waitFor(async () => expect(await askStatus(socket)).toBeDefined(), 5000);
 }
