@@ -21,6 +21,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: join(root, 'dist', 'sally') },
     node: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', multiple: true },
+    program: { type: 'string', multiple: true },
     'release-key': { type: 'string', multiple: true },
   },
 });
@@ -47,7 +48,7 @@ for (const platform of platforms) {
     continue;
   }
   for (const { name, program, on } of programs) {
-    if (!on(platform)) continue;
+    if (!on(platform) || (values.program && !values.program.includes(name))) continue;
     const to = join(values.out, `${name}-${version}-${platform.name}${platform.extension}`);
     await writeExecutable({ program, node, platform, to });
     process.stdout.write(`${to}\n`);

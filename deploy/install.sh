@@ -46,7 +46,7 @@ fish_completion=$share/fish/vendor_completions.d/sally.fish
 mark=$share/sally/release
 
 if [ -n "$uninstall" ]; then
-  [ ! -x "$to/sally" ] || "$to/sally" ssh-config uninstall || true
+  if [ -x "$to/sally" ] && [ -d "$HOME/.ssh/sallyport" ]; then "$to/sally" ssh-config uninstall || true; fi
   rm -f "$to/sally" "$manual" "$bash_completion" "$fish_completion" "$mark"
   rmdir "$share/sally" 2>/dev/null || true
   echo "sally is gone. Logins that were made with it are in ~/.ssh/sallyport: sally logout would have ended them."
@@ -112,7 +112,7 @@ first=$(printf '%s\n%s\n' "$now" "$(fact expires)" | LC_ALL=C sort | head -n 1)
 [ "$first" = "$now" ] || fail "the release is out of date since $(fact expires); is there a newer one, or is the clock wrong?"
 [ -z "$version" ] || [ "$version" = "$found" ] || fail "the release is of version $found, not $version"
 had=0
-[ ! -r "$mark" ] || read -r had <"$mark" || true
+[ ! -r "$mark" ] || read -r had _ <"$mark" || true
 case $had in '' | *[!0-9]*) had=0 ;; esac
 [ "$number" -ge "$had" ] || fail "the release is older than what was installed before (number $number, before $had)"
 
