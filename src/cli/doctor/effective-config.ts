@@ -167,8 +167,9 @@ function judgedAliases({ aliases, path }: ConfigFacts): Finding[] {
     .map(({ name, host }) => ({
       check: 'config' as const,
       outcome: 'warning' as const,
-      says: `${path} has "Host ${printable(name)}" with HostName ${printable(host)}: ssh looks for our part by what you type, so ssh ${printable(name)} has neither our key nor our known hosts.`,
-      fix: `Type ssh ${printable(host)}, or let your shell have the short name: alias ${printable(name)}='ssh ${printable(host)}'`,
+      says: `${path} has "Host ${printable(name)}" with HostName ${printable(host)}, which our part does not know yet: ssh ${printable(name)} has neither our key nor our known hosts.`,
+      fix: `sally ssh-config install; or type ssh ${printable(host)}`,
+      repair: { kind: 'own-files' as const },
     }));
 }
 

@@ -261,14 +261,19 @@ describe('the ssh config', () => {
     expect(repaired).toEqual([]);
   });
 
-  test('a short name of the person’s own that our part does not meet', async () => {
-    const alice = await world.somebody(`Host web\n  HostName ${host}\n`);
+  test('a short name of the person’s own that our part does not know yet is made known to it', async () => {
+    const alice = await world.somebody('# mine\n');
+    const config = readFileSync(alice.paths.userConfig, 'utf8');
+    writeFileSync(alice.paths.userConfig, `${config}Host web\n  HostName ${host}\n`);
     const { checks } = await alice.doctor();
     expect(checks.find(({ check }) => check === 'config')).toMatchObject({
       outcome: 'warning',
-      fix: `Type ssh ${host}, or let your shell have the short name: alias web='ssh ${host}'`,
-      mendable: false,
+      fix: `sally ssh-config install; or type ssh ${host}`,
+      mendable: true,
     });
+    const changed = await alice.mended();
+    expect(changed.every((path) => path.startsWith('.ssh/sallyport/'))).toBe(true);
+    expect(alice.person.sshOptions('web').get('hostkeyalias')).toEqual([host]);
   });
 
   test('names made canonical do no harm', async () => {
