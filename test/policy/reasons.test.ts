@@ -3,6 +3,7 @@ import { type AccessFacts, decideAccess } from '../../src/policy/decide-access.t
 import { decideApp } from '../../src/policy/decide-app.ts';
 import { type CertificateFacts, decideCertificate } from '../../src/policy/decide-certificate.ts';
 import { decideHop } from '../../src/policy/decide-hop.ts';
+import { decideMachineCertificate } from '../../src/policy/decide-machine.ts';
 import { decideNarrowedCertificate } from '../../src/policy/decide-narrowed.ts';
 import { decideRegisteredKey } from '../../src/policy/decide-registered-key.ts';
 import { decideSshCode } from '../../src/policy/decide-ssh-code.ts';
@@ -69,6 +70,7 @@ const refusals = [
     ),
   ),
   decideSshCode({ ...certificate, session: { ...session, mode: 'token' }, sshCodes: false }, nowSeconds),
+  decideMachineCertificate({ ...certificate, machine: undefined, rules: [rule] }, nowSeconds),
   decideNarrowedCertificate({ ...certificate, environment: undefined, rules: [rule] }, nowSeconds),
   refusedSource(
     decideSource({ pinning: 'address', clientAddress: '192.0.2.7', ranges: ['10.0.0.0/8'], gateways: [] }),
