@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { switchSteps } from '../../src/cli/profiles/switch-profile.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
-import { Person, run, runAsync } from './person.ts';
+import { optionsOf, Person, run, runAsync } from './person.ts';
 import type { CrashAfter } from './profiles-child.ts';
-import { ServerDouble } from './server-double.ts';
+import { sampleTarget } from './reach/sample-targets.ts';
+import { account, ServerDouble } from './server-double.ts';
 
 let home: ServerDouble;
 let office: ServerDouble;
@@ -146,6 +147,39 @@ describe('profiles', () => {
     });
     expect(code).toBe(0);
     expect([home.issued, office.issued]).toEqual([before[0], (before[1] ?? 0) + 1]);
+  });
+
+  test("[seeds 14] sally ssh in a profile that is not active gives ssh that profile's own config, whole", async () => {
+    await bothLoggedIn();
+    const gateway = { name: 'gw', address: '127.0.0.1', ports: [8422], login: null, fingerprint: null };
+    const target = sampleTarget('desk-main--web', {
+      gateways: ['host'],
+      ways: ['host'],
+      address: '127.0.0.2',
+      port: 2022,
+    });
+    office.answers['GET /v1/targets'] = {
+      account,
+      targets: [target],
+      gateways: [gateway],
+      empty_apps: [],
+      next: null,
+    };
+    const started: string[] = [];
+    const runProgram = async ({ args }: { args: readonly string[] }) => {
+      started.push(...args);
+      return 0;
+    };
+    const { code, stderr } = await alice.sally(['ssh', '--profile', 'work', 'desk-main--web'], {
+      runProgram,
+    });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(started.slice(0, 2)).toEqual(['-F', work().profileConfig]);
+    const { stdout } = run('ssh', ['-T', ...started.slice(0, 2), '-G', 'desk-main--web.sallyport']);
+    const options = optionsOf(stdout);
+    expect(options.get('hostname')).toEqual(['127.0.0.2']);
+    expect(options.get('identityfile')?.join(' ')).toContain(`${work().personOwn}/pairs/`);
+    expect(sshGoesBy()).toEqual(byDefault());
   });
 
   test('a profile that nobody is logged in to offers no other key of the home', async () => {
