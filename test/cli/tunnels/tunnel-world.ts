@@ -133,7 +133,7 @@ export class TunnelWorld {
     // In its mount namespace, where files of ours stand for the machine's; held open until it is wanted.
     const script = 'echo in; read -r _; exec "$@"';
     const args = ['-t', pid, '-m', '/bin/sh', '-c', script, 'sh', ...command];
-    const next = spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const next = spawn('/usr/bin/nsenter', args, { stdio: ['pipe', 'pipe', 'ignore'] });
     this.#sshds.push(next);
     await once(next.stdout, 'data');
     await sshd.stop();

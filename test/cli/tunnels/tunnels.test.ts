@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { isAlive as isRunning, readProcess } from '../../../src/gateway/proc.ts';
 import { until } from '../../gateway/ssh-client.ts';
-import { runAsync } from '../person.ts';
+import { hasTmux, Tmux } from '../../gateway/tmux.ts';
+import { runAsync, sallyEntry } from '../person.ts';
 import {
   address,
   canTunnel,
@@ -122,6 +123,28 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
       0,
       Array.from({ length: 2 }, () => 'shop-production is production. Open tunnels to db, word? [y/N] '),
     ]);
+  });
+
+  test.skipIf(!hasTmux)('at a terminal of 80x24 the question and the tables are whole lines', async () => {
+    const { home } = world.reach.alice.machine;
+    const words = [process.execPath, sallyEntry, 'tunnel', 'open', production];
+    const tmux = await Tmux.run(join(home, 'tmux'), words, { HOME: home, NO_COLOR: '1' });
+    try {
+      expect(await tmux.waitFor(/\[y\/N\]/)).toBe(
+        'shop-production is production. Open tunnels to db, word? [y/N]',
+      );
+      await tmux.type('y');
+      await tmux.press('Enter');
+      const screen = (await tmux.waitFor(/ended with 0/)).split('\n');
+      expect(screen[1]).toMatch(/^SERVICE {2}KIND {8}ADDRESS {10}URL$/);
+      expect(screen[2]).toMatch(/^db {7}postgresql {2}127\.0\.0\.1:3\d{4} {2}postgresql:\/\//);
+      expect(screen.slice(4)).toEqual([
+        'sally: to end it: sally tunnel close shop-production',
+        'ended with 0',
+      ]);
+    } finally {
+      tmux.close();
+    }
   });
 
   test('[seeds 49] single is there until Ctrl-C, and takes only a port that can be had', async () => {
