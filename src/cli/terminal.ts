@@ -2,7 +2,7 @@
  * What `sally` prints. Results go to stdout, everything else to stderr; colors only on a terminal and never with
  * NO_COLOR; nothing depends on a color alone.
  */
-import type { TextSink } from './environment.ts';
+import type { SallyEnvironment, TextSink } from './environment.ts';
 
 export interface Terminal {
   /** A line of the result. */
@@ -54,8 +54,39 @@ function inOneLine(cell: string): string {
   return cell.replaceAll('\n', '\\u{a}');
 }
 
-/** Facts under each other: the names in one column, what they are in the next. */
-export function factLines(facts: readonly (readonly [name: string, fact: string])[]): string[] {
-  const width = Math.max(...facts.map(([name]) => name.length));
-  return facts.map(([name, fact]) => `${name.padEnd(width)}  ${inOneLine(fact)}`);
+/** Facts under each other: the names in one column, what they are in the next, over several lines where one is too short. */
+export function factLines(facts: readonly (readonly [name: string, fact: string])[], columns = 0): string[] {
+  const width = Math.max(...facts.map(([name]) => name.length)) + 2;
+  return facts.flatMap(([name, fact]) =>
+    wrappedLines(fact, columns - width).map((line, at) => `${(at === 0 ? name : '').padEnd(width)}${line}`),
+  );
+}
+
+/** With less room a line that the terminal breaks is easier to read. */
+const leastColumns = 20;
+
+/** The same words in lines that are no longer, but for a word that is; colors take no room. */
+export function wrappedLines(text: string, columns: number): string[] {
+  if (columns < leastColumns) return [text];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && shownLength(`${line} ${word}`) > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
+function shownLength(text: string): number {
+  return text.replace(/\x1b\[[0-9]+m/g, '').length;
+}
+
+/** How wide the terminal is; 0 where there is none, so that programs find one fact in one line. */
+export function terminalColumns({
+  isTerminal,
+  columns = 0,
+}: Pick<SallyEnvironment, 'isTerminal' | 'columns'>): number {
+  return isTerminal ? columns : 0;
 }

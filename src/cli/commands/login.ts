@@ -17,6 +17,7 @@ import { readSessionFacts } from '../session-file.ts';
 import { readsOurConfig, sshCommand } from '../ssh-command.ts';
 import { hostSuffix, includeLine } from '../ssh-config-text.ts';
 import { withCommand } from '../step-up.ts';
+import { terminalColumns, wrappedLines } from '../terminal.ts';
 import { momentText, spanText } from '../times.ts';
 
 export interface LoginCommandOptions extends KeyOptions {
@@ -81,9 +82,9 @@ async function report(context: SallyContext, outcome: LoginOutcome): Promise<voi
   const life = spanText(session.expires_at - nowSeconds(context));
   const provider = session.provider === null ? '' : ` (provider ${printable(session.provider)})`;
 
-  terminal.print(
-    `${terminal.good('Logged in')} as ${terminal.bold(session.account)}${provider} until ${momentText(session.expires_at, now)} (${life}), ${secondFactorText(session, now)}.`,
-  );
+  const columns = terminalColumns(context.environment);
+  const said = `${terminal.good('Logged in')} as ${terminal.bold(session.account)}${provider} until ${momentText(session.expires_at, now)} (${life}), ${secondFactorText(session, now)}.`;
+  for (const line of wrappedLines(said, columns)) terminal.print(line);
   if (renewed) terminal.print('It is the session of before; its connections stay.');
   if (pair) {
     terminal.print(

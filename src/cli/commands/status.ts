@@ -4,7 +4,7 @@ import type { ExitName } from '../exit-codes.ts';
 import { glanceAtSession, type SessionGlance } from '../glance-session.ts';
 import { renewalDueAt } from '../schedule.ts';
 import { secondFactorText } from '../second-factor-text.ts';
-import { factLines } from '../terminal.ts';
+import { factLines, terminalColumns, wrappedLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 import { hasIncludeLine } from '../user-config.ts';
 
@@ -32,21 +32,25 @@ interface Facts {
 
 function lines(context: SallyContext, { session, pair, installed }: Facts): string[] {
   const { terminal, paths, machine } = context;
+  const columns = terminalColumns(context.environment);
   const config = installed ? `${paths.userConfig} includes it` : 'not installed: sally ssh-config install';
   if (!session) {
     const who = machine
       ? `${machine.source} makes this a machine, which has no certificate yet. Run: sally ssh-config install`
       : 'Nobody is logged in. Run: sally login';
-    return [who, ...factLines([['ssh config', config]])];
+    return [...wrappedLines(who, columns), ...factLines([['ssh config', config]], columns)];
   }
   const role = session.role === null ? session.organization : `${session.organization}, ${session.role}`;
-  return factLines([
-    ['Account', `${terminal.bold(session.account)} (${role})`],
-    ['Server', session.server],
-    ['Session', sessionText(context, session)],
-    ['Certificate', certificateText(context, session, pair)],
-    ['ssh config', config],
-  ]);
+  return factLines(
+    [
+      ['Account', `${terminal.bold(session.account)} (${role})`],
+      ['Server', session.server],
+      ['Session', sessionText(context, session)],
+      ['Certificate', certificateText(context, session, pair)],
+      ['ssh config', config],
+    ],
+    columns,
+  );
 }
 
 function sessionText(context: SallyContext, session: SessionGlance): string {

@@ -4,7 +4,7 @@ import type { ExitName } from '../exit-codes.ts';
 import { printable } from '../printable.ts';
 import { secondFactorText } from '../second-factor-text.ts';
 import { callSignedIn } from '../signed-in.ts';
-import { factLines } from '../terminal.ts';
+import { factLines, terminalColumns } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 
 const kinds = {
@@ -26,22 +26,25 @@ export async function whoami(context: SallyContext, options: { readonly json?: b
   const { session, organization, role } = own;
   const now = context.now();
   const methods = session.amr.map(printable).join(', ') || 'not named';
-  const facts = factLines([
-    ['Account', terminal.bold(session.account)],
-    ...(own.account_number === undefined ? [] : [['Number', String(own.account_number)] as const]),
-    ['Organization', organization],
-    ['Role', role ?? 'none on the whole organization'],
-    ['Session', session.id],
+  const facts = factLines(
     [
-      'Login',
-      `${momentText(session.auth_time, now)} (${fromNow(session.auth_time, now)}), methods: ${methods}`,
+      ['Account', terminal.bold(session.account)],
+      ...(own.account_number === undefined ? [] : [['Number', String(own.account_number)] as const]),
+      ['Organization', organization],
+      ['Role', role ?? 'none on the whole organization'],
+      ['Session', session.id],
+      [
+        'Login',
+        `${momentText(session.auth_time, now)} (${fromNow(session.auth_time, now)}), methods: ${methods}`,
+      ],
+      ['MFA', secondFactorText(session, now)],
+      ...(session.provider === null ? [] : [['Provider', printable(session.provider)] as const]),
+      ['Kind', kinds[session.kind]],
+      ['Ends', `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`],
+      ['Connections', String(session.connections)],
     ],
-    ['MFA', secondFactorText(session, now)],
-    ...(session.provider === null ? [] : [['Provider', printable(session.provider)] as const]),
-    ['Kind', kinds[session.kind]],
-    ['Ends', `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`],
-    ['Connections', String(session.connections)],
-  ]);
+    terminalColumns(context.environment),
+  );
   for (const line of facts) terminal.print(line);
   return 'done';
 }
