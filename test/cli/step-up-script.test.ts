@@ -73,7 +73,7 @@ async function withoutTerminal(
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<Ran> {
-  const child = spawn('setsid', ['-w', 'ssh', '-F', alice.paths.userConfig, ...args, 'true'], {
+  const child = spawn('/usr/bin/setsid', ['-w', 'ssh', '-F', alice.paths.userConfig, ...args, 'true'], {
     env: { ...clean, HOME: alice.home, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

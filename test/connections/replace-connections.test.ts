@@ -183,7 +183,7 @@ test('[seeds 20] who came, who was refused and who went are events with person, 
     .execute();
   // With the account the session makes the certificate's key id.
   const common = {
-    companion: 'gw',
+    companion: 'gate',
     account: 'alice@example.com',
     serial: '7',
     target: 'shop-production--web',
