@@ -4,7 +4,7 @@
  * two halves of different pairs; old folders stay for a day instead.
  */
 import { lstat, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { isSallyportError } from '../errors/sallyport-error.ts';
 import { readPrivateFile, writeFileAtomically } from '../files/write-file.ts';
 import { parseCertificateLine } from '../ssh/parse-certificate.ts';
@@ -32,10 +32,8 @@ export interface CurrentPair {
 /** The current pair; undefined if there is none, or none that ssh would use: halves that differ, a key open to others. */
 export async function currentPair(paths: StatePaths): Promise<CurrentPair | undefined> {
   const text = await readFile(paths.identity, 'utf8').catch(() => '');
-  const [, keyPath = ''] = /^IdentityFile "(.*)"$/m.exec(text) ?? [];
-  const folder = dirname(keyPath);
-  const id = folder.slice(paths.pairs.length + 1);
-  if (keyPath !== join(paths.pairs, id, keyFile) || !/^[0-9a-f-]{36}$/.test(id)) return undefined;
+  const [line = '', id = ''] = /^IdentityFile ".*\/([0-9a-f-]{36})\/[^/]*"$/m.exec(text) ?? [];
+  if (id === '' || line !== `IdentityFile ${configPath(join(paths.pairs, id, keyFile))}`) return undefined;
   const pair = await readPair(paths, id);
   const [, ends] = /^# ends ([0-9]{1,12})$/m.exec(text) ?? [];
   return pair && ends !== undefined ? { ...pair, endsHere: Number(ends) } : pair;

@@ -5,7 +5,7 @@
  * one that is at most 900 seconds old). The second line: the unix second before which the line above says nothing, because
  * a clock that shows an earlier one has been set back since. No file: renew now, whatever is there.
  */
-import { readFile, unlink } from 'node:fs/promises';
+import { readFile, unlink, utimes } from 'node:fs/promises';
 import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 import type { CurrentPair } from './current-pair.ts';
@@ -60,6 +60,8 @@ export async function renewFrom(
 ): Promise<void> {
   const line = why === undefined ? `${due}` : `${due} ${why}`;
   await writeFileAtomically(paths.renewAfter, `${line}\n${nowSeconds - steadySeconds}\n`, { mode: 0o600 });
+  // cmd of Windows can't reckon with times, but tells which of two files is the younger one.
+  await utimes(paths.renewAfter, due, due).catch(() => {});
 }
 
 /** The next ssh renews. */

@@ -19,8 +19,16 @@ export function configWord(text: string | number): string {
   throw new SallyportError('name_refused', unfit);
 }
 
-/** An absolute path, in quotes. @throws settings_invalid */
+/** Of Windows, as state-paths.ts writes it. What lies below `.ssh` there is the only thing that a config names. */
+const onDrive = /^[A-Za-z]:\/(?:.*\/)?\.ssh(\/[^"'%\\`$*?[\]!\p{C}]*)$/u;
+
+/**
+ * An absolute path, in quotes. On Windows from the home folder, which each of its ssh programs writes in its own way.
+ * @throws settings_invalid
+ */
 export function configPath(text: string): string {
+  const [, belowSsh] = onDrive.exec(text.replaceAll('\\', '/')) ?? [];
+  if (belowSsh !== undefined) return `"~/.ssh${belowSsh}"`;
   if (path.test(text)) return `"${text}"`;
   throw new SallyportError('settings_invalid', 'A path holds characters that an ssh config cannot name.');
 }
@@ -30,7 +38,8 @@ const plain = /^[A-Za-z0-9_./-]+$/;
 
 /**
  * The argument of `Match exec`: a program and plain words for it. ssh hands it to whatever shell the person has, so it is
- * nothing but words; a path with a space or the like is quoted, which sh, fish and csh read and PowerShell does not.
+ * nothing but words; a path with a space or the like is quoted, which sh, fish and csh read and PowerShell does not. On
+ * Windows it is a file for cmd.
  * @throws settings_invalid, name_refused
  */
 export function configProgram(text: string, ...words: readonly string[]): string {
@@ -38,5 +47,6 @@ export function configProgram(text: string, ...words: readonly string[]): string
   for (const word of words) {
     if (!plain.test(word)) throw new SallyportError('name_refused', unfit);
   }
+  if (onDrive.test(text)) return `"${[`${text.replaceAll('/', '\\')}.cmd`, ...words].join(' ')}"`;
   return `"${[plain.test(text) ? text : `'${text}'`, ...words].join(' ')}"`;
 }

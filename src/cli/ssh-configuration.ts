@@ -8,12 +8,15 @@ import { aliasesIn } from './aliases.ts';
 import { type Credentials, callApi } from './api-client.ts';
 import { byHandText } from './by-hand-text.ts';
 import type { SallyContext } from './context.ts';
+import type { SallyEnvironment } from './environment.ts';
+import { freshCmdText, isMachineCmdText, neverCmdText } from './fresh-cmd.ts';
 import { freshScriptText, isMachineScriptText } from './fresh-script.ts';
 import { rememberedPorts } from './network/gateway-ports.ts';
 import { isActive } from './profiles/active-profile.ts';
 import { allProfiles } from './profiles/all-profiles.ts';
 import { proxyScriptText } from './proxy-script.ts';
 import { type HostsOptions, hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
+import type { StatePaths } from './state-paths.ts';
 import { stepUpConfigText, stepUpScriptText } from './step-up-script.ts';
 import { userConfigText } from './user-config.ts';
 
@@ -54,7 +57,17 @@ export function filesOfSally({ paths, environment }: Pick<SallyContext, 'paths' 
     { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.stepUp, text: stepUpScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
+    ...(environment.platform === 'win32' ? filesForCmd(paths, environment.program) : []),
     ...configs.map((path) => ({ path, text, mode: 0o600 })),
+  ];
+}
+
+/** On Windows ssh runs these in place of the scripts beside them. */
+function filesForCmd(paths: StatePaths, program: SallyEnvironment['program']) {
+  return [
+    { path: `${paths.fresh}.cmd`, text: freshCmdText(paths, program), mode: 0o700 },
+    { path: `${paths.isMachine}.cmd`, text: isMachineCmdText(), mode: 0o700 },
+    { path: `${paths.stepUp}.cmd`, text: neverCmdText(), mode: 0o700 },
   ];
 }
 
@@ -86,7 +99,8 @@ export async function refreshSshConfiguration(
 /** @returns the files that are gone now */
 export async function removeSshConfiguration({ paths }: SallyContext): Promise<string[]> {
   const gone: string[] = [];
-  const ofProfiles = (await allProfiles(paths)).flatMap((own) => [
+  const profiles = await allProfiles(paths);
+  const ofProfiles = profiles.flatMap((own) => [
     own.profileConfig,
     own.hosts,
     own.byHand,
@@ -97,7 +111,15 @@ export async function removeSshConfiguration({ paths }: SallyContext): Promise<s
     own.ports,
     own.renewing,
   ]);
-  for (const path of [paths.config, ...ofProfiles, paths.isMachine, paths.proxy]) {
+  const forCmd = [paths.isMachine, ...profiles.flatMap((own) => [own.fresh, own.stepUp])];
+  const all = [
+    paths.config,
+    ...ofProfiles,
+    paths.isMachine,
+    paths.proxy,
+    ...forCmd.map((path) => `${path}.cmd`),
+  ];
+  for (const path of all) {
     if (!(await lstat(path).catch(() => undefined))) continue;
     await unlink(path).catch(ignoreMissing);
     gone.push(path);

@@ -1,5 +1,5 @@
 /** Where everything lies, and which home folders can be written into an ssh config at all. */
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, posix, sep } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 
 export interface StatePaths {
@@ -72,12 +72,16 @@ export function isProfileName(text: string): boolean {
   return /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(text);
 }
 
+const { join } = posix;
+
 /** @throws settings_invalid */
 export function statePaths(
-  home: string | undefined,
+  given: string | undefined,
   who: 'person' | 'machine' = 'person',
   profile: string = defaultProfile,
 ): StatePaths {
+  // Windows takes both slashes, an ssh config only this one.
+  const home = sep === '\\' ? given?.replaceAll(sep, '/') : given;
   if (!home) {
     throw new SallyportError(
       'settings_invalid',

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Person, run } from './person.ts';
+import { narrowedPaths } from '../../src/cli/narrowed-paths.ts';
+import { Person, run, runAsync } from './person.ts';
 import { ServerDouble } from './server-double.ts';
 
 const silent = { code: 0, stdout: '', stderr: '' };
@@ -39,7 +41,95 @@ async function withProgram(program: { node: string; entry: string }): Promise<vo
   expect(installed.code).toBe(0);
 }
 
+const shells = ['/bin/sh', '/bin/bash', '/usr/bin/zsh', '/usr/bin/fish', '/usr/bin/tcsh'].filter((path) =>
+  existsSync(path),
+);
+
 describe('the fast path', () => {
+  test('[seeds 3] runs nothing but date while the certificate is good, and asks nobody', async () => {
+    const tools = join(alice.home, 'tools');
+    mkdirSync(tools);
+    symlinkSync('/bin/date', join(tools, 'date'));
+    const asked = server.seen.length;
+    // Whatever else it would start is not there to be found, and Node is where it cannot say that it was started.
+    await withProgram({ node: '/bin/false', entry: alice.paths.session });
+    expect(await alice.fresh({ PATH: tools })).toEqual(silent);
+    expect(server.seen.length).toBe(asked + 1);
+  });
+
+  test('[seeds 3] has two minutes left when it renews, also of a certificate of a few minutes', async () => {
+    server.faults.certificateLifeSeconds = 300;
+    await alice.login(server.url);
+    const due = Number(readFileSync(alice.paths.renewAfter, 'utf8').split('\n')[0]);
+    const ends = Number(/# ends ([0-9]+)/.exec(alice.identity())?.[1]);
+    expect(ends - due).toBe(120);
+  });
+
+  test('[seeds 3] renews what is of a login before the last one', async () => {
+    await alice.sally(['cert', 'ensure', '--environment', 'shop/lab']);
+    const narrowed = narrowedPaths(alice.paths, { project: 'shop', environment: 'lab' });
+    const before = readFileSync(narrowed.identity, 'utf8');
+    await alice.login(server.url);
+    expect(await runAsync(alice.paths.fresh, ['shop/lab'])).toEqual(silent);
+    expect(readFileSync(narrowed.identity, 'utf8')).not.toBe(before);
+  });
+
+  test.each(shells)(
+    '[seeds 3] [seeds 56] is run by ssh through %s, with a word behind it too',
+    async (SHELL) => {
+      const place = { address: '127.0.0.1', port: 22, login: 'app', gateway: null };
+      const narrow_to = { project: 'shop', environment: 'lab' };
+      server.configuration.targets.push({ name: 'shop-lab--box', ...place, narrow_to });
+      await alice.sally(['ssh-config', 'install']);
+      alice.forceRenewal();
+      for (const [name, issued] of [
+        ['shop-production--web', 2],
+        ['shop-lab--box', 3],
+      ] as const) {
+        const { code, stderr, stdout } = await alice.sshAsync(['-G', `${name}.sallyport`], { SHELL });
+        expect({ code, stderr, issued: server.issued }).toEqual({ code: 0, stderr: '', issued });
+        expect(stdout).toMatch(/^certificatefile /m);
+      }
+    },
+  );
+
+  test('[seeds 56] is one plain word, where the home folder is; what it skips it finds out itself', async () => {
+    const person = new Person('alice');
+    try {
+      await person.login(server.url);
+      const words = readFileSync(person.paths.config, 'utf8').match(/exec ".*/g) ?? [];
+      expect(words.length).toBeGreaterThan(2);
+      for (const word of words) expect(word).toMatch(/^exec "[A-Za-z0-9_./-]+"$/);
+    } finally {
+      person.remove();
+    }
+  });
+
+  test('[seeds 58] opens no browser and says nothing under ssh -G, whatever the server wants', async () => {
+    trap();
+    for (const name of ['xdg-open', 'open', 'sensible-browser'])
+      symlinkSync(`${alice.home}/node`, `${alice.home}/${name}`);
+    const code = 'insufficient_user_authentication';
+    server.faults.refuse = { '/v1/certificates': { status: 401, code, detail: 'A second factor.' } };
+    rmSync(alice.paths.identity);
+    alice.forceRenewal();
+    const found = {
+      PATH: `${alice.home}:${process.env['PATH']}`,
+      DISPLAY: ':0',
+      BROWSER: `${alice.home}/node`,
+    };
+    for (const host of ['shop-production--web.sallyport', 'example.com']) {
+      const { code: status, stderr } = await alice.sshAsync(['-G', host], found);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    }
+    expect(alice.has(`${alice.home}/started`)).toBe(false);
+    // Offline: asks nobody at all while nothing is due.
+    server.faults = {};
+    await alice.login(server.url);
+    const asked = server.seen.length;
+    await alice.sshAsync(['-G', 'shop-production--web.sallyport'], found);
+    expect(server.seen.length).toBe(asked);
+  });
   test('starts no program while the certificate is good', async () => {
     trap();
     await withProgram({ node: `${alice.home}/node`, entry: alice.paths.session });
@@ -89,10 +179,11 @@ describe('the fast path', () => {
     expect(await alice.fresh()).toEqual(silent);
   });
 
-  test('is silent in an outage, and pauses before it tries again', async () => {
+  test('[seeds 5] is silent in an outage, offers what it has, and pauses before it tries again', async () => {
     await server.stop();
     alice.forceRenewal();
     expect(await alice.fresh()).toEqual(silent);
+    expect(alice.sshOptions('shop-production--web.sallyport').get('certificatefile')).toHaveLength(1);
     trap();
     await server.start();
     expect(await alice.fresh()).toEqual(silent);
@@ -127,8 +218,8 @@ describe('the fast path', () => {
 
   test.skipIf(!hasScript)(
     hasScript
-      ? 'tells a person at a terminal that the session is over'
-      : 'tells a person at a terminal that the session is over (script of bsdutils is not installed)',
+      ? '[seeds 5] tells a person at a terminal that the session is over'
+      : '[seeds 5] tells a person at a terminal that the session is over (script of bsdutils is not installed)',
     async () => {
       server.faults.sessionOver = true;
       await alice.sally(['cert', 'ensure', '--force']);
