@@ -11,7 +11,7 @@ import { Person, sallyEntry } from '../test/cli/person.ts';
 import { ServerDouble } from '../test/cli/server-double.ts';
 import { median } from './measure.ts';
 
-const runs = 31;
+const runs = 21;
 const limit = 2;
 
 const folder = await mkdtemp(join(tmpdir(), 'sally-bench-'));
