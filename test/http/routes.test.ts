@@ -103,6 +103,8 @@ test('every route and who may call it', () => {
       "browser   GET  /console/sign-in-settings/providers",
       "browser   GET  /console/sign-in-settings/providers/:slug",
       "browser   GET  /console/step-up",
+      "browser   GET  /console/targets",
+      "browser   GET  /console/targets/:target",
       "browser   GET  /console/tokens",
       "browser   GET  /console/tokens/:id/revoke",
       "browser   GET  /console/tokens/ci-rules/:id/remove",
