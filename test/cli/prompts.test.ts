@@ -57,6 +57,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'commands/tunnel-open.ts': 'tunnels',
   'reach/find-target.ts': 'below',
   'log-in-browser.ts': 'below',
+  'ssh-config-policy.ts': 'below',
   'agent/confirm-use.ts': 'agent: nobody there means no',
 };
 
@@ -144,6 +145,20 @@ describe('[seeds 68] a question', () => {
     expect(any).toMatchObject({ code: 0, stdout: expect.stringContaining('web--one') });
     const named = await alice.sally(['ssh', '--app', 'web', '--instance', 'two', '--pipe']);
     expect(named).toMatchObject({ code: 0, stdout: expect.stringContaining('web--two') });
+  });
+
+  test('[seeds 68] of the ssh config, where a login is to ask: the command that answers is named', async () => {
+    const bobs = new Person();
+    try {
+      await bobs.sally(['ssh-config', 'policy', 'ask']);
+      const said = await bobs.sally(['login', '--server', server.url]);
+      expect(said.stderr).toContain('To add its line: sally ssh-config install');
+      expect(bobs.has(bobs.paths.userConfig)).toBe(false);
+      await bobs.sally(['ssh-config', 'install']);
+      expect(bobs.config().toString()).toContain('Include');
+    } finally {
+      bobs.remove();
+    }
   });
 
   test('[seeds 68] of a login: without a terminal nobody is asked to paste, a code is confirmed elsewhere', async () => {

@@ -27,12 +27,9 @@ export function addCertificateCommands(program: Command, go: Go): void {
       }, options.home),
     );
 
-  sub(cert, 'reset', 'throw away every key and certificate here, and get new ones; the login stays')
-    .addHelpText(
-      'after',
-      () => '\nExample:\n  sally cert reset   where doctor finds that they do not fit together\n',
-    )
-    .action(() => go(async (context) => (await import('../commands/cert-reset.ts')).certReset(context)));
+  sub(cert, 'reset', 'throw away every key and certificate here, and get new ones; the login stays').action(
+    () => go(async (context) => (await import('../commands/cert-reset.ts')).certReset(context)),
+  );
 
   sub(program, 'inspect', 'show what is in a certificate, a public key, a revocation list or a signature')
     .argument('[file]', 'or - for standard input (default: the certificate that ssh uses now)')
