@@ -36,6 +36,7 @@ const written: (keyof StatePaths)[] = [
   'config',
   'identity',
   'hosts',
+  'byHand',
   'knownHosts',
   'fresh',
   'renewAfter',
@@ -71,7 +72,7 @@ describe('files that somebody planted', () => {
     expectUntouched();
   });
 
-  test.each(['config', 'identity', 'hosts', 'knownHosts', 'fresh'] as const)(
+  test.each(['config', 'identity', 'hosts', 'byHand', 'knownHosts', 'fresh'] as const)(
     '[abuse 119] a link that comes later at %s is replaced at the next renewal',
     async (name) => {
       await alice.login(server.url);
