@@ -9,7 +9,7 @@ const twice = [
 ];
 
 /** Small files that take long: begun last, they would keep one core busy alone. */
-const slow = /\/test\/(netns|build|tour|dev\/npm-start|fuzz\/fuzz-parser|cli\/reach)/;
+const slow = /\/test\/(netns|build|tour|dev\/npm-start|fuzz\/fuzz-parser|cli\/reach|cli\/tunnels\/tunnels)/;
 
 class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

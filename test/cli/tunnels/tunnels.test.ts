@@ -321,7 +321,9 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
     expect((await sally(['tunnel', 'info'])).stdout).toMatch(/^Ports +open to every machine/m);
   });
 
-  test('[seeds 53] a tunnel comes back after the gateway, the service and the instance behind it have moved', async () => {
+  test('[seeds 53] a tunnel comes back after the gateway, the service and the instance behind it have moved', {
+    timeout: 120_000,
+  }, async () => {
     const tunnel = await opened();
     const port = portOf(tunnel, 'word');
     expect(statSync(tunnel.log).mode & 0o777).toBe(0o600);
