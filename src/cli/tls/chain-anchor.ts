@@ -18,11 +18,20 @@ export function anchorOf(leaf: DetailedPeerCertificate): Anchor {
     if (!at.issuerCertificate || at.issuerCertificate === at) break;
     at = at.issuerCertificate;
     const issuer = new X509Certificate(at.raw);
-    if (!last.verify(issuer.publicKey)) break;
+    if (!mayIssue(issuer) || !last.verify(issuer.publicKey)) break;
     last = issuer;
   }
   const spki = spkiOf(last);
   return { spki, name: nameOf(last), is_public: publicKeys().has(spki) };
+}
+
+/**
+ * Everybody can have a certificate of a public authority for a name of theirs, and an authority of their own with the same
+ * name and key: what it vouches for must not count as vouched for in public. Old roots do not say that they are
+ * authorities, but vouch for themselves.
+ */
+function mayIssue(certificate: X509Certificate): boolean {
+  return certificate.ca || certificate.checkIssued(certificate);
 }
 
 function spkiOf({ publicKey }: X509Certificate): string {
