@@ -143,8 +143,17 @@ if ! (umask 077 && set -C && echo $$ >"$mark") 2>/dev/null; then
   other=
   { read -r other; } 2>/dev/null <"$mark"
   case $other in '' | *[!0-9]*) other=0 ;; esac
-  if [ "$other" -gt 0 ] && kill -0 "$other" 2>/dev/null && [ -n "$(find "$mark" -mmin -${patienceMinutes} 2>/dev/null)" ]; then
-    while [ -f "$mark" ] && kill -0 "$other" 2>/dev/null; do sleep 0.2 2>/dev/null || sleep 1; done
+  is_asking() {
+    [ "$other" -gt 0 ] && kill -0 "$other" 2>/dev/null && [ -n "$(find "$mark" -mmin -${patienceMinutes} 2>/dev/null)" ]
+  }
+  if is_asking; then
+    # The number may be that of another process by now, which ends who knows when; so the age is looked at each second.
+    while is_asking; do
+      for _ in 1 2 3 4 5; do
+        [ -f "$mark" ] && kill -0 "$other" 2>/dev/null || break
+        sleep 0.2 2>/dev/null || sleep 1
+      done
+    done
     is_fresh && exit 0
     say_command
   fi

@@ -4,7 +4,7 @@
  * test/cli/reach/refusals.test.ts.)
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Person } from './person.ts';
 import { ServerDouble } from './server-double.ts';
@@ -223,6 +223,15 @@ describe('it fails with one line, and asks nobody', () => {
 
   test('where SALLY_STEP_UP=never says so', async () => {
     expect((await atTerminal(`${ssh()} ${host}`, { SALLY_STEP_UP: 'never' })).output).toBe(refused);
+  });
+
+  test('where the one that seems to ask has another process’s number, which never ends', async () => {
+    // One that was killed leaves its mark; a second before a login could last no longer, its number is this test's.
+    const mark = `${alice.paths.own}/stepping-up`;
+    writeFileSync(mark, `${process.pid}\n`);
+    const since = Date.now() / 1000 - 11 * 60 + 1;
+    utimesSync(mark, since, since);
+    expect((await atTerminal(`${ssh()} ${host}`)).output).toBe(refused);
   });
 
   test('without the program', async () => {

@@ -35,11 +35,25 @@ export async function afterRefusal(
   const failure = readRefusal(stderr);
   if (!failure) return undefined;
   const about = await circumstances(quiet(context), failure, target);
-  // What the other end writes is only a reason to ask: the server alone says that a session is over.
-  const isOver = about.isOver && (failure.kind === 'key-refused' || failure.kind === 'jump-refused');
-  const found: SshFailure = isOver ? { kind: 'session-over', detail: '' } : failure;
+  const found = confirmed(failure, about.isOver);
   context.debug.say(`ssh failed: ${JSON.stringify(found)}`);
   return { failure: found, line: diagnosisLine(found, about), mayMend: mayMend(found, about.verdict) };
+}
+
+/**
+ * What the other end writes is only a reason to ask: the server alone says that a session is over. Without its word there
+ * is a certificate that was not accepted, which may have been revoked alone.
+ */
+function confirmed(failure: SshFailure, isOver: boolean): SshFailure {
+  switch (failure.kind) {
+    case 'key-refused':
+    case 'jump-refused':
+      return isOver ? { kind: 'session-over', detail: '' } : failure;
+    case 'session-over':
+      return isOver ? failure : { kind: 'key-refused' };
+    default:
+      return failure;
+  }
 }
 
 /** Nobody logs in here: what helps is said. */

@@ -170,7 +170,9 @@ function readUnreachable(text: string): SshFailure | undefined {
     return { kind: 'unreachable', why: 'timeout' };
   // Of several addresses each has its line.
   const [, address = '', port, why = ''] =
-    [...text.matchAll(/^ssh: connect to (?:host|address) (\S+) port (\d{1,5}): (.*)$/gm)].at(-1) ?? [];
+    [...text.matchAll(/^ssh: connect to (?:host|address) ([\w.:%-]{1,255}) port (\d{1,5}): (.*)$/gm)].at(
+      -1,
+    ) ?? [];
   if (port === undefined) return undefined;
   return { kind: 'unreachable', why: whyUnreachable(why), place: { address, port: Number(port) } };
 }

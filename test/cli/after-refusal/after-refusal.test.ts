@@ -129,9 +129,16 @@ describe('after sshd has taken no key', () => {
   test('believes no machine that says that the session is over', async () => {
     said = `Error: Access denied\nService: ${name}\nUser: ${account}\nDetail: The login session was ended.\nRun: sally login\n`;
     const { stderr } = await sally('ssh', name);
-    expect(stderr).toBe('sally: session expired, run: sally login\n');
+    expect(stderr).toBe(
+      'sally: your certificate was not accepted although you are let in, run: sally cert ensure --force\n',
+    );
     expect(alice.identity()).toContain('id_ed25519"');
     expect((await alice.sally(['status'])).code).toBe(0);
+    // The same words are true where the server says so.
+    duringRun = () => {
+      server.faults.sessionOver = true;
+    };
+    expect((await sally('ssh', name)).stderr).toBe('sally: session expired, run: sally login\n');
   });
 
   test('has nobody log in: the command helps by itself', async () => {
