@@ -11,7 +11,7 @@ import { rulesForAccount } from '../inventory/access-rules.ts';
 import { environmentsByName } from '../inventory/environment-facts.ts';
 import type { AccessRuleFacts, EnvironmentFacts, SessionFacts } from '../policy/facts.ts';
 import { stillHolds } from '../policy/still-holds.ts';
-import { revokeCertificates } from '../revocation/revoke-certificates.ts';
+import { reasonsBesideKey, revokeCertificates } from '../revocation/revoke-certificates.ts';
 
 /** @returns how many were revoked */
 export async function revokeUntrueCertificates(db: Database, now: Date): Promise<number> {
@@ -21,7 +21,7 @@ export async function revokeUntrueCertificates(db: Database, now: Date): Promise
     const { serials } = await revokeCertificates(
       tx,
       { serials: untrue.map(({ serial }) => serial) },
-      'no longer true',
+      reasonsBesideKey.untrue,
       now,
     );
     await recordEvents(
@@ -33,7 +33,7 @@ export async function revokeUntrueCertificates(db: Database, now: Date): Promise
           organizationId,
           accountId,
           sessionId,
-          facts: { serial: `${serial}`, key_id: keyId, principals, reason: 'no longer true' },
+          facts: { serial: `${serial}`, key_id: keyId, principals, reason: reasonsBesideKey.untrue },
         })),
     );
     return serials.length;

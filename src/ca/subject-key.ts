@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { reasonsBesideKey } from '../revocation/revoke-certificates.ts';
 
 const makeAnother = 'Make a new key: ssh-keygen -t ed25519';
 
@@ -77,6 +78,7 @@ export async function subjectKeyFaults<Subject extends SubjectKey>(
         or exists (
           select from earlier join revoked_serials using (serial)
           where earlier.number = subject.number and is_kept is not true
+            and revoked_serials.reason <> all(${Object.values(reasonsBesideKey)}::text[])
         ) as was_revoked
     from subject
   `.execute(tx);

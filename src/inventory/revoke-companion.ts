@@ -1,6 +1,6 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Tx } from '../database/database.ts';
-import { revokeCertificates } from '../revocation/revoke-certificates.ts';
+import { reasonsBesideKey, revokeCertificates } from '../revocation/revoke-certificates.ts';
 import { noCompanion } from './companion.ts';
 
 /**
@@ -23,7 +23,7 @@ export async function revokeCompanion(
   if (row === undefined) throw noCompanion();
   if (row.revoked_at !== null) return;
   await tx.updateTable('companions').set({ revoked_at: now }).where('id', '=', companionId).execute();
-  await revokeCertificates(tx, { companionId }, 'companion revoked', now);
+  await revokeCertificates(tx, { companionId }, reasonsBesideKey.machineGone, now);
   await endConnections(tx, { id: companionId, ...row }, now);
   await recordEvent(tx, {
     event: 'companion.revoked',

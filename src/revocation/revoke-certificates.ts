@@ -8,6 +8,9 @@ export type RevocationScope =
   | { readonly companionId: string }
   | { readonly serials: readonly bigint[] };
 
+/** Reasons that say nothing of the key: what was certified is not so any more, or the machine it was for is gone. */
+export const reasonsBesideKey = { untrue: 'no longer true', machineGone: 'companion revoked' } as const;
+
 export interface Revocation {
   /** The state version that carries it. */
   readonly version: bigint;

@@ -3,7 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CertificateRequest, possessionMessage } from '../../src/api/certificates.ts';
 import { keptKeyOf } from '../../src/ca/proven-keys.ts';
+import { revokeUntrueCertificates } from '../../src/ca/revoke-untrue-certificates.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
+import { revokeCompanion } from '../../src/inventory/revoke-companion.ts';
+import { revokeCertificates } from '../../src/revocation/revoke-certificates.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { fingerprint, publicKeyLine } from '../../src/ssh/public-key.ts';
@@ -17,6 +20,7 @@ import {
   type MadeKey,
   SoftwareAuthenticator,
 } from '../ssh/software-authenticator.ts';
+import { hopInventory } from './hop-inventory.ts';
 import { refusalCode, requestFor, type SampleAuthority, sampleAuthority } from './sample-authority.ts';
 
 const application = 'ssh:sallyport';
@@ -307,6 +311,39 @@ describe('a key that cannot be made anew', () => {
       const later = await sample.login(accountId);
       expect(await code(later.sessionId, await proving(later.sessionId, held))).toBe('key_revoked');
     }
+  });
+
+  test('outlives what its certificates were narrowed to: a role that is taken away, a machine that is revoked', async () => {
+    const { sessionId, accountId } = await somebody();
+    const held = made();
+    const { hostId, environmentId } = await hopInventory(sample, accountId);
+    await sample.database.db
+      .updateTable('environments')
+      .set({ mfa_required: false })
+      .where('id', '=', environmentId)
+      .execute();
+    const { host_key } = await sample.database.db
+      .selectFrom('companions')
+      .select('host_key')
+      .where('id', '=', hostId)
+      .executeTakeFirstOrThrow();
+    const machine = fingerprint(host_key ?? Buffer.alloc(0));
+    await issue(sessionId, await proving(sessionId, held));
+    await issue(sessionId, { ...again(held), environment: { project: 'shop', environment: 'production' } });
+    await issue(sessionId, { ...again(held), machine });
+
+    const { now } = sample.clock;
+    await inTransaction(sample.database.db, async (tx) => {
+      await tx.deleteFrom('access_rules').where('account_id', '=', accountId).execute();
+      await revokeCompanion(tx, { companionId: hostId, by: 'operator' }, now);
+    });
+    expect(await revokeUntrueCertificates(sample.database.db, now)).toBe(1);
+    const { serial } = await issue(sessionId, again(held));
+    // A word against the key itself counts.
+    await inTransaction(sample.database.db, (tx) =>
+      revokeCertificates(tx, { serials: [BigInt(serial)] }, 'key lost', now),
+    );
+    expect(await code(sessionId, again(held))).toBe('key_revoked');
   });
 });
 
