@@ -30,8 +30,9 @@ export function tryLinkLock(path: string): ProcessLock | undefined {
   writeFileSync(own, `${hostname()} ${process.pid}\n`, { flag: 'wx', mode: 0o600 });
   try {
     if (isLinked(own, held)) return { release: () => remove(held) };
-    if (!isStale(held)) return undefined;
+    // Before it is looked at: who takes it over meanwhile has a live lock under the same name.
     const before = inodeOf(held);
+    if (!isStale(held)) return undefined;
     const aside = `${own}.stale`;
     renameSync(held, aside);
     // Another one was faster, and this is its lock.
