@@ -77,6 +77,7 @@ say_command() {
 # What kind of ssh asks: one that connects nowhere (-G and the like) or carries another one (-W) gets no word. Between it
 # and this script there may be the person's shell.
 set -f
+kind=
 newline='
 '
 pid=$PPID
@@ -89,7 +90,7 @@ for _ in 1 2; do
   IFS=$newline
   set -- $words
   IFS=' '
-  case $1 in ssh | */ssh) shift; break ;; esac
+  case $1 in ssh | */ssh) kind=ssh; shift; break ;; esac
   if { read -r line; } 2>/dev/null <"/proc/$pid/stat"; then
     set -- \${line##*) }
     pid=$2
@@ -98,6 +99,8 @@ for _ in 1 2; do
   fi
   set --
 done
+# Nobody can tell what it is: it may be an editor's.
+[ -n "$kind" ] || exit 0
 batch= probe= host=
 while [ $# -gt 0 ]; do
   OPTIND=1

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -32,6 +33,8 @@ afterEach(async () => {
   alice.remove();
 });
 
+const isRoot = process.getuid?.() === 0;
+
 const written: (keyof StatePaths)[] = [
   'config',
   'identity',
@@ -39,6 +42,9 @@ const written: (keyof StatePaths)[] = [
   'byHand',
   'knownHosts',
   'fresh',
+  'stepUp',
+  'stepUpConfig',
+  'isMachine',
   'renewAfter',
   'session',
   'pending',
@@ -120,6 +126,24 @@ describe('files that somebody planted', () => {
     await alice.sally(['cert', 'ensure']);
     expect(server.issued).toBe(2);
     expect(alice.identity()).not.toContain(pair);
+  });
+
+  test.skipIf(!isRoot)('[abuse 119] what belongs to somebody else is not used (needs root)', async () => {
+    await alice.login(server.url);
+    const key = /IdentityFile "(.*)"/.exec(alice.identity())?.[1] ?? '';
+    chownSync(key, 12_345, 12_345);
+    await alice.sally(['cert', 'ensure']);
+    expect(alice.identity()).not.toContain(key);
+    const asked = server.seen.length;
+    for (const path of [alice.paths.session, alice.paths.userConfig]) {
+      chownSync(path, 12_345, 12_345);
+      const { code, stderr } = await alice.sally(
+        path === alice.paths.session ? ['whoami'] : ['ssh-config', 'uninstall'],
+      );
+      expect({ code, stderr }).toEqual({ code: 6, stderr: expect.stringContaining(path) });
+      chownSync(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+    }
+    expect(server.seen.length).toBe(asked);
   });
 
   test('[abuse 119] logout deletes links, not what they lead to', async () => {

@@ -260,6 +260,12 @@ describe('not a word', () => {
     expect((await atTerminal(`${ssh()} ${options} ${host}`)).output).not.toContain('sally:');
   });
 
+  test('under an ssh that calls itself something else, which may be asked for -G', async () => {
+    const { code, output } = await atTerminal(`bash -c "exec -a probe ${ssh()} -G ${host}"`);
+    expect([code, output]).toEqual([0, expect.stringContaining('hostname 127.0.0.1\n')]);
+    expect(output).not.toContain('sally:');
+  });
+
   test('to a machine, which has no second factor', async () => {
     expect((await atTerminal(`${ssh()} ${host}`, { SALLY_TOKEN: 'x' })).output).not.toContain('sally: a ');
   });

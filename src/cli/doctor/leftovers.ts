@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StatePaths } from '../state-paths.ts';
+import { tunnelsFolder } from '../tunnels/tunnel-store.ts';
 import { type Finding, ok } from './finding.ts';
 
 export interface LeftoverFacts {
@@ -15,8 +16,10 @@ const unfinished = /^\.(?:[A-Za-z0-9_.-]+\.[0-9a-f]{12}|[0-9a-f]{8}-[0-9a-f-]{27
 /** The caller holds the state lock, or asks for nothing to be removed: who works now has such files too. */
 export async function gatherLeftovers({ folder, renewing }: StatePaths): Promise<LeftoverFacts> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch((): Dirent[] => []);
+  // Whoever keeps a tunnel writes without that lock; what is left there goes with the tunnel.
+  const tunnels = tunnelsFolder({ folder });
   const paths = entries
-    .filter(({ name }) => unfinished.test(name))
+    .filter(({ name, parentPath }) => unfinished.test(name) && !`${parentPath}/`.startsWith(`${tunnels}/`))
     .map(({ parentPath, name }) => join(parentPath, name));
   const pid = Number((await readFile(renewing, 'latin1').catch(() => '')).trim() || '0');
   const isGone = pid > 0 && !isProcess(pid);

@@ -468,6 +468,17 @@ describe('what is left over', () => {
     expect(alice.tree()).toEqual(before);
   });
 
+  test('is not what a tunnel writes at this moment, which takes another lock', async () => {
+    const alice = await world.somebody();
+    const folder = join(alice.paths.folder, 'tunnels', '01234567');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, '.state.json.0123456789ab'), 'half', { mode: 0o600 });
+    const before = alice.tree();
+    expect(await alice.troubles()).toEqual([]);
+    await alice.mended();
+    expect(alice.tree()).toEqual(before);
+  });
+
   test('in the ssh-agent: keys of ours that are over go, everything else stays', async () => {
     const alice = await world.somebody();
     const socket = join(alice.person.home, '..', 'agent.sock');

@@ -105,7 +105,7 @@ describe('a timer', () => {
     expect(ran).toEqual([`schtasks.exe /Create /F /TN Sallyport\\sally /XML ${file}`]);
   });
 
-  test('runs what renews every profile and every environment in use, ahead of ssh, and nothing twice', async () => {
+  test('[seeds 3] runs what renews every profile and every environment in use, ahead of ssh, and nothing twice', async () => {
     const other = new ServerDouble();
     await other.start();
     await alice.login(server.url);
