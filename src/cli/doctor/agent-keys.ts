@@ -6,7 +6,7 @@ import { splitKeyId } from '../../ssh/names.ts';
 import { parseCertificateLine } from '../../ssh/parse-certificate.ts';
 import { parsePublicKeyLine } from '../../ssh/public-key.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
-import { certificateFile } from '../current-pair.ts';
+import { certificateFile, keyFile } from '../current-pair.ts';
 import { narrowedHere } from '../narrowed-paths.ts';
 import { readSessionFacts } from '../session-file.ts';
 import { type Finding, ok } from './finding.ts';
@@ -15,7 +15,7 @@ import { runCaptured } from './run-captured.ts';
 export interface AgentFacts {
   /** As `ssh-add -L` prints them; a word: why there are none. */
   readonly held: readonly string[] | 'no agent' | 'not answered';
-  /** Certificates whose keys lie here, older ones too. */
+  /** Certificates whose private keys lie here, older ones too: not those for a key of the person's own agent. */
   readonly stored: readonly string[];
   /** The login here; null: nobody's. */
   readonly login: { readonly account: string; readonly sessionId: string; readonly isLive: boolean } | null;
@@ -35,7 +35,8 @@ export async function gatherAgent(context: SallyContext): Promise<AgentFacts> {
   for (const { pairs } of [paths, ...(await narrowedHere(paths))]) {
     for (const name of await readdir(pairs).catch(() => [])) {
       const line = await readFile(join(pairs, name, certificateFile), 'latin1').catch(() => '');
-      if (line !== '') stored.push(line.trim());
+      const key = await readFile(join(pairs, name, keyFile), 'latin1').catch(() => '');
+      if (line !== '' && key.startsWith('-----BEGIN')) stored.push(line.trim());
     }
   }
   const socket = environment.forPrograms?.['SSH_AUTH_SOCK'];
@@ -63,7 +64,8 @@ export function judgeAgent({ held, stored, login }: AgentFacts, nowSecondsNow: n
     if (!login || of?.account !== login.account) return false;
     return of.sessionId !== login.sessionId || !login.isLive;
   };
-  const own = [...stored, ...held].flatMap((line) => ourCertificate(line) ?? []);
+  // A plain key is ours only if we have made it: a certificate may be for one that the person uses elsewhere, too.
+  const own = stored.flatMap((line) => ourCertificate(line) ?? []);
   const stale = held.filter((line) => {
     const certificate = ourCertificate(line);
     if (certificate) return isOver(certificate);

@@ -508,6 +508,30 @@ describe('what is left over', () => {
     expect(await alice.troubles(dead)).toEqual(['agent warning']);
   });
 
+  test('in the ssh-agent: not a key of the person that a login of ours has used, however long that is over', async () => {
+    const alice = await world.somebody();
+    const socket = join(alice.person.home, '..', 'agent.sock');
+    const agent = run('ssh-agent', ['-a', socket, '-s']).stdout;
+    const pid = Number(/SSH_AGENT_PID=([0-9]+)/.exec(agent)?.[1]);
+    try {
+      const SSH_AUTH_SOCK = socket;
+      const own = join(alice.person.home, '..', 'own');
+      run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'mine', '-f', own]);
+      expect(run('ssh-add', ['-q', own], { SSH_AUTH_SOCK }).code).toBe(0);
+      const options = { environment: { forPrograms: { ...process.env, SSH_AUTH_SOCK } } };
+      const login = ['login', '--server', world.server.url, '--key', 'agent:mine'];
+      expect(await alice.person.sally(login, options)).toMatchObject({ code: 0 });
+      world.server.currentSession = '0190b3c4-aaaa-7bbb-8ccc-000000000003';
+      expect(await alice.person.sally([...login.slice(0, 3), '--key', 'file'], options)).toMatchObject({
+        code: 0,
+      });
+      await alice.doctor(['--fix'], options);
+      expect(run('ssh-add', ['-L'], { SSH_AUTH_SOCK }).stdout).toMatch(/^ssh-ed25519 \S+ mine\n$/);
+    } finally {
+      process.kill(pid);
+    }
+  });
+
   test('of shared connections: a socket that nobody listens on', async () => {
     const alice = await world.somebody();
     const socket = join(alice.person.home, '..', 'master');
