@@ -8,6 +8,8 @@ const twice = [
   'test/ca/{certificate-authority,current-krl,issue-refusals,issue-user-certificate}.test.ts',
 ];
 
+const alone = 'test/netns/rush.test.ts';
+
 /** Small files that take long: begun last, they would keep one core busy alone. */
 const slow = /\/test\/(netns|build|tour|dev\/npm-start|fuzz\/fuzz-parser|cli\/reach|cli\/tunnels\/tunnels)/;
 
@@ -30,7 +32,12 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     projects: [
-      { extends: true, test: { name: 'postgres', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'postgres', include: ['test/**/*.test.ts'], exclude: ['**/node_modules/**', alone] },
+      },
+      // After all others: it takes the whole machine.
+      { extends: true, test: { name: 'alone', include: [alone], sequence: { groupOrder: 1 } } },
       {
         extends: true,
         test: {
