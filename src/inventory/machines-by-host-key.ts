@@ -15,7 +15,10 @@ export interface MachineByHostKey {
   readonly targets: readonly Target[];
 }
 
-/** Those that there are in the organizations that they were asked for in; none that was revoked. */
+/**
+ * Those that there are in the organizations that they were asked for in; none that was revoked. Where several share a host
+ * key, as copies of one machine do, it says nothing of which one is meant.
+ */
 export async function machinesByHostKey<Wanted extends WantedMachine>(
   db: Database,
   wanted: readonly Wanted[],
@@ -35,7 +38,6 @@ export async function machinesByHostKey<Wanted extends WantedMachine>(
         )
       )`,
     )
-    .orderBy('name')
     .execute();
   const targets = await targetsOfCompanions(
     db,
@@ -43,11 +45,13 @@ export async function machinesByHostKey<Wanted extends WantedMachine>(
   );
   return new Map(
     wanted.flatMap((one) => {
-      const row = rows.find(
+      const [row, another] = rows.filter(
         ({ organization_id, digest }) =>
           organization_id === one.organizationId && digestOf(one.fingerprint).equals(digest),
       );
-      return row ? [[one, { id: row.id, name: row.name, targets: targets.get(row.id) ?? [] }] as const] : [];
+      return row && !another
+        ? [[one, { id: row.id, name: row.name, targets: targets.get(row.id) ?? [] }] as const]
+        : [];
     }),
   );
 }

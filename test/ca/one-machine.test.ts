@@ -147,6 +147,25 @@ describe('a certificate for one machine', () => {
     expect(await refusal(ask(bob, await hostKeyOf(inventory.hostId)))).toEqual(unknown);
   });
 
+  test('is none where two machines share the host key: it would be good at one of them, and nobody knows which', async () => {
+    const [id, copy] = await inTransaction(database.db, async (tx) => {
+      const environmentIds = [inventory.environmentId];
+      const place = { kind: 'gateway', address: '192.0.2.40', environmentIds } as const;
+      const first = await enrolled(tx, sample, { ...place, name: 'gate-4' });
+      return [first, await enrolled(tx, sample, { ...place, name: 'gate-5' })] as const;
+    });
+    const key = await hostKeyOf(id);
+    expect((await ask(alice, key)).principals).toEqual(['at:gate-4']);
+    await database.db
+      .updateTable('companions')
+      .set(({ selectFrom }) => ({
+        host_key: selectFrom('companions as first').select('first.host_key').where('first.id', '=', id),
+      }))
+      .where('id', '=', copy)
+      .execute();
+    expect(await refusal(ask(alice, key))).toMatchObject({ reasons: ['machine_unknown'] });
+  });
+
   test('comes again for the same request, and for no other machine by it', async () => {
     const request = await requestFor(sample.authority, alice.sessionId, generateEd25519());
     const [host, gateway] = [await hostKeyOf(inventory.hostId), await hostKeyOf(inventory.gatewayId)];
