@@ -81,8 +81,8 @@ void runSally({
     },
     output: stdout,
   },
-  // With everything: a machine's ssh finds its credential in the environment.
-  runProgram: programRunner(env),
+  // A machine's ssh finds its credential in the environment.
+  runProgram: programRunner(env, forPrograms),
   now: () => new Date(),
   wait: (milliseconds) => wait(milliseconds),
   openBrowser,

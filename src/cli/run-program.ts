@@ -23,9 +23,13 @@ const forwarded = ['SIGTERM', 'SIGHUP'] as const;
 /** The terminal sends these to the program too, which decides what they mean. */
 const left = ['SIGINT', 'SIGQUIT'] as const;
 
-export function programRunner(own: NodeJS.ProcessEnv): RunProgram {
+/** By which ssh runs, whose fast path looks for a machine's credential; and `sally` itself. */
+const carriers: ReadonlySet<string> = new Set(['ssh', 'scp', 'sftp', 'rsync', process.execPath]);
+
+/** @param others what programs get that know nothing of a machine's credential, such as database clients */
+export function programRunner(own: NodeJS.ProcessEnv, others: NodeJS.ProcessEnv = own): RunProgram {
   return async ({ program, args, environment: more, stdin = 'inherit', inBackground = false, onStderr }) => {
-    const environment = { ...own, ...more };
+    const environment = { ...(carriers.has(program) ? own : others), ...more };
     if (inBackground) {
       spawn(program, [...args], { env: environment, stdio: 'ignore', detached: true })
         .on('error', () => {})

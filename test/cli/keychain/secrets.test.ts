@@ -133,6 +133,8 @@ test('[abuse 132] the credential of a machine is in no environment but that of s
   const SALLY_TOKEN = 'the-token-of-a-machine-000000000';
   const environment = { SALLY_TOKEN, SALLY_SERVER: server.url };
   await done(start(['ssh-config', 'install'], environment));
+  await done(start(['agent', 'install'], { ...environment, XDG_CONFIG_HOME: join(alice.home, '.config') }));
+  expect(programs.runs().join('\n')).toContain('systemctl --user enable');
   await done(start(['logout'], environment));
   const own = programs
     .shown()

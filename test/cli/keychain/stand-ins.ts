@@ -35,6 +35,7 @@ case "$*" in
 esac`,
   'ssh-add': '',
   ssh: '',
+  systemctl: '',
 };
 
 export interface StandIns {
