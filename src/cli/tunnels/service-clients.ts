@@ -22,12 +22,11 @@ export function clientOf(service: TunnelService): ServiceClient | undefined {
 
 const psql: ClientOf = ({ local_port, login, database }) => ({
   program: 'psql',
-  args: [],
-  // As arguments a database called "host=..." would be settings (libpq, section "Connection Strings").
+  // Said here, because a PGSERVICE of the person's would count before what the environment says.
+  args: [`--host=${localHost}`, `--port=${local_port}`, ...(login === null ? [] : [`--username=${login}`])],
+  // As an argument a database called "host=..." would be settings (libpq, section "Connection Strings").
   environment: {
-    PGHOST: localHost,
-    PGPORT: String(local_port),
-    ...(login !== null && { PGUSER: login }),
+    PGHOSTADDR: localHost,
     ...(database !== null && { PGDATABASE: database }),
   },
   from: 'postgresql-client',

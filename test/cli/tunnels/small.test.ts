@@ -1,6 +1,10 @@
 /** The decisions about tunnels that need nothing to run. */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hasSlept, pauseMilliseconds } from '../../../src/cli/tunnels/back-off.ts';
@@ -99,6 +103,31 @@ describe('services', () => {
     expect(JSON.stringify(client)).toContain('30000');
     expect(JSON.stringify(client?.args)).not.toMatch(/password|"--help"(?!,"--askpass")|"host=/);
     expect(client?.from).toMatch(/./);
+  });
+
+  test('are where psql goes, whatever else the environment of the person names', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sally-psql-'));
+    const serviceFile = join(folder, 'services');
+    writeFileSync(serviceFile, '[other]\nhost=127.0.0.9\nport=9\nuser=other\n');
+    let connections = 0;
+    const listener = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    const { port } = listener.address() as AddressInfo;
+    const { program = '', args = [], environment } = clientOf({ ...service, local_port: port }) ?? {};
+    const own = {
+      PATH: '/usr/bin:/bin',
+      PGSERVICE: 'other',
+      PGSERVICEFILE: serviceFile,
+      PGHOSTADDR: '127.0.0.9',
+    };
+    const child = spawn(program, args, { env: { ...own, ...environment }, stdio: 'ignore' });
+    await once(child, 'close');
+    listener.close();
+    rmSync(folder, { recursive: true });
+    expect(connections).toBeGreaterThan(0);
   });
 
   test('of another kind have no client', () => {
