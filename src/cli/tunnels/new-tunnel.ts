@@ -1,5 +1,6 @@
 /** A tunnel from nothing: its ports chosen and its state written, before anything is connected. */
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { OpenService } from '../../api/services.ts';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
@@ -38,6 +39,7 @@ export async function newTunnel(
   const tunnel: Tunnel = {
     v: 1,
     id: randomBytes(4).toString('hex'),
+    machine: hostname(),
     profile: context.paths.profile,
     server,
     account: seen.account,

@@ -16,6 +16,8 @@ const tunnelService = openService.extend({
 export const tunnelState = z.strictObject({
   v: z.literal(1),
   id: z.string().regex(/^[0-9a-f]{8}$/),
+  /** The machine that it is of: others may have the same home. */
+  machine: z.string(),
   profile: z.string(),
   server: z.url(),
   account: z.string(),

@@ -3,6 +3,7 @@
  * lock of their own, because the one of the state is held for as long as a slow server takes to renew a certificate.
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { waitForProcessLock } from '../../files/process-lock.ts';
@@ -87,6 +88,8 @@ export async function readTunnel(context: SallyContext, id: string): Promise<Tun
   // It may have come to its end between the two looks, and have said why.
   const now = supervisor ? await storedTunnel(context, id) : tunnel;
   if (!now) return undefined;
+  // Its processes are where they cannot be seen from here, and go on.
+  if (now.machine !== hostname() && !isOver(now)) return undefined;
   const isNew = nowSeconds(context) - now.since < rememberedSeconds;
   if (isOver(now) && now.supervisor === null && isNew) return now;
   if (now.supervisor && !isOver(now)) {

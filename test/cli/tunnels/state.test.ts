@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { identityOf, isRunning, signal } from '../../../src/cli/tunnels/process-identity.ts';
@@ -33,7 +34,14 @@ function store(change: Partial<Tunnel>): string {
   const folder = join(person.paths.folder, 'tunnels', id);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const tunnel: Tunnel = {
-    ...{ v: 1, id, profile: 'default', server: 'https://ssh.example.com', account: 'alice@example.com' },
+    ...{
+      v: 1,
+      id,
+      machine: hostname(),
+      profile: 'default',
+      server: 'https://ssh.example.com',
+      account: 'alice@example.com',
+    },
     ...{ project: 'shop', environment: 'staging', environment_kind: 'staging', app: 'web' },
     ...{ target: 'shop-staging--web', mode: 'background', gateway_ports: false, opened_at: now },
     ...{ status: 'up', since: now, why: null, supervisor: null, ssh: null },
@@ -81,6 +89,16 @@ describe('[seeds 50] a tunnel in the list', () => {
     const supervisor = (await identityOf(pid(), 'linux')) ?? null;
     store({ supervisor, ssh: { pid: pid(), started: 'another' } });
     expect((await list()).tunnels).toMatchObject([{ status: 'reconnecting', why: 'ssh has ended' }]);
+  });
+
+  test('is not that of another machine with the same home, which is left alone', async () => {
+    const folder = store({ machine: 'another', supervisor: { pid: pid(), started: 'there' } });
+    expect(await list()).toEqual({ tunnels: [], stderr: '' });
+    expect(existsSync(join(folder, 'state.json'))).toBe(true);
+    // A machine may get another name while it runs.
+    const supervisor = (await identityOf(pid(), 'linux')) ?? null;
+    store({ machine: 'another', supervisor, ssh: supervisor });
+    expect((await list()).tunnels).toMatchObject([{ status: 'up' }]);
   });
 
   test('that was refused stays with its reason for a week, without a process', async () => {
