@@ -9,7 +9,8 @@ import { networkKey } from './cli/network/network-key.ts';
 import { programRunner } from './cli/run-program.ts';
 import { runSally } from './cli/run-sally.ts';
 
-const { env, stdout, stderr } = process;
+const { stdout, stderr } = process;
+const env = { ...process.env };
 // What ssh and the like are to be started with: a program that is one file names itself.
 const entry = import.meta.filename;
 const { version, ...build } = built;
@@ -25,6 +26,8 @@ const {
   ACTIONS_ID_TOKEN_REQUEST_TOKEN,
   ...forPrograms
 } = env;
+// So that no program gets a credential that nobody meant to give it, such as a browser.
+for (const name of Object.keys(env)) if (!Object.hasOwn(forPrograms, name)) delete process.env[name];
 
 leaveNoDump();
 

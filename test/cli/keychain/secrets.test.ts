@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDebugLog } from '../../../src/cli/debug-log.ts';
 import { readSession } from '../../../src/cli/session-file.ts';
 import { Person, sallyEntry, visit } from '../person.ts';
@@ -135,13 +135,26 @@ test('[abuse 132] the credential of a machine is in no environment but that of s
   await done(start(['ssh-config', 'install'], environment));
   await done(start(['agent', 'install'], { ...environment, XDG_CONFIG_HOME: join(alice.home, '.config') }));
   expect(programs.runs().join('\n')).toContain('systemctl --user enable');
+  const desktop = {
+    ...{
+      DISPLAY: ':0',
+      SSH_CONNECTION: '',
+      SSH_TTY: '',
+      XDG_DATA_DIRS: alice.home,
+      XDG_DATA_HOME: alice.home,
+    },
+    BROWSER: join(alice.home, 'bin', 'browser'),
+  };
+  await done(start(['open', 'console'], { ...environment, ...desktop }));
+  await vi.waitFor(() => expect(programs.runs().join('\n')).toContain('browser http'), 5000);
   await done(start(['logout'], environment));
   const own = programs
     .shown()
     .split('\n')
     .filter((line) => line.includes(SALLY_TOKEN));
-  // That of sally itself, which the person has given it: once for each program that looked at its parent.
-  expect(own.length).toBe(programs.runs().length);
+  // That of sally itself, which the person has given it: once for each program that looked at its parent, which of the browser is
+  // another one.
+  expect(own.length).toBe(programs.runs().filter((line) => !line.startsWith('browser ')).length);
   expect(said).not.toContain(SALLY_TOKEN);
 });
 

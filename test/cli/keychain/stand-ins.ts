@@ -36,6 +36,7 @@ esac`,
   'ssh-add': '',
   ssh: '',
   systemctl: '',
+  browser: '',
 };
 
 export interface StandIns {
