@@ -51,6 +51,7 @@ describe('the account of an identity', () => {
         slug: 'acme',
         sshEnabled: true,
         machineAccess: true,
+        hardware: { keys: 'off', attestation: false, models: null },
         sourcePinning: 'off',
         mfaRequired: false,
         mfaMaxAgeSeconds: null,
