@@ -24,13 +24,13 @@ class SlowFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: 'forks',
-    // More than cores: much of a test is waiting for other programs.
-    maxWorkers: 2 * availableParallelism(),
+    // One more than processors: much of a test is waiting for other programs, and more only get into each other's way.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: SlowFirst },
     globalSetup: 'test/database/global-setup.ts',
     // Real programs on a busy machine: a limit against hanging, not a measure of anything.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     projects: [
       {
         extends: true,

@@ -199,14 +199,14 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
     expect(informed).toEqual(tunnel);
 
     // ssh: it comes back under its supervisor, at the same ports.
-    process.kill(tunnel.ssh_pid ?? 0, 'SIGKILL');
+    process.kill(there(tunnel.ssh_pid), 'SIGKILL');
     await until(async () => (await world.one()).ssh_pid !== tunnel.ssh_pid, 'another ssh');
     const back = await untilStatus('up');
     expect([back.pid, portsOf(back)]).toEqual([tunnel.pid, portsOf(tunnel)]);
     expect(await readFrom(portOf(back, 'word'))).toBe('a word\n');
 
     // Its supervisor: ssh ends by itself, nobody has to look.
-    process.kill(back.pid ?? 0, 'SIGKILL');
+    process.kill(there(back.pid), 'SIGKILL');
     await until(() => !isAlive(back.ssh_pid), 'the end of ssh');
     const pruned = await sally(['tunnel', 'list']);
     expect(pruned).toMatchObject({ code: 0, stdout: 'No tunnel is open.\n' });
@@ -346,7 +346,7 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
     await until(async () => (await readFrom(port).catch(() => '')) === 'moved\n', 'the new address');
     await world.reach.change('instances', { target_name: tunnel.target }, { state: 'stopped' });
     await world.reach.change('instances', { target_name: 'shop-staging--web--old' }, { state: 'running' });
-    process.kill((await untilStatus('up')).ssh_pid ?? 0, 'SIGKILL');
+    process.kill(there((await untilStatus('up')).ssh_pid), 'SIGKILL');
     await until(async () => (await world.one()).target === 'shop-staging--web--old', 'another way');
     await untilStatus('up');
     expect(await readFrom(port)).toBe('moved\n');
@@ -379,3 +379,9 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
     expect(log).not.toContain('Permission denied');
   });
 });
+
+/** Never 0, which would be this process and all its kin (kill(2)). */
+function there(pid: number | null): number {
+  if (pid !== null && pid > 1) return pid;
+  throw new Error('there is no process');
+}
