@@ -2,11 +2,11 @@ import type { SeenTarget } from '../../api/targets.ts';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { type CopyProgram, remoteOperands } from '../reach/copy-operands.ts';
-import { findTarget, requireAllowed, type Selection } from '../reach/find-target.ts';
+import { findTarget, type Selection } from '../reach/find-target.ts';
 import { prepareSsh, type ReadySsh } from '../reach/prepare-ssh.ts';
+import { requireEntry } from '../reach/require-entry.ts';
 import { configArguments, runToTargets } from '../reach/run-ssh.ts';
 import { seenTargets } from '../reach/seen-targets.ts';
-import { afterStepUp } from '../step-up.ts';
 
 /** `sally scp`, `sftp` and `rsync`: the programs themselves, with names of targets for hosts. */
 export async function copy(
@@ -72,8 +72,8 @@ async function transfer(
 async function readyFor(context: SallyContext, selection: Selection): Promise<ReadySsh> {
   const seen = await seenTargets(context);
   const target: SeenTarget = await findTarget(context, seen, selection);
-  await afterStepUp(context, async () => requireAllowed(target));
-  return await prepareSsh(context, seen, target);
+  const current = await requireEntry(context, seen, target);
+  return await prepareSsh(context, seen, current);
 }
 
 /** scp takes a file with a colon in its name for one at another machine. */

@@ -1,11 +1,11 @@
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { appName } from '../reach/choose.ts';
-import { findTarget, requireAllowed, type Selection } from '../reach/find-target.ts';
+import { findTarget, type Selection } from '../reach/find-target.ts';
 import { prepareSsh } from '../reach/prepare-ssh.ts';
+import { requireEntry } from '../reach/require-entry.ts';
 import { configArguments, runToTargets } from '../reach/run-ssh.ts';
 import { seenTargets } from '../reach/seen-targets.ts';
-import { afterStepUp } from '../step-up.ts';
 
 export interface LogsOptions extends Selection {
   readonly lines: number;
@@ -27,8 +27,8 @@ export async function logs(context: SallyContext, options: LogsOptions): Promise
       `Nobody has said which log is that of ${appName(target)}. An admin names its systemd unit, as journal_unit of the app: sally admin export, then apply.`,
     );
   }
-  await afterStepUp(context, async () => requireAllowed(target));
-  const ready = await prepareSsh(context, seen, target);
+  const current = await requireEntry(context, seen, target);
+  const ready = await prepareSsh(context, seen, current);
   const command = journalCommand(target.journal_unit, options);
   const args = [...configArguments(ready.configFile), '-T', '--', ready.host, command];
   const status = await runToTargets(context, { program: 'ssh', args, stdin: 'held' }, [ready]);

@@ -3,15 +3,15 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { openBastion } from '../reach/bastions.ts';
-import { findTarget, findTargets, requireAllowed, type Selection } from '../reach/find-target.ts';
+import { findTarget, findTargets, type Selection } from '../reach/find-target.ts';
 import { parseBastion, withJumpConfig } from '../reach/jump-config.ts';
 import { prepareOffline, prepareSsh, type ReadySsh } from '../reach/prepare-ssh.ts';
+import { requireEntry } from '../reach/require-entry.ts';
 import { configArguments, runToTargets } from '../reach/run-ssh.ts';
 import { type Seen, seenTargets } from '../reach/seen-targets.ts';
 import { sshNameOf } from '../reach/ssh-names.ts';
 import { terminalFlag } from '../reach/terminal-flag.ts';
 import { hostSuffix } from '../ssh-config-text.ts';
-import { afterStepUp } from '../step-up.ts';
 
 export interface SshOptions extends Selection {
   readonly command: readonly string[];
@@ -75,22 +75,6 @@ async function readyFor(context: SallyContext, options: SshOptions): Promise<Rea
   const current = await requireEntry(context, seen, target);
   const ready = await prepareSsh(context, seen, current, { isBehind: options.jump !== undefined });
   return { ...ready, about: current, seen };
-}
-
-/** Lets the person log in again where that helps. @throws access_denied */
-async function requireEntry(context: SallyContext, seen: Seen, target: SeenTarget): Promise<SeenTarget> {
-  let current: SeenTarget | undefined = target;
-  let isFirst = true;
-  await afterStepUp(context, async () => {
-    if (!isFirst) {
-      const { targets } = await seenTargets(context);
-      current = targets.find(({ name }) => name === target.name);
-    }
-    isFirst = false;
-    requireAllowed(current ?? { ...target, allowed: false });
-  });
-  context.debug.say(`${target.name} lets ${seen.account} in`);
-  return current;
 }
 
 async function throughBastion(

@@ -319,9 +319,12 @@ describe.skipIf(!hasNames)('who is refused (needs root, sshd, libnss-extrausers)
     const alone = await sally(['ssh', production, '--', 'id -un']);
     expect(alone).toMatchObject({ code: 4, stdout: '' });
     expect(alone.stderr).toMatch(/Run: sally login --mfa --max-age 900\n$/);
-    const there = await sally(['ssh', production, '--', 'id -un'], { sally: { personIsThere: true } });
-    expect(there).toMatchObject({ code: 0, stdout: 'web\n' });
+    // A login that helped is believed by whatever asked for it: ssh, copies and logs ask in the same way.
+    const copied = ['upload', '/etc/hostname', '--to', production];
+    const there = await sally(copied, { sally: { personIsThere: true } });
+    expect(there, there.stderr).toMatchObject({ code: 0 });
     expect(there.stderr).toContain('after that it goes on by itself');
+    expect(await sally(['ssh', production, '--', 'id -un'])).toMatchObject({ code: 0, stdout: 'web\n' });
   });
 
   test('is told that there is no access, which is not the same as that there is no instance', async () => {
