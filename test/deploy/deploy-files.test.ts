@@ -113,7 +113,7 @@ test('every file that the images copy is in the repository, and .dockerignore le
 
 test('the scripts are POSIX sh, and may be run', async () => {
   const scripts = (await readdir(deploy)).filter((name) => name.endsWith('.sh'));
-  expect(scripts).toEqual(['gateway-entrypoint.sh', 'make-secrets.sh']);
+  expect(scripts).toEqual(['gateway-entrypoint.sh', 'install.sh', 'make-secrets.sh']);
   for (const name of scripts) {
     await run('/bin/sh', ['-n', join(deploy, name)]);
     expect((await stat(join(deploy, name))).mode & 0o111).toBe(0o111);
