@@ -17,6 +17,7 @@ import {
 } from '../session-file.ts';
 import { withStateLock } from '../state-folder.ts';
 import { dropAllPairs } from '../store-pair.ts';
+import { endOwnTunnels } from '../tunnels/end-own-tunnels.ts';
 
 export interface LogoutOptions {
   readonly all?: boolean;
@@ -54,7 +55,7 @@ async function othersFailure(context: SallyContext): Promise<string | undefined>
 
 async function logoutHere(context: SallyContext): Promise<ExitName> {
   const { paths, terminal, debug } = context;
-  return await withStateLock(paths, async () => {
+  const exit = await withStateLock(paths, async () => {
     let unread: string | undefined;
     const session = await readSession(context).catch((error) => {
       // A file that cannot be trusted is removed like any other.
@@ -77,6 +78,10 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
     await deleteSession(context);
     return report(context, known, failure);
   });
+  // Not under the lock, which what keeps a tunnel may be waiting for.
+  const closed = await endOwnTunnels(context);
+  if (closed > 0) terminal.print(`Closed ${closed === 1 ? 'its tunnel' : `its ${closed} tunnels`}.`);
+  return exit;
 
   function report(
     { machine }: SallyContext,

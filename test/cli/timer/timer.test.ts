@@ -138,6 +138,21 @@ describe('a timer', () => {
   });
 });
 
+test('a timer stays after a logout, asks the server nothing, and serves the next login', async () => {
+  await alice.login(server.url);
+  await alice.sally(['timer', 'install'], on('linux'));
+  await alice.sally(['logout', '--all'], on('linux'));
+  const asked = server.seen.length;
+  const renewal = await alice.sally(['cert', 'ensure', '--quiet', '--all-profiles']);
+  expect(renewal).toEqual({ code: 0, stdout: '', stderr: '' });
+  expect(server.seen.length).toBe(asked);
+  const { stdout } = await alice.sally(['timer', 'status', '--json'], on('linux'));
+  expect(JSON.parse(stdout)).toMatchObject({ installed: true, current: true });
+  await alice.login(server.url);
+  const later = { now: () => new Date(Date.now() + 47 * 60_000) };
+  expect((await alice.sally(['cert', 'ensure', '--all-profiles'], later)).stdout).toBe('default: renewed\n');
+});
+
 /** The unit as it is installed. */
 async function unitText(): Promise<string> {
   await alice.sally(['timer', 'install'], on('linux'));

@@ -9,7 +9,12 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { identityOf, isRunning, signal } from '../../../src/cli/tunnels/process-identity.ts';
+import {
+  identityOf,
+  isRunning,
+  type ProcessIdentity,
+  signal,
+} from '../../../src/cli/tunnels/process-identity.ts';
 import { tunnelLog } from '../../../src/cli/tunnels/tunnel-log.ts';
 import type { Tunnel } from '../../../src/cli/tunnels/tunnel-state.ts';
 import { Person } from '../person.ts';
@@ -30,7 +35,7 @@ const pid = () => process_.pid ?? 0;
 const now = Math.floor(Date.now() / 1000);
 
 function store(change: Partial<Tunnel>): string {
-  const id = '0badcafe';
+  const { id = '0badcafe' } = change;
   const folder = join(person.paths.folder, 'tunnels', id);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const tunnel: Tunnel = {
@@ -120,6 +125,47 @@ describe('[seeds 50] a tunnel in the list', () => {
     const shown = await person.sally(['tunnel', 'list']);
     expect(shown.stdout + shown.stderr).not.toMatch(/[\u001b\u0007]/);
     expect((await person.sally(['tunnel', 'info'])).stdout).not.toMatch(/[\u001b\u0007]/);
+  });
+});
+
+describe('sally logout', () => {
+  const started = async () => {
+    const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+    await once(child, 'spawn');
+    return { child, identity: (await identityOf(child.pid ?? 0, 'linux')) as ProcessIdentity };
+  };
+
+  test('ends the tunnels of its profile at once, and the list says why they are gone', async () => {
+    const [supervisor, other] = [await started(), await started()];
+    const ssh = (await identityOf(pid(), 'linux')) ?? null;
+    store({ supervisor: supervisor.identity, ssh });
+    store({ id: '00000001', profile: 'work', supervisor: other.identity, ssh: other.identity });
+    const ended = Promise.all([once(supervisor.child, 'exit'), once(process_, 'exit')]);
+    const { code, stdout } = await person.sally(['logout']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Closed its tunnel.')]);
+    await ended;
+    expect(await list()).toEqual({
+      tunnels: [
+        expect.objectContaining({ id: '00000001', status: 'up' }),
+        expect.objectContaining({
+          ...{ id: '0badcafe', status: 'refused', pid: null, ssh_pid: null },
+          why: 'you have logged out, run: sally login',
+        }),
+      ],
+      stderr: '',
+    });
+    // Once is enough.
+    expect((await person.sally(['logout', '--all'])).stdout).not.toContain('Closed');
+    other.child.kill('SIGKILL');
+  });
+
+  test('leaves nothing of a tunnel that a command kept in a terminal', async () => {
+    const { child, identity } = await started();
+    const folder = store({ mode: 'foreground', supervisor: identity });
+    const ended = once(child, 'exit');
+    await person.sally(['logout']);
+    await ended;
+    expect([(await list()).tunnels, existsSync(folder)]).toEqual([[], false]);
   });
 });
 
