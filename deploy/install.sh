@@ -62,6 +62,27 @@ case $(uname -s)-$(uname -m) in
   *) fail "there is no sally for $(uname -s) on $(uname -m); with Node 24: npm install --global @sallyport/sally" ;;
 esac
 
+# Plain http only to this machine. What stands before an @ is a user and not a host, so there may be none.
+protocol=
+case $from in
+  http://* | https://*)
+    protocol=${from%%://*} authority=${from#*://}
+    authority=${authority%%[/?#]*}
+    case $authority in
+      '' | *[!A-Za-z0-9.:_-]*) fail '--from must be an address without user, such as https://releases.example.com' ;;
+    esac
+    host=${authority%:*} port=${authority##*:}
+    case $protocol:$host in
+      https:* | http:127.0.0.1 | http:localhost) ;;
+      *) fail '--from must be https' ;;
+    esac
+    [ "$protocol" = https ] || case $port in
+      '' | *[!0-9]*) fail '--from must be https' ;;
+    esac
+    ;;
+  *://*) fail '--from must be https' ;;
+esac
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/sally-install.XXXXXX")
 beside=
 trap 'rm -rf "$work"; [ -z "$beside" ] || rm -f "$beside"' EXIT
@@ -69,19 +90,16 @@ trap 'exit 1' HUP INT TERM
 
 # get NAME FILE
 get() {
-  case $from in
-    https://* | http://127.0.0.1:* | http://localhost:*)
-      if command -v curl >/dev/null 2>&1; then
-        curl -fsSL --proto '=https,http' --max-filesize 300000000 -o "$2" -- "$from/$1"
-      elif command -v wget >/dev/null 2>&1; then
-        wget -q -O "$2" -- "$from/$1"
-      else
-        fail 'curl or wget is needed'
-      fi || fail "$from/$1 could not be fetched"
-      ;;
-    *://*) fail '--from must be https' ;;
-    *) cp -- "$from/$1" "$2" 2>/dev/null || fail "$from/$1 is not there" ;;
-  esac
+  if [ -z "$protocol" ]; then
+    cp -- "$from/$1" "$2" 2>/dev/null || fail "$from/$1 is not there"
+  elif command -v curl >/dev/null 2>&1; then
+    # Where a redirect goes counts as well.
+    curl -fsSL --proto "=$protocol" --max-filesize 300000000 -o "$2" -- "$from/$1" || fail "$from/$1 could not be fetched"
+  elif command -v wget >/dev/null 2>&1; then
+    wget -q -O "$2" -- "$from/$1" || fail "$from/$1 could not be fetched"
+  else
+    fail 'curl or wget is needed'
+  fi
 }
 
 # Who signed it.
