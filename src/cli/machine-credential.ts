@@ -1,7 +1,6 @@
 /** What makes `sally` act for a machine instead of a person: a credential that came with the environment. */
 import { createHash } from 'node:crypto';
-import type { DebugLog } from './debug-log.ts';
-import type { MachineVariables } from './environment.ts';
+import type { SallyContext } from './context.ts';
 
 export interface MachineCredential {
   readonly kind: 'api-token' | 'jwt';
@@ -14,10 +13,10 @@ export interface MachineCredential {
 
 /** The first credential that is there; the server that it is for is none of its business. */
 export function machineCredential(
-  variables: MachineVariables | undefined,
-  debug: DebugLog,
+  reach: Pick<SallyContext, 'environment' | 'debug' | 'patienceMilliseconds'>,
 ): MachineCredential | undefined {
-  const { apiToken, idToken, idTokenFile, request, rule } = variables ?? {};
+  const { debug } = reach;
+  const { apiToken, idToken, idTokenFile, request, rule } = reach.environment.machine ?? {};
   for (const secret of [apiToken, idToken, request?.token]) if (secret) debug.redact(secret);
   const secretly = async (find: () => Promise<string>) => {
     const token = await find();
@@ -35,7 +34,7 @@ export function machineCredential(
   }
   if (request) {
     const subjectToken = (server: URL) =>
-      secretly(async () => (await import('./subject-token.ts')).requestToken(request, server));
+      secretly(async () => (await import('./subject-token.ts')).requestToken(reach, request, server));
     return { kind: 'jwt', source: 'ACTIONS_ID_TOKEN_REQUEST_URL', rule, subjectToken };
   }
   return undefined;

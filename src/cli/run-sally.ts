@@ -72,6 +72,9 @@ function hasColors({ environment }: SallyRun): boolean {
   return (environment.isTerminal ?? false) && !environment.noColor;
 }
 
+/** How long the server may take for one request. */
+const patienceMilliseconds = 15_000;
+
 interface Said {
   readonly home: string | undefined;
   readonly profile: string | undefined;
@@ -80,7 +83,7 @@ interface Said {
 function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): SallyContext {
   const { environment, stdout, stderr, now, wait, openBrowser, ask, stdin, pipes } = run;
   const colors = hasColors(run);
-  const machine = machineCredential(environment.machine, debug);
+  const machine = machineCredential({ environment, debug, patienceMilliseconds });
   let found: SallyContext['paths'] | undefined;
   return {
     environment,
@@ -100,7 +103,7 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): Sal
     machine,
     now,
     wait,
-    patienceMilliseconds: 15_000,
+    patienceMilliseconds,
     openBrowser,
     mayStepUp: environment.personIsThere ?? false,
     // A machine is asked nothing, wherever it runs.

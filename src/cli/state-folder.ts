@@ -43,6 +43,18 @@ function refuseOthersHome({ home, own, machineOwn }: StatePaths, owner: number):
 /** Runs `work` while no other `sally` of this home does. @throws in_use */
 export async function withStateLock<T>(paths: StatePaths, work: () => Promise<T>): Promise<T> {
   await prepareStateFolder(paths);
+  return await underLock(paths, work);
+}
+
+/**
+ * For what is read, changed and written in a moment, also by somebody who holds the lock above; whoever holds this one
+ * wants no other. The folder is there. @throws in_use
+ */
+export async function withSettingsLock<T>(paths: StatePaths, work: () => Promise<T>): Promise<T> {
+  return await underLock({ ...paths, own: paths.personOwn, lock: paths.settingsLock }, work);
+}
+
+async function underLock<T>(paths: StatePaths, work: () => Promise<T>): Promise<T> {
   const lock = await takingLock(paths, () => waitForLock(paths));
   if (!lock) {
     throw new SallyportError(

@@ -25,9 +25,13 @@ export interface StatePaths {
   readonly profileConfig: string;
   /** What the person has chosen for the profile (profile-settings.ts). */
   readonly settings: string;
+  /** Of that file alone: who is behind a connection is often remembered while the other lock is held. */
+  readonly settingsLock: string;
   readonly hosts: string;
   /** Of those the targets at hosts without a companion, which ssh must read before anything else. */
   readonly byHand: string;
+  /** The same targets for a machine; read only where one was here. */
+  readonly byHandMachine: string;
   readonly knownHosts: string;
   readonly fresh: string;
   /** What ssh runs for targets that want a second factor, and the config that names them. */
@@ -46,6 +50,8 @@ export interface StatePaths {
   /** Answers ssh whether the environment makes this a machine. */
   readonly isMachine: string;
   readonly machineOwn: string;
+  /** What ssh reads besides for a machine. */
+  readonly asMachine: string;
   /** What a machine's certificate comes from: its own state, apart from that of a person who uses the same home. */
   readonly machineIdentity: string;
   readonly personIdentity: string;
@@ -119,14 +125,17 @@ export function statePaths(
     personOwn,
     profileConfig: join(personOwn, 'profile.conf'),
     settings: join(personOwn, 'profile.json'),
+    settingsLock: join(personOwn, 'profile.lock'),
     hosts: join(personOwn, 'hosts.conf'),
     byHand: join(personOwn, 'by-hand.conf'),
+    byHandMachine: join(personOwn, 'by-hand-machine.conf'),
     knownHosts: join(personOwn, 'known_hosts'),
     fresh: join(personOwn, 'fresh'),
     stepUp: join(personOwn, 'step-up'),
     stepUpConfig: join(personOwn, 'step-up.conf'),
     isMachine: join(folder, 'is-machine'),
     machineOwn: machine,
+    asMachine: join(folder, 'as-machine.conf'),
     machineIdentity: join(machine, 'identity.conf'),
     personIdentity: join(personOwn, 'identity.conf'),
     ports: join(personOwn, 'ports.json'),

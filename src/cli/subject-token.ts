@@ -2,8 +2,11 @@
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import type { SallyContext } from './context.ts';
 import { printable } from './printable.ts';
 import { isLoopback } from './server-url.ts';
+import { sender } from './tls/send-request.ts';
+import { connectionElsewhere } from './tls/server-connection.ts';
 
 const longestToken = 32 * 1024;
 
@@ -28,7 +31,11 @@ export async function readTokenFile(path: string): Promise<string> {
 const githubReply = z.object({ value: z.string().min(1).max(longestToken) });
 
 /** The token of a job of GitHub Actions, asked for with this server as its audience. @throws token_missing, unavailable */
-export async function requestToken(request: { url: string; token: string }, server: URL): Promise<string> {
+export async function requestToken(
+  reach: Pick<SallyContext, 'environment' | 'debug' | 'patienceMilliseconds'>,
+  request: { url: string; token: string },
+  server: URL,
+): Promise<string> {
   const url = URL.canParse(request.url) ? new URL(request.url) : undefined;
   // The token goes along: not in clear, and nowhere but where the runner says.
   if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname)))) {
@@ -36,10 +43,12 @@ export async function requestToken(request: { url: string; token: string }, serv
   }
   url.searchParams.set('audience', server.origin);
   try {
-    const response = await fetch(url, {
-      headers: { authorization: `Bearer ${request.token}`, accept: 'application/json' },
-      redirect: 'error',
-      signal: AbortSignal.timeout(15_000),
+    const response = await sender(connectionElsewhere(reach))(url, {
+      method: 'GET',
+      headers: new Headers({ authorization: `Bearer ${request.token}`, accept: 'application/json' }),
+      body: null,
+      timeoutMilliseconds: reach.patienceMilliseconds,
+      largestReply: 2 * longestToken,
     });
     if (response.ok) return githubReply.parse(await response.json()).value;
     throw new Error(`status ${response.status}`);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { statePaths } from '../../src/cli/state-paths.ts';
 import { Person } from './person.ts';
+import { startConnectProxy } from './reach/connect-proxy.ts';
 import { account, ServerDouble, sessionId } from './server-double.ts';
 
 const token = 'sallyport_a-token-of-the-test';
@@ -246,6 +247,19 @@ describe('a token of a CI system', () => {
     } finally {
       await new Promise((resolve) => runner.close(resolve));
     }
+  });
+
+  test('of GitHub Actions is asked for through the proxy of the environment', async () => {
+    const proxy = await startConnectProxy('alice:secret');
+    proxy.refuse(true);
+    const https = `http://alice:secret@127.0.0.1:${proxy.port}`;
+    const machine = { request: { url: 'https://runner.invalid/token', token: 'the-runner-token' } };
+    const { code, stderr } = await job.sally(['ssh-config', 'install'], {
+      environment: { machine, server: server.url, proxies: { https } },
+    });
+    expect([code, proxy.asked]).toEqual([5, ['runner.invalid:443']]);
+    expect(stderr).not.toMatch(/secret|the-runner-token/);
+    await proxy.close();
   });
 
   test.each(['http://runner.example/token', 'file:///etc/passwd', 'nonsense'])(

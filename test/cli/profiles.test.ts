@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { changeProfileSettings, readProfileSettings } from '../../src/cli/profiles/profile-settings.ts';
 import { switchSteps } from '../../src/cli/profiles/switch-profile.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
 import { optionsOf, Person, run, runAsync } from './person.ts';
@@ -214,6 +215,23 @@ describe('profiles', () => {
     expect(code).toBe(2);
     expect(alice.has(alice.paths.folder)).toBe(false);
   });
+});
+
+test('what many change in the settings of a profile at the same moment is all kept', async () => {
+  await alice.sally(['profile', 'add', 'work', '--server', 'https://ssh.example.com']);
+  const paths = statePaths(alice.home, 'person', 'work');
+  const anchor = { spki: 'x', name: 'Own authority', is_public: false };
+  const origins = Array.from({ length: 8 }, (_, at) => `https://${at}.example.com`);
+  const changes = origins.map((origin) =>
+    changeProfileSettings(paths, ({ anchors }) => ({ anchors: { ...anchors, [origin]: anchor } })),
+  );
+  await Promise.all([...changes, alice.sally(['ssh-config', 'policy', 'ask', '--profile', 'work'])]);
+  const { anchors, ssh_config, server: kept } = await readProfileSettings(paths);
+  expect([Object.keys(anchors).sort(), ssh_config, kept]).toEqual([
+    origins,
+    'ask',
+    'https://ssh.example.com',
+  ]);
 });
 
 test('a session file of version 2 is still a login, and becomes one of version 3 at the next renewal', async () => {

@@ -10,6 +10,8 @@ export function addLoginCommands(program: Command, go: Go): void {
     .option('--mfa', 'with a second factor, whatever your organization asks for')
     .option('--keychain', "seal its tokens with a key in the system's keychain, from now on")
     .option('--no-keychain', 'keep them in a file that only you can read (the default)')
+    .option('--ca-file <file>', 'PEM file: believe these certificate authorities alone, from now on')
+    .option('--no-ca-file', 'those that this machine trusts')
     .option('--max-age <seconds>', 'a login that is at most so old', wholeNumber(0, 2_592_000))
     .option('--key <which>', 'where the key is: sk, file, ecdsa, rsa, agent:FINGERPRINT')
     .option('--pin', 'with --key sk: it asks for a PIN or a finger at each use')

@@ -19,6 +19,7 @@ import { hostSuffix, includeLine } from '../ssh-config-text.ts';
 import { withCommand } from '../step-up.ts';
 import { terminalColumns, wrappedLines } from '../terminal.ts';
 import { momentText, spanText } from '../times.ts';
+import { chooseCaFile } from '../tls/choose-ca-file.ts';
 
 export interface LoginCommandOptions extends KeyOptions {
   readonly server?: string;
@@ -29,6 +30,8 @@ export interface LoginCommandOptions extends KeyOptions {
   readonly maxAge?: number;
   /** Where the secrets of this login and of later ones are; undefined: as it was. */
   readonly keychain?: boolean;
+  /** PEM file with the only authorities to believe, from now on; false: the machine's; undefined: as it was. */
+  readonly caFile?: string | false;
   /** The person's ssh-agent gets the keys, from now on; undefined: as it was. */
   readonly addToAgent?: boolean;
 }
@@ -46,6 +49,7 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
   }
   const key = keyWish(options);
   const stored = options.server ?? environment.server ?? (await storedServer(context));
+  await chooseCaFile(context, options.caFile);
   await chooseAgent(context, options.addToAgent);
   await chooseSecrets(context, options.keychain);
   const outcome = await logIn(context, {

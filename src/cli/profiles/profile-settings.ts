@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { SallyportError } from '../../errors/sallyport-error.ts';
 import { readPrivateFile, writeFileAtomically } from '../../files/write-file.ts';
 import type { SallyContext } from '../context.ts';
+import { withSettingsLock } from '../state-folder.ts';
 import type { StatePaths } from '../state-paths.ts';
 
 const anchor = z.strictObject({
@@ -54,14 +55,18 @@ export async function readProfileSettings({ settings }: StatePaths): Promise<Pro
   );
 }
 
-/** The caller holds the state lock of the profile. */
+type Change = Partial<Omit<ProfileSettings, 'v'>>;
+
+/** @param change also as what comes of those at hand; whatever it throws, nothing has changed */
 export async function changeProfileSettings(
   paths: StatePaths,
-  change: Partial<Omit<ProfileSettings, 'v'>>,
-): Promise<ProfileSettings> {
-  const next = profileSettings.parse({ ...(await readProfileSettings(paths)), ...change });
-  await writeFileAtomically(paths.settings, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
-  return next;
+  change: Change | ((now: ProfileSettings) => Change),
+): Promise<void> {
+  await withSettingsLock(paths, async () => {
+    const now = await readProfileSettings(paths);
+    const next = profileSettings.parse({ ...now, ...(typeof change === 'function' ? change(now) : change) });
+    await writeFileAtomically(paths.settings, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
+  });
 }
 
 /** Where a new login keeps its secrets. */

@@ -1,11 +1,12 @@
 /** How a profile gets to its server: by which proxy, and whose word it takes for who the server is. */
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
-import { SallyportError } from '../../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { connectTo } from '../network/connect.ts';
 import { type ProxyVariables, proxyFor } from '../network/proxy.ts';
 import {
+  type Anchor,
   changeProfileSettings,
   type ProfileSettings,
   readProfileSettings,
@@ -31,12 +32,28 @@ export function connectionOf(context: SallyContext): OpenConnection {
       return secured;
     } catch (error) {
       socket.destroy();
+      throw notBelieved(server, error as NodeJS.ErrnoException) ?? error;
+    }
+  };
+}
+
+/** To somebody who is not the profile's server: by the same proxy, and whom this machine believes is believed. */
+export function connectionElsewhere(reach: Reach): OpenConnection {
+  return async (server) => {
+    const socket = await throughProxy(reach, server);
+    if (server.protocol === 'http:') return socket;
+    try {
+      return await secure(socket, server, undefined);
+    } catch (error) {
+      socket.destroy();
       throw error;
     }
   };
 }
 
-async function throughProxy({ environment, patienceMilliseconds, debug }: SallyContext, server: URL) {
+type Reach = Pick<SallyContext, 'environment' | 'patienceMilliseconds' | 'debug'>;
+
+async function throughProxy({ environment, patienceMilliseconds, debug }: Reach, server: URL) {
   const isPlain = server.protocol === 'http:';
   const place = {
     host: server.hostname.replace(/^\[(.*)\]$/, '$1'),
@@ -73,10 +90,9 @@ function secure(socket: Socket, server: URL, ca: readonly string[] | undefined):
       minVersion: 'TLSv1.2',
       ...(ca && { ca: [...ca] }),
     });
-    const fail = (error: NodeJS.ErrnoException) => reject(notBelieved(server, error) ?? error);
-    secured.once('error', fail);
+    secured.once('error', reject);
     secured.once('secureConnect', () => {
-      secured.off('error', fail);
+      secured.off('error', reject);
       resolve(secured);
     });
   });
@@ -90,14 +106,8 @@ async function checkAnchor(
   if (!leaf.raw) throw new SallyportError('server_untrusted', `${server.origin} showed no certificate.`);
   const before = anchors[server.origin];
   const seen = anchorOf(leaf);
-  const decision = decideAnchor(before, seen);
+  const decision = decided(server, before, seen);
   if (decision.kind === 'same') return;
-  if (decision.kind === 'refuse') {
-    throw new SallyportError(
-      'server_untrusted',
-      `Nothing was sent to ${server.origin}: its certificate now comes from "${seen.name}", until now from "${before?.name}". Somebody may be reading along, such as a company's TLS inspection. If whoever runs the server has announced the change: sally profile trust`,
-    );
-  }
   if (decision.isNews && before) {
     context.terminal.tell(
       `sally: the certificate of ${server.origin} now comes from "${seen.name}", until now from "${before.name}".`,
@@ -107,18 +117,29 @@ async function checkAnchor(
       `sally: the certificate of ${server.origin} comes from "${seen.name}", which is no public authority. From now on only that one is believed, or a public one. If your server does not have it from there, somebody reads along.`,
     );
   }
-  await remember(context, server, { ...anchors, [server.origin]: seen });
+  await remember(context, server, seen);
 }
 
-/** Often within the state lock, so it is not taken here: the file is replaced whole. */
-async function remember(
-  context: SallyContext,
-  server: URL,
-  anchors: ProfileSettings['anchors'],
-): Promise<void> {
+/** @throws server_untrusted */
+function decided(server: URL, before: Anchor | undefined, seen: Anchor) {
+  const decision = decideAnchor(before, seen);
+  if (decision.kind !== 'refuse') return decision;
+  throw new SallyportError(
+    'server_untrusted',
+    `Nothing was sent to ${server.origin}: its certificate now comes from "${seen.name}", until now from "${before?.name}". Somebody may be reading along, such as a company's TLS inspection. If whoever runs the server has announced the change: sally profile trust`,
+  );
+}
+
+/** @throws server_untrusted: another sally has heard of another authority since */
+async function remember(context: SallyContext, server: URL, seen: Anchor): Promise<void> {
   try {
-    await changeProfileSettings(context.paths, { anchors });
+    await changeProfileSettings(context.paths, ({ anchors }) =>
+      decided(server, anchors[server.origin], seen).kind === 'same'
+        ? {}
+        : { anchors: { ...anchors, [server.origin]: seen } },
+    );
   } catch (error) {
+    if (isSallyportError(error) && error.code === 'server_untrusted') throw error;
     context.debug.say(`who vouches for ${server.origin} could not be remembered: ${error}`);
   }
 }

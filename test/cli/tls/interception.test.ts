@@ -75,6 +75,24 @@ describe.skipIf(!hasOpenssl)('who is at the other end (needs openssl)', () => {
     expect([gone.code, gone.stderr]).toEqual([6, expect.stringContaining('gives ENOENT')]);
   });
 
+  test('[abuse 128] a login chooses the authorities of its profile, from its first request on', async () => {
+    const first = await alice.sally(['login', '--server', server.url, '--ca-file', company.file], machine);
+    expect([first.code, server.seen]).toEqual([5, []]);
+    const second = await alice.sally(['login', '--server', server.url, '--ca-file', authority.file], machine);
+    expect([second.code, second.stderr]).toEqual([0, expect.not.stringContaining('Own authority')]);
+    // It is the profile's from now on, also where the machine believes another one.
+    believed(company);
+    expect((await alice.sally(['cert', 'ensure', '--force'], machine)).code).toBe(0);
+    expect((await alice.sally(['cert', 'ensure', '--force'], behind(proxy.url))).code).toBe(5);
+    const { stdout } = await alice.sally(['profile', 'set', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ ca_file: authority.file });
+    const without = await alice.sally(['login', '--no-ca-file'], machine);
+    expect([without.code, without.stderr]).toEqual([
+      5,
+      expect.stringContaining('is not one that is believed'),
+    ]);
+  });
+
   test('[abuse 128] a private authority is named once, and another one that the machine believes too is refused before anything is sent', async () => {
     believed(authority, company);
     const first = await login();
