@@ -2,12 +2,15 @@
 // JavaScript that every Node since 18 reads, because it is what an older Node meets first.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const wantedMajor = 24;
+
+/** Where Node keeps our files compiled. */
+const compiled = join(root, 'node_modules', '.cache', 'sallyport');
 
 /** The Node to use: this one if it is new enough, else the one that came with npm install. */
 export function findNode() {
@@ -36,10 +39,13 @@ export async function runEntry(entry) {
   }
   const file = join(root, 'src', `${entry}.ts`);
   if (node === process.execPath) {
+    // Reading TypeScript anew is most of a short program's time; beside the packages, which are believed as much.
+    module.enableCompileCache?.(compiled);
     await import(`file://${file}`);
     return;
   }
-  const child = spawn(node, [file, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const env = { NODE_COMPILE_CACHE: compiled, ...process.env };
+  const child = spawn(node, [file, ...process.argv.slice(2)], { stdio: 'inherit', env });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
     if (signal) {

@@ -1,6 +1,8 @@
 /** `sallyport dev`, what `npm start` runs: starts everything, says what to try, and ends everything when it is told to. */
+
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { openEmbedded } from '../database/open-embedded.ts';
 import { ensurePrivateFolder } from '../files/write-file.ts';
 import type { LogEntry } from '../gateway/log.ts';
 import { devScreen } from './dev-screen.ts';
@@ -38,6 +40,7 @@ export async function runDev({ options, root, stdout, onStop }: DevSurroundings)
   });
   dev = await startDev({
     dataFolder: settings.dataFolder,
+    openDatabase: (folder) => openEmbedded({ folder }),
     publicUrl,
     ports,
     ssh: options.ssh ? 'if-installed' : 'no',

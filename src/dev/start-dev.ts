@@ -1,11 +1,10 @@
 /**
- * Starts everything on this machine: the embedded database, the local identity provider, the CA with its console, and,
+ * Starts everything on this machine: the database, the local identity provider, the CA with its console, and,
  * where OpenSSH's server is installed, a gateway and a target with their companions. All on loopback.
  */
 import { createServer } from 'node:net';
 import type { DatabaseHandle } from '../database/database.ts';
 import { migrateToLatest } from '../database/migrate.ts';
-import { openEmbedded } from '../database/open-embedded.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { isSallyportError, SallyportError } from '../errors/sallyport-error.ts';
 import type { Log } from '../gateway/log.ts';
@@ -29,6 +28,8 @@ import { startIdentityProvider } from './identity-provider.ts';
 
 export interface DevParts {
   readonly dataFolder: string;
+  /** Opens the database; `folder` is where one in this process keeps its files. */
+  readonly openDatabase: (folder: string) => Promise<DatabaseHandle>;
   readonly publicUrl: URL;
   readonly ports: DevPorts;
   /** no: neither gateway nor target, whatever is installed; required: program_missing if they can't be. */
@@ -75,7 +76,7 @@ export async function startDev(parts: DevParts): Promise<RunningDev> {
 
     const people = await openDemoPeople(folder.people);
     await createServerKeys(folder.keys);
-    const database = await openEmbedded({ folder: folder.database });
+    const database = await parts.openDatabase(folder.database);
     stops.push(() => database.close());
     await migrateToLatest(database.db);
     const found = loginMode();

@@ -6,6 +6,7 @@ import { Secret } from 'otpauth';
 import { createDemoPeople, type DemoPerson as Known } from '../../src/dev/identity-provider-people.ts';
 import { freePorts, type RunningDev, startDev } from '../../src/dev/start-dev.ts';
 import { Browser, type VisitedPage } from '../../src/dev/tour/browser.ts';
+import { freshDatabase } from '../database/fresh-database.ts';
 import { Person, type RunOptions, type SallyResult } from './person.ts';
 
 export interface Demo {
@@ -30,6 +31,8 @@ export async function startDemo(): Promise<Demo> {
   const ports = await freePorts();
   const dev = await startDev({
     dataFolder,
+    // A server's where there is one: the one in this process takes seconds of processor to begin.
+    openDatabase: freshDatabase,
     publicUrl: new URL(`http://localhost:${ports.console}`),
     ports,
     ssh: 'required',

@@ -19,7 +19,11 @@ declare module 'vitest' {
 
 export const templateDatabase = 'sallyport_template';
 
+/** Where what the tests start finds our own code compiled: most of a short program's time is reading TypeScript. */
+const compiled = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'sallyport');
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  process.env['NODE_COMPILE_CACHE'] ??= compiled;
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-tests-'));
   project.provide('embeddedTemplate', join(folder, 'embedded-template.tar'));
   const programs = await postgresPrograms();

@@ -15,6 +15,7 @@ const hasSshd = existsSync('/usr/sbin/sshd');
 const hasIpv6 = Object.values(networkInterfaces())
   .flat()
   .some((found) => found?.address === '::1');
+/** Making a database takes seconds, so a folder that a test leaves is begun with again where it need not be a new one. */
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-start-'));
@@ -78,7 +79,7 @@ describe('npm start', () => {
     'Ctrl-C ends connections too, though it reaches every process of the terminal, and npm passes it on',
     async () => {
       const port = await portRow();
-      const args = ['start', '--', '--data', join(folder, 'interrupted'), '--port', String(port)];
+      const args = ['start', '--', '--data', join(folder, 'whole'), '--port', String(port)];
       const npm = start('npm', args, {}, { ownGroup: true });
       await npm.says(/Ctrl-C ends it/);
       const pid = npm.child.pid ?? 0;
@@ -162,7 +163,7 @@ describe('npm start', () => {
     'answers at [::1] too, where browsers look for localhost first (needs ::1)',
     async () => {
       const port = await portRow();
-      const args = ['dev', '--data', join(folder, 'both'), '--port', String(port), '--no-ssh'];
+      const args = ['dev', '--data', join(folder, 'kept'), '--port', String(port), '--no-ssh'];
       const dev = start(process.execPath, [sallyport, ...args]);
       await dev.says(/Ctrl-C ends it/);
       const headers = { host: `localhost:${port}` };
@@ -178,7 +179,7 @@ describe('npm start', () => {
     const port = await portRow();
     const stranger = createServer().listen({ host: '::1', port });
     await once(stranger, 'listening');
-    const args = ['dev', '--data', join(folder, 'beside'), '--port', String(port), '--no-ssh'];
+    const args = ['dev', '--data', join(folder, 'kept'), '--port', String(port), '--no-ssh'];
     const dev = start(process.execPath, [sallyport, ...args]);
     expect(await dev.ended).toBe(1);
     expect(dev.output()).toContain(`sallyport: [::1]:${port} is in use`);

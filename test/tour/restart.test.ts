@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openEmbedded } from '../../src/database/open-embedded.ts';
 import { freePorts, type RunningDev, startDev } from '../../src/dev/start-dev.ts';
 import { Person } from '../../src/dev/tour/person.ts';
 import { root } from '../dev/started-program.ts';
@@ -23,6 +24,7 @@ afterAll(async () => {
 async function start(ports: Awaited<ReturnType<typeof freePorts>>): Promise<RunningDev> {
   return await startDev({
     dataFolder: join(folder, 'data'),
+    openDatabase: (folder) => openEmbedded({ folder }),
     publicUrl: new URL(`http://localhost:${ports.console}`),
     ports,
     ssh: 'required',

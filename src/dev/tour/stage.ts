@@ -2,6 +2,7 @@
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openEmbedded } from '../../database/open-embedded.ts';
 import { readProcesses, readTitle } from '../../gateway/proc.ts';
 import type { DemoMachine } from '../demo-machine.ts';
 import { freePorts, type RunningDev, startDev } from '../start-dev.ts';
@@ -33,6 +34,7 @@ export async function openStage(root: string, keepFolder: string | undefined): P
   const ports = await freePorts();
   const dev = await startDev({
     dataFolder: join(folder, 'data'),
+    openDatabase: (folder) => openEmbedded({ folder }),
     publicUrl: new URL(`http://localhost:${ports.console}`),
     ports,
     ssh: 'required',

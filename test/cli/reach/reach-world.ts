@@ -128,7 +128,9 @@ export class ReachWorld {
   }
 
   #environment(more: Record<string, string>): NodeJS.ProcessEnv {
-    return { HOME: this.alice.machine.home, PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', NO_COLOR: '1', ...more };
+    const { NODE_COMPILE_CACHE } = process.env;
+    const home = this.alice.machine.home;
+    return { HOME: home, PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', NO_COLOR: '1', NODE_COMPILE_CACHE, ...more };
   }
 
   /** Changes rows of the inventory, and waits until the machines have heard of it. */
