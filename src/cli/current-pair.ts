@@ -22,6 +22,8 @@ export interface CurrentPair {
   readonly serial: string;
   readonly keyId: string;
   readonly principals: readonly string[];
+  /** SSH public key blob. */
+  readonly publicKey: Buffer;
   /** Unix seconds. */
   readonly validAfter: number;
   readonly validBefore: number;
@@ -69,6 +71,7 @@ export async function readPair(paths: StatePaths, id: string): Promise<CurrentPa
       serial: String(certificate.serial),
       keyId: certificate.keyId,
       principals: certificate.principals,
+      publicKey: certificate.publicKey,
       validAfter: Number(certificate.validAfter),
       validBefore: Number(certificate.validBefore),
       endsHere: Number(certificate.validBefore),

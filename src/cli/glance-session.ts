@@ -22,6 +22,8 @@ export type SessionGlance = Pick<
   | 'amr'
   | 'expires_at'
   | 'over_since'
+  | 'secrets'
+  | 'key'
   | 'has_tokens'
 >;
 
@@ -47,7 +49,20 @@ const members: Readonly<Record<Exclude<keyof SessionGlance, 'has_tokens'>, Check
   amr: (value) => Array.isArray(value) && value.every(isText),
   expires_at: isSeconds,
   over_since: orNull(isSeconds),
+  secrets: (value) => value === 'file' || value === 'keychain',
+  key: isKey,
 };
+
+/** Version 2 knew one place of each. */
+const ofVersion2 = { secrets: 'file', key: { kind: 'file' } };
+
+function isKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const key: Readonly<Record<string, unknown>> = { ...value };
+  if (key['kind'] === 'file') return true;
+  if (key['kind'] === 'sk' && !isText(key['key_file'])) return false;
+  return (key['kind'] === 'sk' || key['kind'] === 'agent') && isText(key['public_key']);
+}
 
 /** @throws file_refused, settings_invalid */
 export async function glanceAtSession({
@@ -66,8 +81,9 @@ export async function glanceAtSession({
 }
 
 export function glanceOf(text: string): SessionGlance | undefined {
-  const document = documentOf(text);
-  if (document?.['v'] !== 2 && document?.['v'] !== 3) return undefined;
+  const stored = documentOf(text);
+  if (stored?.['v'] !== 2 && stored?.['v'] !== 3) return undefined;
+  const document: Record<string, unknown> = stored['v'] === 2 ? { ...stored, ...ofVersion2 } : stored;
   const names = Object.keys(members) as (keyof typeof members)[];
   if (!names.every((name) => members[name](document[name]))) return undefined;
   const hasTokens = document['secrets'] === 'keychain' ? document['has_tokens'] : document['tokens'] !== null;

@@ -30,7 +30,7 @@ test('shows what the schema reads', async () => {
 
 const shown = [
   ...['v', 'server', 'account', 'organization', 'role', 'session_id', 'mode', 'provider', 'mfa', 'mfa_by'],
-  ...['mfa_time', 'amr', 'expires_at', 'over_since'],
+  ...['mfa_time', 'amr', 'expires_at', 'over_since', 'secrets', 'key'],
 ];
 
 test.each(shown)('counts as no login for both if %s is not as it must be', async (name) => {

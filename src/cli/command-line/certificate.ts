@@ -6,9 +6,11 @@ import { type Go, span, sub } from './build.ts';
 
 export function addCertificateCommands(program: Command, go: Go): void {
   const cert = sub(program, 'cert', 'the SSH certificate');
-  sub(cert, 'show', 'what is in it, and where it is').action(() =>
-    go(async (context) => (await import('../commands/cert.ts')).certShow(context)),
-  );
+  sub(cert, 'show', 'what is in it, and where it and its key are')
+    .option('--json', 'for programs')
+    .action((options) =>
+      go(async (context) => (await import('../commands/cert.ts')).certShow(context, options)),
+    );
   sub(cert, 'ensure', 'renew it if that is due')
     .option('--quiet', 'not a word, and never an error: for ssh')
     .option('--force', 'renew it in any case')

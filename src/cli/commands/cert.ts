@@ -1,22 +1,33 @@
 import { SallyportError } from '../../errors/sallyport-error.ts';
+import { certificateDocument } from '../certificate-document.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { currentPair } from '../current-pair.ts';
 import { type CertificateOutcome, type EnsureOptions, ensureCertificate } from '../ensure-certificate.ts';
 import { type ExitName, exitNameOf } from '../exit-codes.ts';
+import { keyInUse, keyText } from '../hardware/key-in-use.ts';
 import { narrowedPaths } from '../narrowed-paths.ts';
 import { printable } from '../printable.ts';
-import { sessionOver } from '../session-file.ts';
+import { readSessionFacts, sessionOver } from '../session-file.ts';
 import { includeLine } from '../ssh-config-text.ts';
 import { afterStepUp } from '../step-up.ts';
 import { factLines } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 
-export async function certShow(context: SallyContext): Promise<ExitName> {
+export async function certShow(
+  context: SallyContext,
+  options: { readonly json?: boolean },
+): Promise<ExitName> {
   const { terminal, paths } = context;
   const pair = await currentPair(paths);
   if (!pair) {
     const next = context.machine ? 'sally cert ensure' : 'sally login';
     throw new SallyportError('not_found', `There is no certificate. Run: ${next}`);
+  }
+  const session = await readSessionFacts(context);
+  const key = session && (await keyInUse(session, pair));
+  if (options.json) {
+    terminal.print(JSON.stringify({ ...certificateDocument(pair), key: key ?? null }, null, 2));
+    return 'done';
   }
   const now = context.now();
   const expired = pair.validBefore <= nowSeconds(context);
@@ -28,6 +39,7 @@ export async function certShow(context: SallyContext): Promise<ExitName> {
     ['Principals', pair.principals.map(printable).join(', ')],
     ['Valid from', momentText(pair.validAfter, now)],
     [expired ? 'Expired' : 'Valid until', end],
+    ...(key ? [['Key', keyText(key)] as const] : []),
   ]);
   for (const line of facts) terminal.print(line);
   terminal.print(terminal.dim('Everything in it: sally inspect'));

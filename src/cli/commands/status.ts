@@ -1,7 +1,9 @@
+import { certificateDocument } from '../certificate-document.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
 import { type CurrentPair, currentPair } from '../current-pair.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { glanceAtSession, type SessionGlance } from '../glance-session.ts';
+import { type KeyInUse, keyInUse, keyText, secretsText } from '../hardware/key-in-use.ts';
 import { renewalDueAt } from '../schedule.ts';
 import { secondFactorText } from '../second-factor-text.ts';
 import { factLines, terminalColumns, wrappedLines } from '../terminal.ts';
@@ -13,24 +15,24 @@ export async function status(context: SallyContext, options: { readonly json?: b
   const { paths, terminal } = context;
   const session = await glanceAtSession(context);
   const pair = await currentPair(paths);
+  const key = session && (await keyInUse(session, pair));
   const installed = await hasIncludeLine(paths);
   const isLive = session?.has_tokens && session.expires_at > nowSeconds(context);
 
-  if (options.json) {
-    terminal.print(JSON.stringify(document(context, { session, pair, installed }), null, 2));
-  } else {
-    for (const line of lines(context, { session, pair, installed })) terminal.print(line);
-  }
+  const facts = { session, pair, key, installed };
+  if (options.json) terminal.print(JSON.stringify(document(context, facts), null, 2));
+  else for (const line of lines(context, facts)) terminal.print(line);
   return isLive ? 'done' : 'notLoggedIn';
 }
 
 interface Facts {
   readonly session: SessionGlance | undefined;
   readonly pair: CurrentPair | undefined;
+  readonly key: KeyInUse | undefined;
   readonly installed: boolean;
 }
 
-function lines(context: SallyContext, { session, pair, installed }: Facts): string[] {
+function lines(context: SallyContext, { session, pair, key, installed }: Facts): string[] {
   const { terminal, paths, machine } = context;
   const columns = terminalColumns(context.environment);
   const config = installed ? `${paths.userConfig} includes it` : 'not installed: sally ssh-config install';
@@ -47,6 +49,8 @@ function lines(context: SallyContext, { session, pair, installed }: Facts): stri
       ['Server', session.server],
       ['Session', sessionText(context, session)],
       ['Certificate', certificateText(context, session, pair)],
+      ...(key ? [['Key', keyText(key)] as const] : []),
+      ['Secrets', secretsText(session.secrets)],
       ['ssh config', config],
     ],
     columns,
@@ -80,7 +84,7 @@ function certificateText(
   return `until ${end}${renewal}`;
 }
 
-function document({ paths }: SallyContext, { session, pair, installed }: Facts) {
+function document({ paths }: SallyContext, { session, pair, key, installed }: Facts) {
   return {
     server: session?.server ?? null,
     account: session?.account ?? null,
@@ -98,17 +102,9 @@ function document({ paths }: SallyContext, { session, pair, installed }: Facts) 
           over_since: session.over_since,
         }
       : null,
-    certificate: pair
-      ? {
-          path: pair.certificatePath,
-          serial: pair.serial,
-          key_id: pair.keyId,
-          principals: pair.principals,
-          valid_after: pair.validAfter,
-          valid_before: pair.validBefore,
-          renewal_due_at: renewalDueAt(pair),
-        }
-      : null,
+    certificate: pair ? certificateDocument(pair) : null,
+    key: key ?? null,
+    secrets: session?.secrets ?? null,
     ssh_config: { installed, path: paths.userConfig },
   };
 }

@@ -1,8 +1,11 @@
 import { ownSession } from '../../api/sessions.ts';
 import type { SallyContext } from '../context.ts';
+import { currentPair } from '../current-pair.ts';
 import type { ExitName } from '../exit-codes.ts';
+import { keyInUse, keyText, secretsText } from '../hardware/key-in-use.ts';
 import { printable } from '../printable.ts';
 import { secondFactorText } from '../second-factor-text.ts';
+import { readSessionFacts } from '../session-file.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { factLines, terminalColumns } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
@@ -19,8 +22,11 @@ const kinds = {
 export async function whoami(context: SallyContext, options: { readonly json?: boolean }): Promise<ExitName> {
   const { terminal } = context;
   const own = await callSignedIn(context, { method: 'GET', path: '/v1/session', reply: ownSession });
+  const here = await readSessionFacts(context);
+  const key = here && (await keyInUse(here, await currentPair(context.paths)));
   if (options.json) {
-    terminal.print(JSON.stringify(own, null, 2));
+    const ofHere = { key: key ?? null, secrets: here?.secrets ?? null };
+    terminal.print(JSON.stringify({ ...own, ...ofHere }, null, 2));
     return 'done';
   }
   const { session, organization, role } = own;
@@ -42,6 +48,8 @@ export async function whoami(context: SallyContext, options: { readonly json?: b
       ['Kind', kinds[session.kind]],
       ['Ends', `${momentText(session.expires_at, now)} (${fromNow(session.expires_at, now)})`],
       ['Connections', String(session.connections)],
+      ...(key ? [['Key', keyText(key)] as const] : []),
+      ...(here ? [['Secrets', secretsText(here.secrets)] as const] : []),
     ],
     terminalColumns(context.environment),
   );

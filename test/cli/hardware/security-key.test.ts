@@ -74,6 +74,10 @@ describe.skipIf(!canRun)('a security key (needs openssh-server and gcc)', () => 
     expect(plugged.authenticator.touches).toBe(2);
     const first = await certificate();
     expect(first.blob.includes('sk-ssh-ed25519-cert-v01@openssh.com')).toBe(true);
+    expect(JSON.parse((await alice.sally(['status', '--json'])).stdout).key).toEqual({
+      ...{ place: 'security-key', type: 'sk-ssh-ed25519@openssh.com', asks_verification: false },
+      fingerprint: fingerprint(first.publicKey),
+    });
     expect(await ssh()).toMatchObject({ code: 0, stdout: 'in\n' });
     const touches = plugged.authenticator.touches;
     expect(touches).toBeGreaterThan(2);
@@ -137,6 +141,9 @@ describe.skipIf(!canRun)('a security key (needs openssh-server and gcc)', () => 
     expect(verified.publicKey).not.toEqual(before.publicKey);
     expect(verified.criticalOptions.map(({ name }) => name)).toEqual(['verify-required']);
     expect(readSecurityKeyFile(readFileSync(key(), 'utf8'))?.asksVerification).toBe(true);
+    expect((await alice.sally(['status'])).stdout).toContain(
+      'in a security key that asks for a PIN or a finger',
+    );
     expect(await ssh()).toMatchObject({ code: 0, stdout: 'in\n' });
     // Without a PIN, a signature that says so is worth nothing at sshd.
     plugged.authenticator.verifies = false;
@@ -223,6 +230,8 @@ describe.skipIf(!canRun)('a security key (needs openssh-server and gcc)', () => 
       expect((await alice.sally(asked, withAgent())).code).toBe(0);
       const { publicKey } = await certificate();
       expect(held()).toContain(fingerprint(publicKey));
+      const shown = (await alice.sally(['cert', 'show'])).stdout;
+      expect(shown).toContain(`ECDSA, in your ssh-agent, ${fingerprint(publicKey)}`);
       // Only the public half is on the disk.
       expect(readFileSync(key(), 'utf8')).toMatch(/^ecdsa-sha2-nistp256 /);
       const throughAgent = () => alice.machine.sshAsync([host, 'echo in'], { SSH_AUTH_SOCK: socket });

@@ -65,7 +65,10 @@ describe.each(['linux', 'darwin', 'win32'] as const)(
       await login(options, '--keychain');
       const before = [readFileSync(alice.paths.session, 'utf8'), alice.identity()];
       programs.fail('locked');
-      expect((await alice.sally(['status'], options)).code).toBe(0);
+      expect(await alice.sally(['status'], options)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("sealed, with the key in the system's keychain"),
+      });
       expect((await alice.sally(['cert', 'ensure', '--force'], options)).code).toBe(6);
       expect((await alice.sally(['cert', 'ensure', '--quiet'], options)).code).toBe(0);
       expect([readFileSync(alice.paths.session, 'utf8'), alice.identity()]).toEqual(before);
