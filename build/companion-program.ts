@@ -3,6 +3,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleOne, root } from './bundle.ts';
 
+/** As the units of deploy/systemd have them: it runs for months beside other things (npm run bench:companion). */
+export const companionNodeOptions: readonly string[] = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=256',
+];
+
 export async function companionProgram(): Promise<string> {
   const folder = join(root, 'src', 'gateway', 'programs');
   const names = await readdir(folder);
