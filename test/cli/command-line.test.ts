@@ -93,6 +93,21 @@ describe('help', () => {
   });
 });
 
+describe('who mistypes', () => {
+  test.each([
+    [['completion'], '(sally completion --help tells how it is used)'],
+    [['admin', 'inventory', 'list'], '(sally admin inventory list --help tells how it is used)'],
+    [['ls', '--nosuch'], '(sally ls --help tells how it is used)'],
+    [['admin', 'nosuch'], '(sally admin --help lists its commands)'],
+    [['nosuch'], '(sally --help lists the commands)'],
+  ])('%j is told where that very command is explained', async (argv, hint) => {
+    said = '';
+    const mistyped = await sallyCommands({ ...settings, argv }, async () => {});
+    await expect(mistyped.parseAsync(argv, { from: 'user' })).rejects.toThrow();
+    expect(said).toContain(hint);
+  });
+});
+
 describe('a group of commands', () => {
   test.each(commandGroups.map(({ names }, at) => ({ at, names })))(
     'declares $names',

@@ -78,10 +78,18 @@ export async function sallyCommands(
     .addHelpText('after', () => helpAfter);
   const wanted = commandGroups.filter(({ names }) => names.includes(argv[0] ?? ''));
   for (const { load } of wanted.length === 1 ? wanted : commandGroups) (await load())(program, go);
+  for (const command of program.commands) hintAt(command, `sally ${command.name()}`);
   if (argv.length === 0 || argv.some((word) => wordsOfHelp.has(word))) {
     (await import('./examples.ts')).addExamples(program);
   }
   return program;
+}
+
+/** Whoever mistypes an option wants to read about that command, not about all of them. */
+function hintAt(command: Command, path: string): void {
+  const what = command.commands.length > 0 ? 'lists its commands' : 'tells how it is used';
+  command.showHelpAfterError(`(${path} --help ${what})`);
+  for (const below of command.commands) hintAt(below, `${path} ${below.name()}`);
 }
 
 const helpAfter = `
