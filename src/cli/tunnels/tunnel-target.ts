@@ -87,7 +87,7 @@ function nothingOpen(target: SeenTarget, { closed }: ServicesReply): SallyportEr
   if (closed.length === 0) {
     return new SallyportError(
       'not_found',
-      `${project} ${environment} has no services. An admin records them: sally admin service create --help`,
+      `${project}-${environment} has no services. An admin records them in the inventory: sally admin export --help`,
     );
   }
   const [first] = closed;

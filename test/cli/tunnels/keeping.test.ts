@@ -148,7 +148,7 @@ describe('a tunnel', () => {
 
 test('an environment without services, or with none for this role, is told so', async () => {
   answer({}, []);
-  expect((await single({})).stderr).toContain('shop staging has no services');
+  expect((await single({})).stderr).toContain('shop-staging has no services');
   server.answers['GET /v1/services'] = {
     account,
     target: name,
