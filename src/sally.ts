@@ -58,6 +58,7 @@ void runSally({
       return networkKey(networkInterfaces());
     },
     columns: stdout.columns ?? 80,
+    messageColumns: stderrIsTerminal ? (stderr.columns ?? 80) : 0,
     version,
     build: { ...build, architecture: process.arch },
     platform: process.platform,

@@ -30,6 +30,8 @@ export interface SallyEnvironment {
   readonly network?: string;
   /** Width of the terminal in characters. */
   readonly columns?: number;
+  /** The same of the terminal that messages go to (stderr); absent or 0: there is none. */
+  readonly messageColumns?: number;
   readonly version?: string;
   /** How this program came here, and who may tell it of newer ones. */
   readonly build?: BuildFacts;

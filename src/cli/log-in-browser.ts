@@ -69,8 +69,9 @@ export async function startBrowserLogin(context: SallyContext, start: LoginStart
 
 function tellOtherMachine({ ask, terminal }: SallyContext): void {
   if (ask) {
-    terminal.tell('If that browser runs on another machine, it ends at a page that cannot be reached: its');
-    terminal.tell('address begins with http://127.0.0.1. Copy that whole address, and paste it here.');
+    terminal.tell(
+      'If that browser runs on another machine, it ends at a page that cannot be reached: its address begins with http://127.0.0.1. Copy that whole address, and paste it here.',
+    );
     terminal.tell('The address above is good for a minute; for a fresh one press Enter.');
   }
   const how = ask ? 'type the word code.' : 'sally login --device';

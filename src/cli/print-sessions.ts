@@ -31,7 +31,7 @@ export function printSessions(
     printable(session.client_address ?? '-'),
     printable(session.client_name ?? '-'),
   ]);
-  // What stands to the right is cut first: 80 columns hold the ID, which revoke wants, and how the session stands.
+  // What stands to the right goes below first: 80 columns hold the ID, which revoke wants, and how the session stands.
   printTable(context, ['SESSION', 'ACCOUNT', 'SSH', 'MFA', 'ENDS', 'LOGIN', 'KIND', 'FROM', 'MACHINE'], rows);
 }
 
@@ -42,7 +42,7 @@ function mfaText({ mfa, mfa_by }: SessionDocument): string {
 
 export function printRevocation(context: SallyContext, reply: RevocationReply): void {
   const { terminal } = context;
-  terminal.print(
+  terminal.say(
     `${terminal.good('Ended')} the session ${reply.session} of ${terminal.bold(reply.account)}; certificates revoked: ${reply.certificates_revoked}.`,
   );
   printCompanions(context, reply);
@@ -50,7 +50,7 @@ export function printRevocation(context: SallyContext, reply: RevocationReply): 
 
 export function printSessionsEnded(context: SallyContext, reply: SessionsEnded): void {
   const { terminal } = context;
-  terminal.print(
+  terminal.say(
     `${terminal.good('Ended')} sessions: ${reply.ended}; certificates revoked: ${reply.certificates_revoked}.`,
   );
   printCompanions(context, reply);

@@ -14,7 +14,7 @@ import { printable } from './printable.ts';
 import { profileInUse } from './profiles/active-profile.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { statePaths } from './state-paths.ts';
-import { createTerminal } from './terminal.ts';
+import { createTerminal, messageLines, terminalColumns } from './terminal.ts';
 
 export interface SallyRun {
   /** Without the program's name. */
@@ -63,7 +63,10 @@ export async function runSally(given: SallyRun): Promise<number> {
     const { name, lines } = explained(error);
     debug.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     // A library's message may quote what it could not read.
-    for (const line of lines) stderr.write(`sally: ${debug.cleaned(line)}\n`);
+    const said = lines.flatMap((line) =>
+      messageLines(`sally: ${debug.cleaned(line)}`, environment.messageColumns ?? 0),
+    );
+    for (const line of said) stderr.write(`${line}\n`);
     return exitCodes[name].number;
   }
 }
@@ -97,7 +100,13 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): Sal
       return found;
     },
     keychain: systemKeychain(environment),
-    terminal: createTerminal({ stdout, stderr, colors }),
+    terminal: createTerminal({
+      stdout,
+      stderr,
+      colors,
+      columns: terminalColumns(environment),
+      messageColumns: environment.messageColumns ?? 0,
+    }),
     debug,
     nonce: dpopNonce(),
     machine,

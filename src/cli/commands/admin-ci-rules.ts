@@ -74,7 +74,7 @@ export async function ciRulesAdd(
   const { terminal } = context;
   if (json) terminal.print(JSON.stringify(made, null, 2));
   else
-    terminal.print(
+    terminal.say(
       `Rule ${made.name}: tokens of ${printable(made.issuer)} with ${claimsText(made)} are ${made.account}.`,
     );
   return 'done';
@@ -101,7 +101,7 @@ export async function ciRulesRemove(
   const { terminal } = context;
   if (options.json) terminal.print(JSON.stringify(reply, null, 2));
   else
-    terminal.print(
+    terminal.say(
       `${terminal.good('Removed')} ${rule.name}; sessions ended with it: ${reply.sessions_ended}.`,
     );
   return 'done';

@@ -31,9 +31,7 @@ export async function certReset(context: SallyContext): Promise<ExitName> {
   }
   const outcome = await ensureCertificate(context, { force: true });
   if (outcome.kind === 'renewed') {
-    terminal.print(
-      `A new certificate is there; it ends ${fromNow(outcome.pair.validBefore, context.now())}.`,
-    );
+    terminal.say(`A new certificate is there; it ends ${fromNow(outcome.pair.validBefore, context.now())}.`);
     return 'done';
   }
   if ('error' in outcome) {

@@ -90,8 +90,8 @@ function print(context: SallyContext, reply: ExplainReply, isOneself: boolean): 
   const { allowed, account, target, assumed } = reply;
   if (allowed) terminal.print(`${terminal.good('Allowed')}: ${account} may reach ${target}.`);
   else {
-    for (const line of printableLines(reply.text)) terminal.print(line);
-    if (reply.text === '') for (const { message } of reply.reasons) terminal.print(printable(message));
+    for (const line of printableLines(reply.text)) terminal.say(line);
+    if (reply.text === '') for (const { message } of reply.reasons) terminal.say(printable(message));
   }
   if (assumed.length > 0) terminal.print(`Assumed: ${printable(assumed.join(', '))}`);
   if (!allowed || !isOneself || assumed.length > 1) return;

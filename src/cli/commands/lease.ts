@@ -27,7 +27,7 @@ export async function lease(context: SallyContext, where: string, options: Lease
   const leases = await openLeases(context, wanted);
   if (options.json) terminal.print(JSON.stringify({ leases }, null, 2));
   for (const one of options.json ? [] : leases) {
-    terminal.print(
+    terminal.say(
       `${one.machine} is open at port ${one.port} for ${one.network}, until ${fromNow(one.expires_at, now())}.`,
     );
   }

@@ -91,7 +91,7 @@ async function report(context: SallyContext, outcome: LoginOutcome): Promise<voi
   for (const line of wrappedLines(said, columns)) terminal.print(line);
   if (renewed) terminal.print('It is the session of before; its connections stay.');
   if (pair) {
-    terminal.print(
+    terminal.say(
       `Your certificate is valid until ${momentText(pair.validBefore, now)}; ssh renews it by itself.`,
     );
   }
@@ -139,9 +139,7 @@ async function tellNext(context: SallyContext, { session, targets }: LoginOutcom
     );
     if (found === undefined || found.allowed) {
       if (!readsOurConfig(context)) {
-        terminal.print(
-          `Your HOME is ${paths.home}, but ssh reads the config below ${environment.passwdHome}.`,
-        );
+        terminal.say(`Your HOME is ${paths.home}, but ssh reads the config below ${environment.passwdHome}.`);
       }
       terminal.print(`Next: ${terminal.bold(sshCommand(context, `${target}.${hostSuffix}`))}`);
       return;

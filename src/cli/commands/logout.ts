@@ -92,9 +92,7 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
       terminal.print('Nobody was logged in; whatever was left of keys and certificates is gone.');
       return 'done';
     }
-    terminal.print(
-      `Logged out ${session.account}: keys, certificates and tokens are gone from this machine.`,
-    );
+    terminal.say(`Logged out ${session.account}: keys, certificates and tokens are gone from this machine.`);
     if (machine) terminal.print(`${machine.source} is still set: the next ssh is that machine again.`);
     if (failure === undefined) return 'done';
     terminal.tell(`sally: the session could not be ended at the server: ${failure}`);

@@ -19,7 +19,9 @@ export async function ls(
     terminal.print(JSON.stringify({ targets, gateways, empty_apps: seen.emptyApps }, null, 2));
     return 'done';
   }
-  if (targets.length > 0) printTable(context, ['TARGET', 'ID', 'STATE', 'ROLE', 'ACCESS'], targets.map(row));
+  if (targets.length > 0) {
+    printTable(context, ['TARGET', 'ID', 'STATE', 'ROLE', 'ACCESS'], targets.map(row), { spare: 'ID' });
+  }
   tellEmpty(context, seen, targets.length);
   return 'done';
 }

@@ -5,6 +5,7 @@ import { nowSeconds, type SallyContext } from '../context.ts';
 import { currentPair } from '../current-pair.ts';
 import { dpopNonce } from '../dpop-nonce.ts';
 import type { ExitName } from '../exit-codes.ts';
+import { printTable } from '../print-table.ts';
 import { activeProfile, isProfile } from '../profiles/active-profile.ts';
 import { allProfiles } from '../profiles/all-profiles.ts';
 import { changeProfileSettings, readProfileSettings } from '../profiles/profile-settings.ts';
@@ -13,7 +14,6 @@ import { parseServerUrl } from '../server-url.ts';
 import { readSessionFacts } from '../session-file.ts';
 import { prepareStateFolder, withStateLock } from '../state-folder.ts';
 import { defaultProfile, type StatePaths, statePaths } from '../state-paths.ts';
-import { tableLines } from '../terminal.ts';
 import { momentText } from '../times.ts';
 import { readCaFile } from '../tls/ca-file.ts';
 
@@ -22,7 +22,7 @@ interface AsJson {
 }
 
 export async function profileList(context: SallyContext, options: AsJson): Promise<ExitName> {
-  const { terminal, environment } = context;
+  const { terminal } = context;
   const paths = pathsOf(context, defaultProfile);
   const active = activeProfile(paths);
   const found = await Promise.all((await allProfiles(paths)).map((own) => describe(context, own, active)));
@@ -37,8 +37,7 @@ export async function profileList(context: SallyContext, options: AsJson): Promi
     one.server ?? '-',
     stateText(context, one),
   ]);
-  const lines = tableLines(['', 'profile', 'account', 'server', 'login'], rows, environment.columns);
-  for (const line of lines) terminal.print(line);
+  printTable(context, ['', 'PROFILE', 'ACCOUNT', 'SERVER', 'LOGIN'], rows);
   return 'done';
 }
 
@@ -52,7 +51,7 @@ export async function profileUse(context: SallyContext, name: string, options: A
     return 'done';
   }
   const who = found.account === null ? 'where nobody is logged in' : `${found.account} at ${found.server}`;
-  terminal.print(
+  terminal.say(
     `${from === name ? 'ssh goes by' : 'From now on ssh goes by'} the profile ${terminal.bold(name)}: ${who}.`,
   );
   if (found.state !== 'logged-in') terminal.print('Next: sally login');

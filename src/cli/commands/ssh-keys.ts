@@ -84,13 +84,12 @@ export async function sshKeysAdd(
   });
   if (json) terminal.print(JSON.stringify(made, null, 2));
   else {
-    terminal.print(
+    terminal.say(
       `${terminal.good('Registered')} ${printable(made.name)} (${printable(made.fingerprint)}) for ${made.account}, until ${momentText(made.expires_at, context.now())}.`,
     );
   }
-  terminal.tell('Certificates are better: they live for an hour, carry your second factor, and sally renews');
   terminal.tell(
-    'them by itself. Whoever copies this key gets in as you. To take it back: sally ssh-keys remove',
+    'Certificates are better: they live for an hour, carry your second factor, and sally renews them by itself. Whoever copies this key gets in as you. To take it back: sally ssh-keys remove',
   );
   return 'done';
 }

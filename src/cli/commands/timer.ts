@@ -73,9 +73,7 @@ export async function timerStatus(
   else if (!isCurrent)
     terminal.print('The timer starts another sally, or is not whole. Run: sally timer install');
   else
-    terminal.print(
-      `A timer of ${timer.kind} renews every ${minutesBetween} minutes what is about to be due.`,
-    );
+    terminal.say(`A timer of ${timer.kind} renews every ${minutesBetween} minutes what is about to be due.`);
   for (const { path } of found.length === 0 ? [] : timer.files) terminal.print(`  ${path}`);
   return 'done';
 }

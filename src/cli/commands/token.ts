@@ -51,9 +51,9 @@ export async function tokenCreate(
   }
   const { api_token: made } = created;
   terminal.print(printable(created.token));
-  terminal.tell(`This token is shown only now. It is ${made.account}, as ${made.role_limit} at most,`);
+  const until = momentText(made.expires_at, context.now());
   terminal.tell(
-    `until ${momentText(made.expires_at, context.now())}. To use it: SALLY_TOKEN=... sally ssh-config install`,
+    `This token is shown only now. It is ${made.account}, as ${made.role_limit} at most, until ${until}. To use it: SALLY_TOKEN=... sally ssh-config install`,
   );
   return 'done';
 }
@@ -102,7 +102,7 @@ export async function tokenRevoke(
   });
   if (options.json) terminal.print(JSON.stringify(reply, null, 2));
   else
-    terminal.print(
+    terminal.say(
       `${terminal.good('Revoked')} ${printable(name)}; sessions ended with it: ${reply.sessions_ended}.`,
     );
   return 'done';

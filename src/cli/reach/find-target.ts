@@ -136,7 +136,8 @@ export function candidateLines(targets: readonly SeenTarget[]): string[] {
     state,
     kind === 'instance' ? printable(role ?? '') : kind,
   ]);
-  return tableLines(['', 'TARGET', 'ID', 'STATE', 'ROLE'], rows);
+  const lines = tableLines(['', 'TARGET', 'ID', 'STATE', 'ROLE'], rows);
+  return [...lines.head, ...lines.rows];
 }
 
 function requireAnything({ targets, emptyApps, account }: Seen): void {
@@ -163,7 +164,7 @@ function nothing(choice: Choice, { instance, name }: Wanted): SallyportError {
   const what = name === undefined ? 'Nothing fits' : `There is no target ${JSON.stringify(printable(name))}`;
   return new SallyportError(
     'not_found',
-    `${what} that you have a role on. Those that you may see: sally ls. An app of this folder: sally link NAME`,
+    `${what} that you have a role on. Those that you may see: sally ls. To say which app this folder is of: sally link NAME`,
   );
 }
 
