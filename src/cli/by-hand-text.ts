@@ -14,15 +14,17 @@ import {
   gatewayOf,
   type HostsOptions,
   hostLines,
+  personLines,
   type Target,
   targetStanza,
+  whereMachineWas,
 } from './ssh-config-text.ts';
-import { configPath, configProgram } from './ssh-config-value.ts';
+import { configPath, configProgram, configWord } from './ssh-config-value.ts';
 import type { StatePaths } from './state-paths.ts';
 
 type Paths = Pick<
   StatePaths,
-  'fresh' | 'isMachine' | 'knownHosts' | 'machineOwn' | 'personOwn' | 'sshFolder'
+  'byHandMachine' | 'folder' | 'fresh' | 'knownHosts' | 'machineOwn' | 'personOwn' | 'sshFolder'
 >;
 
 /** @throws name_refused, settings_invalid */
@@ -32,46 +34,79 @@ export function byHandText(
   options: HostsOptions = {},
   aliases: readonly Alias[] = [],
 ): string {
-  const targets = configuration.targets.flatMap((target) =>
-    target.narrow_to ? [{ target, narrowTo: target.narrow_to }] : [],
-  );
-  const byEnvironment = Map.groupBy(
-    targets,
-    ({ narrowTo: { project, environment } }) => `${project}/${environment}`,
-  );
+  const targets = narrowedTargets(configuration);
+  const named = targetsOf(aliases, configuration);
+  const isAny = targets.length + named.length > 0;
   return [
     '# Written by sally.\n',
-    ...[...byEnvironment.values()].flatMap((some) =>
-      some[0] ? identityStanzas(some[0].narrowTo, some, paths) : [],
+    ...byEnvironment(targets).flatMap(({ narrowTo, hosts }) =>
+      hosts.map((some) =>
+        personLines(some, programFor(narrowTo, paths), identityOf(narrowTo, paths.personOwn)),
+      ),
     ),
     ...targets.map(({ target }) => {
       const place = targetStanza(target, gatewayOf(configuration, target), options);
       return place + hostKeyLines(paths);
     }),
-    ...aliases.flatMap(({ name, target: wanted }) => {
-      const target = configuration.targets.find((one) => one.name === wanted);
-      return target ? [aliasText(name, target, { configuration, paths, options })] : [];
-    }),
+    ...named.map(({ name, target }) => aliasText(name, target, { configuration, paths, options })),
+    ...(isAny ? [`Host *\n  Include ${whereMachineWas(paths, paths.byHandMachine)}\n`] : []),
   ].join('\n');
 }
 
-function identityStanzas(
-  narrowTo: EnvironmentName,
-  some: readonly { readonly target: Target }[],
-  { fresh, isMachine, machineOwn, personOwn }: Paths,
-): string[] {
-  const { project, environment } = narrowTo;
-  const program = configProgram(fresh, `${project}/${environment}`);
-  const asMachine = configProgram(isMachine);
-  const include = (own: string) =>
-    `  Include ${configPath(join(narrowedFolder({ own }, narrowTo), 'identity.conf'))}\n`;
-  return hostLines(some.map(({ target }) => target.name)).map((hosts) =>
-    [
-      `Match originalhost ${hosts} exec ${program}\n`,
-      `Match originalhost ${hosts} exec ${asMachine}\n${include(machineOwn)}`,
-      `Match originalhost ${hosts} !exec ${asMachine}\n${include(personOwn)}`,
-    ].join(''),
+/** `by-hand-machine.conf`: the same hosts and names for a machine. @throws settings_invalid */
+export function byHandMachineText(
+  configuration: SshConfiguration,
+  paths: Pick<StatePaths, 'isMachine' | 'machineOwn'>,
+  aliases: readonly Alias[] = [],
+): string {
+  const lines = (hosts: string, narrowTo: EnvironmentName | undefined) =>
+    `Match originalhost ${hosts} exec ${configProgram(paths.isMachine)}\n  Include ${configPath(identityOf(narrowTo, paths.machineOwn))}\n`;
+  return [
+    '# Written by sally.\n',
+    ...byEnvironment(narrowedTargets(configuration)).flatMap(({ narrowTo, hosts }) =>
+      hosts.map((some) => lines(some, narrowTo)),
+    ),
+    ...targetsOf(aliases, configuration).map(({ name, target }) => lines(configWord(name), target.narrow_to)),
+  ].join('\n');
+}
+
+interface NarrowedTarget {
+  readonly target: Target;
+  readonly narrowTo: EnvironmentName;
+}
+
+function narrowedTargets({ targets }: SshConfiguration): NarrowedTarget[] {
+  return targets.flatMap((target) => (target.narrow_to ? [{ target, narrowTo: target.narrow_to }] : []));
+}
+
+/** Each environment with the words that stand behind `originalhost`. */
+function byEnvironment(targets: readonly NarrowedTarget[]): { narrowTo: EnvironmentName; hosts: string[] }[] {
+  const groups = Map.groupBy(targets, ({ narrowTo }) => wordOf(narrowTo));
+  return [...groups.values()].flatMap((some) =>
+    some[0] ? [{ narrowTo: some[0].narrowTo, hosts: hostLines(some.map(({ target }) => target.name)) }] : [],
   );
+}
+
+function targetsOf(
+  aliases: readonly Alias[],
+  { targets }: SshConfiguration,
+): { name: string; target: Target }[] {
+  return aliases.flatMap(({ name, target: wanted }) => {
+    const target = targets.find((one) => one.name === wanted);
+    return target ? [{ name, target }] : [];
+  });
+}
+
+function wordOf({ project, environment }: EnvironmentName): string {
+  return `${project}/${environment}`;
+}
+
+function programFor(narrowTo: EnvironmentName | undefined, { fresh }: Pick<Paths, 'fresh'>): string {
+  return narrowTo ? configProgram(fresh, wordOf(narrowTo)) : configProgram(fresh);
+}
+
+function identityOf(narrowTo: EnvironmentName | undefined, own: string): string {
+  return join(narrowTo ? narrowedFolder({ own }, narrowTo) : own, 'identity.conf');
 }
 
 function aliasText(
@@ -81,14 +116,11 @@ function aliasText(
 ): string {
   const { configuration, paths, options } = about;
   const { narrow_to: narrowTo } = target;
-  const identityOf = (own: string) =>
-    join(narrowTo ? narrowedFolder({ own }, narrowTo) : own, 'identity.conf');
-  const words = narrowTo ? [`${narrowTo.project}/${narrowTo.environment}`] : [];
   const lines = {
     name,
     target,
-    program: configProgram(paths.fresh, ...words),
-    identities: { machine: identityOf(paths.machineOwn), person: identityOf(paths.personOwn) },
+    program: programFor(narrowTo, paths),
+    identity: identityOf(narrowTo, paths.personOwn),
   };
   const text = aliasStanzas(lines, gatewayOf(configuration, target), paths, options);
   return narrowTo ? text + hostKeyLines(paths) : text;

@@ -4,8 +4,12 @@
  * renewal gave nothing, for the person at the terminal: `refused`, `mfa` (log in with a second factor) or `mfa-900` (with
  * one that is at most 900 seconds old). The second line: the unix second before which the line above says nothing, because
  * a clock that shows an earlier one has been set back since. No file: renew now, whatever is there.
+ *
+ * sh and cmd can't tell the time themselves, but which of two files is younger. So the file is also dated to the moment of
+ * its first line, and `identity.conf` to that of the second: between those two nothing is due, and no program is started
+ * to find it out.
  */
-import { readFile, unlink, utimes } from 'node:fs/promises';
+import { lutimes, readFile, unlink } from 'node:fs/promises';
 import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 import type { CurrentPair } from './current-pair.ts';
@@ -51,7 +55,8 @@ export async function readSchedule(paths: StatePaths): Promise<Scheduled | undef
 
 /** There is nothing to renew before a login. */
 export async function renewNoMore(paths: StatePaths, why: 'over' | 'out'): Promise<void> {
-  await writeFileAtomically(paths.renewAfter, `${why}\n`, { mode: 0o600 });
+  // Dated so that the fast path reads it, whatever the clock of the file system is.
+  await writeFileAtomically(paths.renewAfter, `${why}\n`, { mode: 0o600, datedSeconds: 0 });
 }
 
 export async function renewFrom(
@@ -59,9 +64,10 @@ export async function renewFrom(
   { due, nowSeconds, why }: { due: number; nowSeconds: number; why?: WhyNothing | undefined },
 ): Promise<void> {
   const line = why === undefined ? `${due}` : `${due} ${why}`;
-  await writeFileAtomically(paths.renewAfter, `${line}\n${nowSeconds - steadySeconds}\n`, { mode: 0o600 });
-  // cmd of Windows can't reckon with times, but tells which of two files is the younger one.
-  await utimes(paths.renewAfter, due, due).catch(() => {});
+  const since = nowSeconds - steadySeconds;
+  await writeFileAtomically(paths.renewAfter, `${line}\n${since}\n`, { mode: 0o600, datedSeconds: due });
+  // Without an identity, or without such dates, the fast path asks for the time and reads both lines.
+  await lutimes(paths.identity, since, since).catch(() => {});
 }
 
 /** The next ssh renews. */

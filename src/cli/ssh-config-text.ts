@@ -37,16 +37,15 @@ Include ${configPath(paths.stepUpConfig)}
 # below is about them.
 Include ${configPath(paths.byHand)}
 
-# Renews the certificate if it must be. The Host line below ends the Match, so that a certificate
-# which is still good is offered even where the renewal failed.
-Match host *.${hostSuffix} exec ${configProgram(paths.fresh)}
-
-# With SALLY_TOKEN or a token of a CI system in the environment ssh is a machine, and only that.
-Match host *.${hostSuffix} exec ${configProgram(paths.isMachine)}
-  Include ${configPath(paths.machineIdentity)}
-Match host *.${hostSuffix} !exec ${configProgram(paths.isMachine)}
+# Renews the certificate if it must be, and ends with 0 for a machine alone: also where it could not be run,
+# or the renewal failed, a person's certificate is offered.
+Match host *.${hostSuffix} !exec ${configProgram(paths.fresh)}
   Include ${configPath(paths.agentConfig)}
   Include ${configPath(paths.personIdentity)}
+
+# With SALLY_TOKEN or a token of a CI system in the environment ssh is a machine, and only that.
+Match host *.${hostSuffix}
+  Include ${whereMachineWas(paths, paths.asMachine)}
 
 Host *.${hostSuffix}
 ${ownOptions(paths)}
@@ -56,6 +55,22 @@ Include ${configPath(paths.hosts)}
 Host *
 # END sallyport
 `;
+}
+
+/** `as-machine.conf` */
+export function asMachineText(paths: Pick<StatePaths, 'isMachine' | 'machineIdentity'>): string {
+  return `# Written by sally.
+Match host *.${hostSuffix} exec ${configProgram(paths.isMachine)}
+  Include ${configPath(paths.machineIdentity)}
+`;
+}
+
+/**
+ * The argument of Include for a file that ssh need not read before a machine was here: its path leads through the machine's
+ * folder, and ssh passes over a path that leads nowhere. So a person's ssh starts no program for it.
+ */
+export function whereMachineWas(paths: Pick<StatePaths, 'folder' | 'machineOwn'>, file: string): string {
+  return configPath(`${paths.machineOwn}/..${file.slice(paths.folder.length)}`);
 }
 
 /** Keys of ours and no others, for machines that a host CA of ours vouches for. */
@@ -75,28 +90,31 @@ function ownOptions(paths: Pick<StatePaths, 'knownHosts'>): string {
 
 /** Lines of a name of the person's own, for the target that it stands for. */
 export function aliasStanzas(
-  { name, program, identities, target }: AliasLines,
+  { name, program, identity, target }: AliasLines,
   gateway: Gateway | undefined,
-  paths: Pick<StatePaths, 'isMachine' | 'knownHosts'>,
+  paths: Pick<StatePaths, 'knownHosts'>,
   options: HostsOptions,
 ): string {
   const host = configWord(name);
-  const asMachine = configProgram(paths.isMachine);
   const [, ...lines] = targetStanza(target, gateway, options).split('\n');
   return [
-    `Match originalhost ${host} exec ${program}\n`,
-    `Match originalhost ${host} exec ${asMachine}\n  Include ${configPath(identities.machine)}\n`,
-    `Match originalhost ${host} !exec ${asMachine}\n  Include ${configPath(identities.person)}\n`,
+    personLines(host, program, identity),
     `Host ${host}\n${lines.join('\n')}`,
     target.narrow_to ? '' : ownOptions(paths),
   ].join('');
+}
+
+/** What fresh-script.ts ends with decides; where ssh reads its config twice, it is asked the first time. */
+export function personLines(hosts: string, program: string, identity: string): string {
+  return `Match !canonical originalhost ${hosts} !exec ${program}\n  Include ${configPath(identity)}\n`;
 }
 
 export interface AliasLines {
   readonly name: string;
   /** The fast path, as the argument of `Match exec`. */
   readonly program: string;
-  readonly identities: { readonly machine: string; readonly person: string };
+  /** Of a person. */
+  readonly identity: string;
   readonly target: Target;
 }
 

@@ -6,7 +6,7 @@ import { ignoreMissing } from '../files/ignore-missing.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
 import { aliasesIn } from './aliases.ts';
 import { type Credentials, callApi } from './api-client.ts';
-import { byHandText } from './by-hand-text.ts';
+import { byHandMachineText, byHandText } from './by-hand-text.ts';
 import type { SallyContext } from './context.ts';
 import type { SallyEnvironment } from './environment.ts';
 import { freshCmdText, isMachineCmdText, neverCmdText } from './fresh-cmd.ts';
@@ -15,7 +15,13 @@ import { rememberedPorts } from './network/gateway-ports.ts';
 import { isActive } from './profiles/active-profile.ts';
 import { allProfiles } from './profiles/all-profiles.ts';
 import { proxyScriptText } from './proxy-script.ts';
-import { type HostsOptions, hostsText, knownHostsText, sallyportConfigText } from './ssh-config-text.ts';
+import {
+  asMachineText,
+  type HostsOptions,
+  hostsText,
+  knownHostsText,
+  sallyportConfigText,
+} from './ssh-config-text.ts';
 import type { StatePaths } from './state-paths.ts';
 import { stepUpConfigText, stepUpScriptText } from './step-up-script.ts';
 import { userConfigText } from './user-config.ts';
@@ -38,11 +44,14 @@ export async function writeSshConfiguration(
   const files = [
     ...(options.proxy === undefined ? [] : [proxy]),
     { path: paths.byHand, text: byHandText(configuration, paths, options, aliases), mode: 0o600 },
+    { path: paths.byHandMachine, text: byHandMachineText(configuration, paths, aliases), mode: 0o600 },
     { path: paths.hosts, text: hostsText(configuration, options), mode: 0o600 },
     { path: paths.knownHosts, text: knownHostsText(configuration), mode: 0o600 },
     { path: paths.stepUpConfig, text: stepUpConfigText(configuration, paths), mode: 0o600 },
     ...filesOfSally(context),
   ];
+  // Programs first: what names them goes by how they end.
+  files.sort((one, other) => other.mode - one.mode);
   for (const { path, text, mode } of files) {
     if (!(await isAlready(path, text, mode))) await writeFileAtomically(path, text, { mode });
   }
@@ -57,6 +66,7 @@ export function filesOfSally({ paths, environment }: Pick<SallyContext, 'paths' 
     { path: paths.fresh, text: freshScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.stepUp, text: stepUpScriptText(paths, environment.program), mode: 0o700 },
     { path: paths.isMachine, text: isMachineScriptText(), mode: 0o700 },
+    { path: paths.asMachine, text: asMachineText(paths), mode: 0o600 },
     ...(environment.platform === 'win32' ? filesForCmd(paths, environment.program) : []),
     ...configs.map((path) => ({ path, text, mode: 0o600 })),
   ];
@@ -104,6 +114,7 @@ export async function removeSshConfiguration({ paths }: SallyContext): Promise<s
     own.profileConfig,
     own.hosts,
     own.byHand,
+    own.byHandMachine,
     own.knownHosts,
     own.fresh,
     own.stepUp,
@@ -116,6 +127,7 @@ export async function removeSshConfiguration({ paths }: SallyContext): Promise<s
     paths.config,
     ...ofProfiles,
     paths.isMachine,
+    paths.asMachine,
     paths.proxy,
     ...forCmd.map((path) => `${path}.cmd`),
   ];

@@ -12,6 +12,8 @@ export interface WriteFileOptions {
   /** Permission bits, exact whatever the umask is. */
   readonly mode: number;
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** What the file is dated to, in unix seconds, where the file system can; absent: now, by the clock of that one. */
+  readonly datedSeconds?: number;
 }
 
 /** Replaces `path` atomically. `path` itself is never followed if it is a symbolic link: the link is replaced. */
@@ -54,14 +56,14 @@ export async function createFileAtomically(
 async function writeBeside(
   path: string,
   contents: string | Uint8Array,
-  { mode, owner }: WriteFileOptions,
+  options: WriteFileOptions,
 ): Promise<string> {
   const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
   // O_EXCL never opens what another process planted under the name, a link included.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = await open(beside, flags, mode & 0o600);
+  const file = await open(beside, flags, options.mode & 0o600);
   try {
-    await fill(file, contents, mode, owner);
+    await fill(file, contents, options);
   } catch (error) {
     await unlink(beside).catch(() => {});
     throw error;
@@ -72,13 +74,13 @@ async function writeBeside(
 async function fill(
   file: FileHandle,
   contents: string | Uint8Array,
-  mode: number,
-  owner: WriteFileOptions['owner'],
+  { mode, owner, datedSeconds }: WriteFileOptions,
 ): Promise<void> {
   try {
     await file.writeFile(contents);
     if (owner) await file.chown(owner.uid, owner.gid);
     await file.chmod(mode);
+    if (datedSeconds !== undefined) await file.utimes(datedSeconds, datedSeconds).catch(() => {});
     await file.sync();
   } finally {
     await file.close();

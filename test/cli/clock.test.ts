@@ -1,12 +1,14 @@
 /** What a clock that jumps does to a person's certificate: the fast path and `sally` by another clock than the server's. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ownAge } from '../../src/cli/fresh-script.ts';
 import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { Person, type SallyResult, sallyEntry } from './person.ts';
 import { ServerDouble } from './server-double.ts';
 
-const silent = { code: 0, stdout: '', stderr: '' };
+/** And ssh is a person. */
+const silent = { code: 1, stdout: '', stderr: '' };
 const hour = 3600;
 
 let server: ServerDouble;
@@ -58,8 +60,16 @@ function set(offset: number): void {
   writeFileSync(join(tools, 'offset'), `${offset}\n`);
 }
 
-const fresh = (more: Record<string, string> = {}): Promise<SallyResult> =>
-  alice.fresh({ PATH: `${tools}:${process.env['PATH']}`, ...more });
+/** The fast path by the clock that `set` has set: its process and `date` are of that one. */
+async function fresh(more: Record<string, string> = {}): Promise<SallyResult> {
+  const ownProcess = join(tools, 'process');
+  mkdirSync(ownProcess, { recursive: true });
+  const now = Date.now() / 1000 + Number(readFileSync(join(tools, 'offset'), 'utf8'));
+  utimesSync(ownProcess, now, now);
+  const script = readFileSync(alice.paths.fresh, 'utf8');
+  writeFileSync(alice.paths.fresh, script.replaceAll(ownAge, ownProcess));
+  return await alice.fresh({ PATH: `${tools}:${process.env['PATH']}`, ...more });
+}
 
 /** Whether sshd, whose clock is the server's, would take what ssh would offer now. */
 function isOfferedGood(): boolean {

@@ -1,12 +1,24 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ownAge } from '../../src/cli/fresh-script.ts';
 import { narrowedPaths } from '../../src/cli/narrowed-paths.ts';
 import { Person, run, runAsync } from './person.ts';
 import { ServerDouble } from './server-double.ts';
 
-const silent = { code: 0, stdout: '', stderr: '' };
+/** And ssh is a person. */
+const silent = { code: 1, stdout: '', stderr: '' };
 const hasScript = spawnSync('script', ['--version']).error === undefined;
 
 let server: ServerDouble;
@@ -36,25 +48,65 @@ function trap(): void {
   chmodSync(`${alice.home}/node`, 0o755);
 }
 
+/** As on macOS: the script looks for its process where nothing is. */
+function withoutProc(): void {
+  const script = readFileSync(alice.paths.fresh, 'utf8');
+  expect(script).toContain(ownAge);
+  writeFileSync(alice.paths.fresh, script.replaceAll(ownAge, '/nonexistent/.'));
+}
+
 async function withProgram(program: { node: string; entry: string }): Promise<void> {
   const installed = await alice.sally(['ssh-config', 'install'], { environment: { program } });
   expect(installed.code).toBe(0);
 }
 
+const posixShells = ['/bin/sh', '/bin/bash', '/usr/bin/zsh'].filter((path) => existsSync(path));
 const shells = ['/bin/sh', '/bin/bash', '/usr/bin/zsh', '/usr/bin/fish', '/usr/bin/tcsh'].filter((path) =>
   existsSync(path),
 );
 
 describe('the fast path', () => {
-  test('[seeds 3] runs nothing but date while the certificate is good, and asks nobody', async () => {
+  test.each(posixShells)(
+    '[seeds 3] runs no program at all while the certificate is good, and asks nobody: %s',
+    async (shell) => {
+      const asked = server.seen.length;
+      trap();
+      await withProgram({ node: `${alice.home}/node`, entry: alice.paths.session });
+      // Nothing is there to be found, and Node would show that it was started.
+      const tools = join(alice.home, 'tools');
+      mkdirSync(tools);
+      expect(await runAsync(shell, [alice.paths.fresh], { PATH: tools })).toEqual(silent);
+      expect(alice.has(`${alice.home}/started`)).toBe(false);
+      expect(server.seen.length).toBe(asked + 1);
+    },
+  );
+
+  test.each([
+    ['the dates of its files are lost, as in a copy', (path: string) => utimesSync(path, 1, 1)],
+    ['this is a system without /proc', () => withoutProc()],
+  ])('[seeds 3] runs nothing but date where %s', async (_what, lose) => {
     const tools = join(alice.home, 'tools');
     mkdirSync(tools);
     symlinkSync('/bin/date', join(tools, 'date'));
-    const asked = server.seen.length;
-    // Whatever else it would start is not there to be found, and Node is where it cannot say that it was started.
     await withProgram({ node: '/bin/false', entry: alice.paths.session });
-    expect(await alice.fresh({ PATH: tools })).toEqual(silent);
-    expect(server.seen.length).toBe(asked + 1);
+    lose(alice.paths.renewAfter);
+    for (const shell of posixShells) {
+      expect(await runAsync(shell, [alice.paths.fresh], { PATH: tools })).toEqual(silent);
+    }
+    trap();
+    await withProgram({ node: `${alice.home}/node`, entry: alice.paths.session });
+    lose(alice.paths.renewAfter);
+    expect(await alice.fresh()).toEqual(silent);
+    expect(alice.has(`${alice.home}/started`)).toBe(false);
+  });
+
+  test('[seeds 3] goes by this machine’s clock, whatever that of the home’s file system is', async () => {
+    const [due = '', since = ''] = readFileSync(alice.paths.renewAfter, 'utf8').split('\n');
+    expect(statSync(alice.paths.renewAfter).mtimeMs).toBe(Number(due) * 1000);
+    expect(statSync(alice.paths.identity).mtimeMs).toBe(Number(since) * 1000);
+    // What is over is read, by whatever clock it was written.
+    await alice.sally(['logout']);
+    expect(statSync(alice.paths.renewAfter).mtimeMs).toBe(0);
   });
 
   test('[seeds 3] has two minutes left when it renews, also of a certificate of a few minutes', async () => {
@@ -93,12 +145,40 @@ describe('the fast path', () => {
     },
   );
 
+  test('is all that ssh runs for a person, once, also where ssh reads its config twice', async () => {
+    const place = { address: '127.0.0.1', port: 22, login: 'app', gateway: null };
+    const narrow_to = { project: 'shop', environment: 'lab' };
+    server.configuration.targets.push({ name: 'shop-lab--box', ...place, narrow_to });
+    await alice.sally(['ssh-config', 'install']);
+    alice.writeConfig(`${alice.config()}\nMatch final\n  Compression no\n`);
+    const canonical = ['CanonicalizeHostname=yes', 'CanonicalDomains=example.com'];
+    const options = canonical.flatMap((option) => ['-o', option]);
+    const script = `'${alice.paths.fresh}'`;
+    for (const [name, command] of [
+      ['shop-production--web', script],
+      ['shop-lab--box', `${script} shop/lab`],
+    ] as const) {
+      const host = `${name}.sallyport`;
+      for (const args of [
+        ['-v', '-G', host],
+        ['-v', '-G', ...options, host],
+      ]) {
+        const { stderr } = await alice.sshAsync(args);
+        expect(stderr).toContain('re-parsing configuration');
+        expect(stderr.match(/(?<=Executing command: ).*/g)).toEqual([`'${command}'`]);
+        expect(alice.has(alice.paths.machineOwn)).toBe(false);
+      }
+    }
+  });
+
   test('[seeds 56] is one plain word, where the home folder is; what it skips it finds out itself', async () => {
     const person = new Person('alice');
     try {
       await person.login(server.url);
-      const words = readFileSync(person.paths.config, 'utf8').match(/exec ".*/g) ?? [];
-      expect(words.length).toBeGreaterThan(2);
+      const { config, asMachine } = person.paths;
+      const texts = [config, asMachine].map((path) => readFileSync(path, 'utf8'));
+      const words = texts.join('').match(/exec ".*/g) ?? [];
+      expect(words).toHaveLength(2);
       for (const word of words) expect(word).toMatch(/^exec "[A-Za-z0-9_./-]+"$/);
     } finally {
       person.remove();

@@ -105,6 +105,23 @@ describe('SALLY_TOKEN', () => {
     expect(stdout).toMatch(/^certificatefile .*\/machine\/pairs\//m);
   });
 
+  test('takes its own narrowed certificate to a host without a companion, by a name of the home too, and no person’s', async () => {
+    const place = { address: '127.0.0.1', port: 22, login: 'app', gateway: null };
+    const narrow_to = { project: 'shop', environment: 'lab' };
+    server.configuration.targets.push({ name: 'shop-lab--box', ...place, narrow_to });
+    await job.login(server.url);
+    job.writeConfig(`${job.config()}\nHost box\n  HostName shop-lab--box.sallyport\n`);
+    await job.sally(['ssh-config', 'install']);
+    for (const name of ['shop-lab--box.sallyport', 'box']) {
+      const { stdout } = await job.sshAsync(['-G', name], { SALLY_TOKEN: token, SALLY_SERVER: server.url });
+      const certificates = stdout.match(/^certificatefile .*$/gm);
+      expect(certificates).toEqual([expect.stringContaining('/machine/environments/shop/lab/pairs/')]);
+    }
+    const { stdout } = await job.sshAsync(['-G', 'box']);
+    const certificates = stdout.match(/^certificatefile .*$/gm);
+    expect(certificates).toEqual([expect.stringContaining('/sallyport/environments/shop/lab/pairs/')]);
+  });
+
   test('starts no program while the certificate is good', async () => {
     await install();
     await job.sshAsync(['-G', host], { SALLY_TOKEN: token });

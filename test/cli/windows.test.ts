@@ -62,7 +62,11 @@ test('has a fast path for cmd that goes by the same files', () => {
   expect(text).toContain(
     '"C:\\Program Files\\node.exe" "C:\\Users\\Alice Smith\\100%%\\sally.mjs" cert ensure --quiet --home "C:\\Users\\Alice Smith" %wanted% <nul >nul 2>nul\r\n',
   );
-  expect(text).toMatch(/exit \/b 0\r\n$/);
+  // As the one for sh: ssh takes the person's identity unless it ends with 0.
+  expect(text).toMatch(
+    /set "answer=1"\r\n[\s\S]*if defined machine set "answer=0"\r\n[\s\S]*exit \/b %answer%\r\n$/,
+  );
+  expect(text).not.toMatch(/exit \/b [0-9]/);
   for (const name of ['renew-after', 'identity.conf']) expect(text).toContain(`%state%\\${name}`);
   expect(isMachineCmdText()).toMatch(/if defined SALLY_TOKEN exit \/b 0\r\n[\s\S]*exit \/b 1\r\n$/);
 });
