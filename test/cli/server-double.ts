@@ -374,6 +374,8 @@ export class ServerDouble {
     switch (`${method} ${url.pathname}`) {
       case 'GET /v1/session':
         return ok({ session: this.session(), organization: 'demo', role: 'admin' });
+      case 'GET /v1/key-policy':
+        return ok({ hardware_keys: 'off', attestation: false });
       case 'GET /v1/ssh-configuration':
         return ok(this.configuration);
       case 'POST /v1/session/end':

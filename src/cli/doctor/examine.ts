@@ -10,7 +10,9 @@ import { gatherGateways, judgeGateways } from './gateways.ts';
 import { gatherConfig } from './gather-config.ts';
 import { gatherPlaces } from './gather-places.ts';
 import { checkHelper } from './helper.ts';
+import { gatherKey, judgeKey } from './key.ts';
 import { gatherLeftovers, judgeLeftovers } from './leftovers.ts';
+import { gatherOwnAgent, judgeOwnAgent } from './own-agent.ts';
 import { gatherOwnFiles, judgeOwnFiles } from './own-files.ts';
 import { judgePermissions } from './permissions.ts';
 import { runCaptured } from './run-captured.ts';
@@ -18,6 +20,7 @@ import { checkSession, gatherServer, judgeClock, judgeServer } from './server.ts
 import { gatherSharing, judgeSharing } from './sharing.ts';
 import { judgeSsh } from './ssh-version.ts';
 import { gatherStorage, judgeStorage } from './storage.ts';
+import { checkUpdates } from './updates.ts';
 
 export interface ExamineOptions {
   /** Asks neither the server nor the gateways. */
@@ -32,17 +35,22 @@ export async function examine(
   const { paths } = context;
   // First, before anything below asks ssh, which renews what it can.
   const certificate = await gatherCertificate(context);
-  const [ssh, config, places, storage, agent, leftovers, sharing, helper, others] = await Promise.all([
-    sshFacts(context),
-    gatherConfig(context),
-    gatherPlaces(paths),
-    gatherStorage(paths),
-    gatherAgent(context),
-    gatherLeftovers(paths),
-    gatherSharing(context, certificate),
-    checkHelper(context),
-    offline ? notAsked : examineOthers(context, certificate),
-  ]);
+  const [ssh, config, places, storage, agent, ownAgent, leftovers, sharing, helper, updates, others] =
+    await Promise.all([
+      sshFacts(context),
+      gatherConfig(context),
+      gatherPlaces(paths),
+      gatherStorage(paths),
+      gatherAgent(context),
+      gatherOwnAgent(context),
+      gatherLeftovers(paths),
+      gatherSharing(context, certificate),
+      checkHelper(context),
+      checkUpdates(context),
+      offline ? notAsked : examineOthers(context, certificate),
+    ]);
+  // Asked last: whether the server knows the session is known by now.
+  const isLive = others.some(({ check, outcome }) => check === 'session' && outcome === 'ok');
   const found = [
     judgeSsh(ssh),
     ...judgePermissions(places, process.getuid?.()),
@@ -50,10 +58,13 @@ export async function examine(
     ...judgeOwnFiles(await gatherOwnFiles(context, config.include !== 'absent')),
     ...judgeConfig(config),
     judgeCertificate(certificate, context),
+    judgeKey(await gatherKey(context, agent, isLive)),
     judgeAgent(agent, nowSeconds(context)),
+    judgeOwnAgent(ownAgent),
     judgeLeftovers(leftovers),
     judgeSharing(sharing),
     ...helper,
+    updates,
     ...others,
   ];
   return found.sort((one, other) => checkNames.indexOf(one.check) - checkNames.indexOf(other.check));

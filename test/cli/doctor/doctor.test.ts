@@ -11,7 +11,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { checkNames } from '../../../src/cli/doctor/finding.ts';
 import { gatherPlaces } from '../../../src/cli/doctor/gather-places.ts';
+import { judgeKey, type KeyFacts } from '../../../src/cli/doctor/key.ts';
 import { judgePermissions } from '../../../src/cli/doctor/permissions.ts';
 import { run } from '../person.ts';
 import { account, sessionId } from '../server-double.ts';
@@ -33,7 +35,7 @@ describe('sally doctor', () => {
     const before = alice.tree();
     const { code, checks } = await alice.doctor();
     expect(checks.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
-    expect(new Set(checks.map(({ check }) => check)).size).toBe(14);
+    expect(new Set(checks.map(({ check }) => check)).size).toBe(checkNames.length);
     expect(code).toBe(0);
     expect(alice.tree()).toEqual(before);
   });
@@ -46,6 +48,12 @@ describe('sally doctor', () => {
     expect(checks.filter(({ outcome }) => outcome === 'problem')).toEqual([]);
     expect(checks.find(({ check }) => check === 'session')).toMatchObject({ outcome: 'unknown' });
     expect(existsSync(alice.paths.sshFolder)).toBe(false);
+  });
+
+  test('looks for exactly what its page says, in that order', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/doctor.md'), 'utf8');
+    const [, table = ''] = page.split('## What it looks at');
+    expect([...table.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name)).toEqual([...checkNames]);
   });
 
   test('for support: no token, no key, no account and no home folder', async () => {
@@ -393,6 +401,46 @@ describe('the login', () => {
     writeFileSync(alice.paths.session, JSON.stringify(session));
     const old = await alice.doctor(['--offline'], later(2 * 3600));
     expect(old.checks.find(({ check }) => check === 'certificate')?.says).toContain('has expired');
+  });
+
+  test('a key in a file where the organization wants security keys', async () => {
+    const alice = await world.somebody();
+    world.server.answers['GET /v1/key-policy'] = { hardware_keys: 'required', attestation: false };
+    try {
+      const { checks, code } = await alice.doctor();
+      expect(code).toBe(8);
+      expect(checks.find(({ check }) => check === 'key')).toEqual({
+        ...{ check: 'key', outcome: 'problem', fix: 'sally login --key sk', mendable: false },
+        says: expect.stringContaining('yours is ED25519, in a file that each renewal replaces'),
+      });
+    } finally {
+      delete world.server.answers['GET /v1/key-policy'];
+    }
+  });
+
+  const sk = { place: 'security-key', type: 'sk-ssh-ed25519@openssh.com', fingerprint: 'SHA256:x' } as const;
+  const touch = { ...sk, asks_verification: false };
+  const inAgent = {
+    place: 'agent',
+    type: 'ssh-rsa',
+    fingerprint: 'SHA256:x',
+    asks_verification: null,
+  } as const;
+  test.each<[string, Partial<KeyFacts>, string, string | null]>([
+    ['that asks for too little', { key: touch, asked: 'verified' }, 'problem', 'sally login --key sk --pin'],
+    ['that asks for enough', { key: { ...sk, asks_verification: true }, asked: 'verified' }, 'ok', null],
+    [
+      'whose handle is gone',
+      { key: { ...sk, asks_verification: null } },
+      'problem',
+      'sally login --key sk --new-key',
+    ],
+    ['in an agent that lacks it', { key: inAgent }, 'warning', 'Start that agent'],
+    ['in an agent that holds it', { key: inAgent, isHeld: true }, 'ok', null],
+    ['nobody was asked about', { key: touch, asked: null }, 'unknown', null],
+  ])('a key %s', (_what, facts, outcome, fix) => {
+    const found = judgeKey({ key: null, isHeld: false, asked: 'off', ...facts });
+    expect([found.outcome, found.fix]).toEqual([outcome, fix === null ? null : expect.stringContaining(fix)]);
   });
 
   test('a session that was ended is told, with where to look who did it', async () => {

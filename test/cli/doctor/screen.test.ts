@@ -40,8 +40,8 @@ describe.skipIf(!hasTmux)('in a terminal of 80 columns and 24 rows (needs tmux)'
     const lines = screen.split('\n');
     expect(lines.length).toBeLessThanOrEqual(24);
     expect(lines[0]).toMatch(/^WARNING {2}config {7}HOME is another folder than passwd's: plain ssh reads/);
-    expect(screen).toMatch(/^ok {7}ssh, permissions, storage, files, certificate, agent, leftovers,/m);
-    expect(screen).toMatch(/^unknown {2}server, clock, session, gateways$/m);
+    expect(screen).toMatch(/^ok {7}ssh, permissions, storage, files, certificate, agent, sally-agent,$/m);
+    expect(screen).toMatch(/^unknown {2}key, server, clock, session, gateways$/m);
     expect(screen).toContain('\n1 warning.\n');
   });
 

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { judgeOwnAgent, type OwnAgentFacts } from '../../../src/cli/doctor/own-agent.ts';
 import { judgeStorage } from '../../../src/cli/doctor/storage.ts';
 import { sallyEntry } from '../person.ts';
 import { type Check, DoctorWorld, type Patient } from './doctor-world.ts';
@@ -74,6 +75,59 @@ describe('what helps sally along', () => {
       says: expect.stringContaining('all_proxy names no proxy'),
     });
     expect(JSON.stringify(found)).not.toContain('password');
+  });
+
+  test('an agent of ours that ssh asks and that is not there', async () => {
+    const ofAgent = async () => {
+      const { checks } = await alice.doctor(['--offline']);
+      return checks.find(({ check }) => check === 'sally-agent');
+    };
+    expect(await ofAgent()).toMatchObject({ outcome: 'ok', says: 'not used, none is needed' });
+    writeFileSync(alice.paths.agentConfig, '', { mode: 0o600 });
+    expect(await ofAgent()).toMatchObject({
+      outcome: 'warning',
+      says: expect.stringContaining('ssh to our hosts asks sally agent, which does not answer'),
+      fix: 'sally agent start --background; to do without it: sally agent install --remove',
+    });
+    rmSync(alice.paths.agentConfig);
+  });
+
+  test.each<[string, OwnAgentFacts, string | null]>([
+    ['is asked by the shell', { state: 'running', isInConfig: false, shellAsks: 'it' }, null],
+    ['is asked by ssh', { state: 'running', isInConfig: true, shellAsks: 'another' }, null],
+    [
+      'nobody asks',
+      { state: 'running', isInConfig: false, shellAsks: 'another' },
+      'eval "$(sally agent env)"',
+    ],
+    ['is locked', { state: 'locked', isInConfig: true, shellAsks: 'it' }, 'ssh-add -X'],
+    ['has gone', { state: undefined, isInConfig: false, shellAsks: 'it' }, 'unset SSH_AUTH_SOCK'],
+  ])('an agent of ours that %s', (_what, facts, fix) => {
+    const found = judgeOwnAgent(facts);
+    expect(found.outcome).toBe(fix === null ? 'ok' : 'warning');
+    expect(found.fix).toEqual(fix === null ? null : expect.stringContaining(fix));
+  });
+
+  test('looking for newer versions, where it is on', async () => {
+    const of = async (state: object, build: object | undefined) => {
+      const text = JSON.stringify({ v: 1, on: true, url: null, asked_at: null, seen: null, ...state });
+      writeFileSync(join(alice.paths.folder, 'update.json'), text, { mode: 0o600 });
+      const { checks } = await alice.doctor(['--offline'], { environment: { version: '1.0.0', build } });
+      return checks.find(({ check }) => check === 'updates');
+    };
+    const build = { releaseKeys: ['x'], packaging: 'npm', architecture: 'x64' };
+    const seen = { number: 2, version: '1.1.0', digest: 'x', issued_at: 1 };
+    expect(await of({ on: false }, undefined)).toMatchObject({ outcome: 'ok' });
+    expect(await of({}, undefined)).toMatchObject({
+      outcome: 'warning',
+      fix: expect.stringContaining('off'),
+    });
+    expect(await of({ seen }, build)).toMatchObject({
+      ...{ outcome: 'warning', says: 'Version 1.1.0 is there.' },
+      fix: expect.stringContaining('npm install --global'),
+    });
+    expect(await of({ asked_at: 1 }, build)).toMatchObject({ fix: 'sally update-check now' });
+    rmSync(join(alice.paths.folder, 'update.json'));
   });
 
   test('a timer of which a part is missing', async () => {
