@@ -1,4 +1,5 @@
 /** The companions of `sallyport gateway` and `sallyport host` alone: what the build makes one executable file of. */
+import { isSea } from 'node:sea';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { isSallyportError } from './errors/sallyport-error.ts';
@@ -15,6 +16,7 @@ registerCompanionCommands(program, {
   log: (entry) => process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`),
   readInput: () => text(process.stdin),
   stopped: stopped.signal,
+  ...(isSea() && { ownProgram: process.execPath }),
   setExitStatus: (status) => {
     process.exitCode = status;
   },

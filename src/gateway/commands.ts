@@ -30,6 +30,8 @@ export interface CompanionEnvironment {
   readonly readInput: () => Promise<string>;
   /** Aborted when the program is asked to end. */
   readonly stopped: AbortSignal;
+  /** The file that runs, where the companion is one file. */
+  readonly ownProgram?: string;
   /** What the program's exit status will be. */
   readonly setExitStatus: (status: number) => void;
 }
@@ -168,6 +170,7 @@ async function runInstall(kind: Kind, flags: InstallFlags, environment: Companio
     penaltyExemptions: penaltyExemption,
     askProgram: flags.askProgram,
     sessionProgram: flags.sessionProgram,
+    ownProgram: environment.ownProgram,
     acceptExceptions: flags.acceptExceptions ?? false,
     ...(flags.codes || flags.codesPort !== undefined ? { codes: { port: portOf(flags.codesPort) } } : {}),
     clock: environment.clock,

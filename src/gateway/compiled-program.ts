@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { writeFileAtomically } from '../files/write-file.ts';
+import { ownProgramName } from './own-program.ts';
 import { programSource } from './program-source.ts';
 import { isProgram } from './programs.ts';
 import { type ProgramResult, runProgram } from './run-program.ts';
@@ -65,7 +66,7 @@ export async function installCompiled(kind: ProgramKind, options: InstallOptions
 
 /** sshd must not name them any more. */
 export async function removePrograms(folder: string): Promise<void> {
-  for (const name of ['ask', 'session']) await rm(join(folder, name), { force: true });
+  for (const name of ['ask', 'session', ownProgramName]) await rm(join(folder, name), { force: true });
   // Anything else in it is not ours.
   await rmdir(folder).catch(() => {});
 }

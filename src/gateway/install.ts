@@ -22,6 +22,7 @@ import { type Machine, pathsOf } from './machine.ts';
 import { installationFile, sshdFilesOf } from './machine-sshd.ts';
 import { type GeneratedUser, nameFiles } from './names.ts';
 import { withExtrausers } from './nsswitch.ts';
+import { installOwnProgram } from './own-program.ts';
 import type { Programs } from './programs.ts';
 import { readSavedState } from './saved-state.ts';
 import { installSessionProgram } from './session-program.ts';
@@ -44,6 +45,8 @@ export interface InstallOptions {
   readonly askProgram?: string | undefined;
   /** Hosts: the compiled programs/session.c, likewise. */
   readonly sessionProgram?: string | undefined;
+  /** The file that runs, where the companion is one file: the machine keeps a copy. */
+  readonly ownProgram?: string | undefined;
   /** What the machine's own Match blocks overrule now is wanted. */
   readonly acceptExceptions?: boolean;
   readonly clock: () => Date;
@@ -81,12 +84,13 @@ export async function install(options: InstallOptions): Promise<void> {
   tell(`Enrolled as ${enrolled.kind} ${enrolled.name} at ${enrolled.serverUrl}.`);
   await fetchFirstState(options, enrolled);
   tell(`Wrote CA keys, KRL and host certificate to ${machine.stateFolder}.`);
+  const command = await keepProgram(options);
   await configure(options, enrolled);
-  tell(`To undo all of this run: sallyport ${kind} uninstall`);
+  tell(`To undo all of this run: ${command} ${kind} uninstall`);
   tell(
     isUpgrade
-      ? `Restart the companion now, so that the new version runs: sallyport ${kind} run`
-      : `Now start the companion, and keep it running: sallyport ${kind} run`,
+      ? `Restart the companion now, so that the new version runs: ${command} ${kind} run`
+      : `Now start the companion, and keep it running: ${command} ${kind} run`,
   );
 }
 
@@ -98,6 +102,14 @@ async function enrolOnce(options: InstallOptions): Promise<Enrolment> {
   const proof =
     hostKey === undefined ? { token: await options.token() } : { hostKey: hostKey.file, name: hostKey.name };
   return await enrol({ ...proof, paths, serverUrl, sshKeygen: programs.sshKeygen, kind });
+}
+
+/** @returns how it is called from now on */
+async function keepProgram({ ownProgram, machine, tell }: InstallOptions): Promise<string> {
+  if (ownProgram === undefined) return 'sallyport';
+  const path = await installOwnProgram(ownProgram, machine.programFolder);
+  tell(`Put this program to ${path}, from where it is to run.`);
+  return path;
 }
 
 async function installStart({ machine, sessionProgram: given, tell }: InstallOptions): Promise<void> {

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { realMachine } from '../../src/gateway/machine.ts';
+import { ownProgramName } from '../../src/gateway/own-program.ts';
 import { root } from '../dev/started-program.ts';
 import { readYaml } from './read-yaml.ts';
 
@@ -145,7 +147,7 @@ test('make-secrets makes what the compose file reads, and never overwrites', asy
 });
 
 test('the systemd units run commands that there are', async () => {
-  const units = (await readdir(join(deploy, 'systemd'))).sort();
+  const units = (await readdir(join(deploy, 'systemd'))).filter((name) => name.endsWith('.service')).sort();
   expect(units).toEqual(['sallyport-gateway.service', 'sallyport-host.service', 'sallyport-server.service']);
   for (const unit of units) {
     const text = await readFile(join(deploy, 'systemd', unit), 'utf8');
@@ -155,6 +157,13 @@ test('the systemd units run commands that there are', async () => {
     const help = await run(process.execPath, [join(root, 'src/sallyport.ts'), ...words.split(' '), '--help']);
     expect(help.stdout).toContain(`Usage: sallyport ${words}`);
   }
+});
+
+test('where the companion is one file, its units run that which an installation keeps', async () => {
+  const text = await readFile(join(deploy, 'systemd/one-file.conf'), 'utf8');
+  const program = join(realMachine('host').programFolder, ownProgramName);
+  // Empty first: a second ExecStart would come on top. %j is what follows the last dash of a unit's name.
+  expect(text).toContain(`\nExecStart=\nExecStart=${program} %j run\n`);
 });
 
 // Where there is no systemd there is nothing to say about its units: not a test that was skipped.

@@ -9,6 +9,7 @@ import { codePaths } from '../../src/gateway/code-paths.ts';
 import { companionStatus } from '../../src/gateway/companion-status.ts';
 import { type InstallOptions, install } from '../../src/gateway/install.ts';
 import { type Machine, pathsOf } from '../../src/gateway/machine.ts';
+import { installOwnProgram } from '../../src/gateway/own-program.ts';
 import { lockFile } from '../../src/gateway/paths.ts';
 import { findPrograms, isProgram, type Programs } from '../../src/gateway/programs.ts';
 import { runProgram } from '../../src/gateway/run-program.ts';
@@ -253,6 +254,37 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     expect(line.startsWith(isProgram('/usr/bin/cc') ? `${program} ` : '/bin/sh ')).toBe(true);
     await uninstall({ kind: 'host', machine, tell: () => {} });
     expect(existsSync(program)).toBe(false);
+  });
+
+  test('a companion that is one file is kept, replaced by a newer one, and goes with the installation', async () => {
+    const file = join(folder, 'downloaded');
+    const kept = join(machine.programFolder, 'companion');
+    await writeFile(file, 'the first', { mode: 0o700 });
+    await install(options('host', { ownProgram: file }));
+    expect(told).toContain(`Put this program to ${kept}, from where it is to run.`);
+    expect(told).toContain(`To undo all of this run: ${kept} host uninstall`);
+    expect(told.at(-1)).toBe(`Now start the companion, and keep it running: ${kept} host run`);
+    expect([await readFile(kept, 'utf8'), (await stat(kept)).mode & 0o7777]).toEqual(['the first', 0o755]);
+    const { ino } = await stat(kept);
+    expect(await installOwnProgram(kept, machine.programFolder)).toBe(kept);
+    expect((await stat(kept)).ino).toBe(ino);
+    await writeFile(file, 'the second');
+    await installOwnProgram(file, machine.programFolder);
+    expect([await readFile(kept, 'utf8'), (await stat(kept)).ino === ino]).toEqual(['the second', false]);
+    await uninstall({ kind: 'host', machine, tell: () => {} });
+    expect(existsSync(machine.programFolder)).toBe(false);
+  });
+
+  test('where a companion that is one file can not be kept nothing of the machine is changed', async () => {
+    const file = join(folder, 'downloaded');
+    await writeFile(file, 'a program');
+    await mkdir(join(machine.programFolder, 'companion', 'of somebody else'), { recursive: true });
+    await expect(install(options('host', { ownProgram: file }))).rejects.toMatchObject({
+      code: 'install_failed',
+      message: expect.stringContaining('could not be copied to'),
+    });
+    expect(existsSync(machine.dropIn)).toBe(false);
+    expect(existsSync(join(machine.programFolder, 'companion.new'))).toBe(false);
   });
 
   test('a file that somebody changed is not overwritten by uninstalling', async () => {

@@ -1,0 +1,37 @@
+/** The companion as one file (src/companion.ts) puts itself beside its other programs: it may have come to /tmp. */
+import { constants } from 'node:fs';
+import { chmod, copyFile, mkdir, realpath, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SallyportError } from '../errors/sallyport-error.ts';
+
+export const ownProgramName = 'companion';
+
+/**
+ * @param program the file that runs now
+ * @param folder of root, where everybody may look
+ * @returns where it is from now on
+ * @throws install_failed; then the one that was there is still there
+ */
+export async function installOwnProgram(program: string, folder: string): Promise<string> {
+  const path = join(folder, ownProgramName);
+  const beside = `${path}.new`;
+  try {
+    if ((await realpath(program)) === (await realpath(path).catch(() => undefined))) return path;
+    await mkdir(folder, { recursive: true, mode: 0o755 });
+    await chmod(folder, 0o755);
+    await rm(beside, { force: true });
+    await copyFile(program, beside, constants.COPYFILE_EXCL);
+    await chmod(beside, 0o755);
+    // Over one that runs: it goes on with its own file.
+    await rename(beside, path);
+    return path;
+  } catch (error) {
+    await rm(beside, { force: true });
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new SallyportError(
+      'install_failed',
+      `The companion could not be copied to ${path} (${code}). Is there space for it? It takes about 130 MB.`,
+      { cause: error },
+    );
+  }
+}
