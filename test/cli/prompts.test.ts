@@ -29,6 +29,9 @@ const questions: Readonly<Record<string, readonly Question[]>> = {
       does: `POST /v1/accounts/${encodeURIComponent(bob)}/disable`,
     },
   ],
+  'commands/admin-hardware-keys.ts': [
+    { argv: ['admin', 'hardware-keys', 'set', 'required'], does: 'POST /v1/organization/login-policy' },
+  ],
   'commands/admin-sessions.ts': [
     { argv: ['admin', 'sessions', 'revoke', account], does: /^POST \/v1\/sessions\/[^/]+\/revoke$/ },
     {

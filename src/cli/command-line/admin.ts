@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { collected, type Go, span, sub } from './build.ts';
 import { roleOption } from './credentials.ts';
 import { addInventoryCommands } from './inventory.ts';
@@ -18,6 +18,34 @@ export function addAdminCommands(program: Command, go: Go): void {
   addConnections(admin, go);
   addInventoryCommands(admin, go);
   addPolicy(admin, go);
+  addHardwareKeys(admin, go);
+}
+
+function addHardwareKeys(admin: Command, go: Go): void {
+  const keys = sub(admin, 'hardware-keys', 'whether keys must be in security keys, and in whose');
+  const load = () => import('../commands/admin-hardware-keys.ts');
+  sub(keys, 'show', 'what the organization asks of keys')
+    .option('--json', 'for programs')
+    .action((options) => go(async (context) => (await load()).hardwareKeysShow(context, options)));
+  sub(keys, 'set', 'ask for something else; what is not named stays')
+    .addArgument(
+      new Argument('[keys]', 'verified: that ask for a PIN or a finger').choices([
+        'off',
+        'required',
+        'verified',
+      ]),
+    )
+    .addOption(
+      new Option('--attestation <word>', "the maker's word for each key").choices(['off', 'required']),
+    )
+    .option('--authority <file>', "PEM: a maker's authority that is believed; repeatable", collected)
+    .option('--model <aaguid>', 'only this model; repeatable', collected)
+    .option('--any-model', 'models make no difference')
+    .option('--yes', 'without asking')
+    .option('--json', 'for programs')
+    .action((wanted, options) =>
+      go(async (context) => (await load()).hardwareKeysSet(context, wanted, options)),
+    );
 }
 
 function addPolicy(admin: Command, go: Go): void {

@@ -36,7 +36,14 @@ const examples: Readonly<Record<string, readonly string[]>> = {
     'sally tunnel close --all',
   ],
   cert: ['sally cert show', 'sally cert ensure --force'],
-  'cert show': ['sally cert show'],
+  'cert show': ['sally cert show', 'sally cert show --json'],
+  'admin hardware-keys': ['sally admin hardware-keys show', 'sally admin hardware-keys set required'],
+  'admin hardware-keys show': ['sally admin hardware-keys show --json'],
+  'admin hardware-keys set': [
+    'sally admin hardware-keys set verified --yes',
+    'sally admin hardware-keys set --attestation required --authority maker.pem',
+    'sally admin hardware-keys set off',
+  ],
   'cert ensure': ['sally cert ensure', 'sally cert ensure --environment shop/production'],
   'cert reset': ['sally cert reset'],
   explain: [
