@@ -46,6 +46,8 @@ export default defineConfig({
           // Races between connections, of which the embedded database has only one.
           exclude: ['**/*.postgres.test.ts'],
           env: { TEST_DATABASE: 'embedded' },
+          // Half of such a file's time would be spent on making WASM faster that has ended by then.
+          execArgv: ['--liftoff-only'],
         },
       },
     ],
