@@ -1,9 +1,14 @@
 /**
  * `sallyport host install` on an ordinary server with Debian's stock sshd, two logins and no gateway anywhere: who gets
- * in as whom, what a second factor has to do with it, and what people read who don't.
+ * in as whom, what a second factor has to do with it, and what people read who don't. The companion is the one file that
+ * `npm run build:sally` makes, so that it is run as a whole here.
  */
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inTransaction } from '../../src/database/transaction.ts';
 import { createApp } from '../../src/inventory/app.ts';
@@ -18,7 +23,31 @@ import { PersonAtMachine } from './person.ts';
 import { NetworkServer } from './server.ts';
 import { canMakeNetworks } from './world.ts';
 
-const program = join(import.meta.dirname, '../../bin/sallyport.js');
+const root = join(import.meta.dirname, '../..');
+/** Where the installation keeps it. */
+const kept = '/var/lib/sallyport-programs/companion';
+let built: string;
+/** Resolves to the file; the machines are made meanwhile. */
+let building: Promise<string>;
+
+beforeAll(async () => {
+  built = await mkdtemp(join(tmpdir(), 'sallyport-companion-'));
+  const args = ['build/build-sally.ts', '--program', 'sallyport-companion', '--out', built];
+  building = promisify(execFile)(process.execPath, args, { cwd: root }).then(async () => {
+    const [name = '', ...others] = await readdir(built);
+    expect([name, others]).toEqual([expect.stringMatching(/^sallyport-companion-[0-9.]+-linux-/), []]);
+    return join(built, name);
+  });
+  building.catch(() => {});
+});
+afterAll(() => rm(built, { recursive: true }));
+
+test('the companion is one file, which runs where there is no Node', async () => {
+  const env = { PATH: '/nonexistent' };
+  const { stdout } = await promisify(execFile)(await building, ['host', 'install', '--help'], { env });
+  expect(stdout).toContain('--with-host-key');
+});
+
 /** Login -> the target that it is. */
 const targets = {
   app: 'shop-production--front',
@@ -66,9 +95,9 @@ describe.runIf(canMakeNetworks)('an ordinary server, after sallyport host instal
     await box.must(['/bin/chown', '-R', 'app:', '/home/app/.ssh']);
 
     await server.introduce(box);
-    const install = [process.execPath, program, 'host', 'install', '--server', server.url];
+    const install = [await building, 'host', 'install', '--server', server.url];
     told = await box.must(install, { input: `${token}\n` });
-    await run([process.execPath, program, 'host', 'run'], /companion\.started/);
+    await run([kept, 'host', 'run'], /companion\.started/);
     await run(['/usr/sbin/sshd', '-D', '-e'], /Server listening/);
   });
   afterAll(async () => {
@@ -143,6 +172,8 @@ describe.runIf(canMakeNetworks)('an ordinary server, after sallyport host instal
     expect(gateways).toEqual([]);
     expect(told).toContain('Enrolled as host web-1');
     expect(told).toContain('00-sallyport.conf');
+    expect(told).toContain(`Now start the companion, and keep it running: ${kept} host run`);
+    await box.must(['/usr/bin/cmp', await building, kept]);
   });
 
   test('lets each person in as the logins of the targets that they may reach, and as no other', async () => {
