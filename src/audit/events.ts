@@ -214,6 +214,9 @@ export interface EventFacts {
     readonly way: string | null;
     readonly client_address: string | null;
   };
+  /** Somebody with a good key, whom the machine told in words that it does not let them in there. */
+  'connection.refused': ConnectionFacts & { readonly client_address: string | null };
+  /** Of refused ones, too. */
   'connection.ended': ConnectionFacts & { readonly reason: string };
 }
 

@@ -175,12 +175,10 @@ async function moveConnections(
 
 async function recordStart(tx: Tx, companion: Companion, connection: Reported): Promise<void> {
   const { account, session_id, serial, target, way = null, client_address = null } = connection;
-  await recordEvent(tx, {
-    event: 'connection.started',
-    organizationId: companion.organizationId,
-    sessionId: session_id,
-    facts: { companion: companion.name, account, serial, target, way, client_address },
-  });
+  const facts = { companion: companion.name, account, serial, target, client_address };
+  const about = { organizationId: companion.organizationId, sessionId: session_id };
+  if (way === 'refusal') await recordEvent(tx, { event: 'connection.refused', ...about, facts });
+  else await recordEvent(tx, { event: 'connection.started', ...about, facts: { ...facts, way } });
 }
 
 /** Postgres takes 65,535 parameters a statement. */

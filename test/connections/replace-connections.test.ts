@@ -191,7 +191,7 @@ test('[seeds 20] who came, who was refused and who went are events with person, 
   const started = { ...common, client_address: address };
   expect(rows).toMatchObject([
     { event: 'connection.started', session_id: sessionId, facts: { ...started, way: 'jump' } },
-    { event: 'connection.started', session_id: sessionId, facts: { ...started, way: 'refusal' } },
+    { event: 'connection.refused', session_id: sessionId, facts: started },
     { event: 'connection.ended', facts: { ...common, reason: 'closed' } },
     { event: 'connection.ended', facts: { ...common, reason: 'closed' } },
   ]);
