@@ -70,10 +70,21 @@ read_state() {
   case $ends in '' | *[!0-9]*) ends=0 ;; esac
 }
 
+# The ssh that somebody has typed starts another one for the gateway in front, which would say it once more.
+is_said() {
+  told=
+  { read -r told; } 2>/dev/null <"$state/told"
+  above=$(ps -o ppid= -p $PPID 2>/dev/null)
+  case $(ps -o comm= -p \${above:-0} 2>/dev/null) in *ssh) [ "\${above##* }" = "$told" ] && return 0 ;; esac
+  (umask 077 && echo $PPID >"$state/told") 2>/dev/null
+  return 1
+}
+
 # One line, for who has nothing left that a gateway would take.
 say_if_ended() {
   [ "$now" -ge "$ends" ] || exit $is_machine
   [ -n "$machine" ] || [ -t 2 ] || exit $is_machine
+  is_said && exit $is_machine
   age=\${why#mfa-}
   case $due:$why in
     over:*) echo 'sally: session expired, run: sally login' >&2 ;;

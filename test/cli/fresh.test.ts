@@ -10,7 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ownAge } from '../../src/cli/fresh-script.ts';
 import { narrowedPaths } from '../../src/cli/narrowed-paths.ts';
@@ -39,6 +39,15 @@ afterEach(async () => {
 function atTerminal(): string {
   const { stdout } = run('script', ['-qec', `'${alice.paths.fresh}'`, '/dev/null']);
   return stdout.replaceAll('\r', '');
+}
+
+/** What sally itself says in a command, at a terminal. */
+function said(command: string): string[] {
+  const { stdout } = run('script', ['-qec', command, '/dev/null']);
+  return stdout
+    .replaceAll('\r', '')
+    .split('\n')
+    .filter((line) => line.startsWith('sally: '));
 }
 
 /** A program in place of Node that would show that it was started. */
@@ -304,6 +313,12 @@ describe('the fast path', () => {
       server.faults.sessionOver = true;
       await alice.sally(['cert', 'ensure', '--force']);
       expect(atTerminal()).toBe('sally: session expired, run: sally login\n');
+      // ssh hands -F on to the ssh of a jump without quotes, so the path must have no space.
+      const config = join(dirname(alice.home), 'config');
+      symlinkSync(alice.paths.config, config);
+      expect(said(`ssh -F ${config} shop-production--web.sallyport`)).toEqual([
+        'sally: session expired, run: sally login',
+      ]);
       await alice.sally(['logout']);
       expect(atTerminal()).toBe('sally: nobody is logged in, run: sally login\n');
     },
