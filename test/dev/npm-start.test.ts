@@ -9,7 +9,7 @@ import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../../src/dev/start-dev.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
-import { processesWith, sallyport, start } from './started-program.ts';
+import { processesWith, type Started, sallyport, start } from './started-program.ts';
 
 const hasSshd = existsSync('/usr/sbin/sshd');
 const hasIpv6 = Object.values(networkInterfaces())
@@ -98,54 +98,64 @@ describe('npm start', () => {
     },
   );
 
-  test('keeps its data, shows passwords once, and keeps them where only their owner reads', async () => {
-    const data = join(folder, 'kept');
-    const run = async () => {
-      const dev = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
+  describe('without machines', () => {
+    let port: number;
+    let data: string;
+    let dev: Started;
+    const begin = async () => {
+      dev = start(process.execPath, [
+        ...[sallyport, 'dev', '--data', data, '--port', String(port), '--no-ssh'],
+      ]);
       await dev.says(/Ctrl-C ends it/);
+    };
+    const end = async () => {
       dev.child.kill('SIGTERM');
       expect(await dev.ended).toBe(0);
-      return dev.output();
     };
-    const first = await run();
-    const password = /^ {2}alice +(\S+)/m.exec(first)?.[1] ?? 'none';
-    const people = await readFile(join(data, 'people.json'), 'utf8');
-    expect(people).toContain(password);
-    expect((await stat(join(data, 'people.json'))).mode & 0o777).toBe(0o600);
-    expect((await stat(data)).mode & 0o777).toBe(0o700);
+    beforeAll(async () => {
+      port = await portRow();
+      data = join(folder, 'kept');
+      await begin();
+    });
+    afterAll(end);
 
-    const second = await run();
-    expect(second).not.toContain(password);
-    expect(second).toContain('Passwords were shown at the first start');
-    expect(await readFile(join(data, 'people.json'), 'utf8')).toBe(people);
-  });
+    test('says what is missing and what still works', () => {
+      expect(dev.output()).toMatch(
+        /There is no gateway and no target: .*\nLogging in, certificates .* work all the same/,
+      );
+    });
 
-  test('without sshd says what is missing and what still works', async () => {
-    const dev = start(process.execPath, [
-      sallyport,
-      'dev',
-      '--data',
-      join(folder, 'kept'),
-      '--port',
-      '0',
-      '--no-ssh',
-    ]);
-    await dev.says(/There is no gateway and no target: .*\nLogging in, certificates .* work all the same/);
-    dev.child.kill('SIGTERM');
-    expect(await dev.ended).toBe(0);
-  });
+    test('a second start on the same data folder says which process has it', async () => {
+      const second = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
+      expect(await second.ended).toBe(1);
+      expect(second.output()).toBe(
+        `sallyport: The data folder ${data} is in use by process ${dev.child.pid}. Stop that one, or give this one a folder of its own: npm start -- --data FOLDER --port PORT\n`,
+      );
+    });
 
-  test('a second start on the same data folder says which process has it', async () => {
-    const data = join(folder, 'kept');
-    const first = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
-    await first.says(/Ctrl-C ends it/);
-    const second = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
-    expect(await second.ended).toBe(1);
-    expect(second.output()).toBe(
-      `sallyport: The data folder ${data} is in use by process ${first.child.pid}. Stop that one, or give this one a folder of its own: npm start -- --data FOLDER --port PORT\n`,
+    test.skipIf(!hasIpv6)(
+      'answers at [::1] too, where browsers look for localhost first (needs ::1)',
+      async () => {
+        const headers = { host: `localhost:${port}` };
+        const answer = get({ host: '::1', port, path: '/healthz', headers });
+        const [response] = (await once(answer, 'response')) as [IncomingMessage];
+        expect(await json(response)).toMatchObject({ status: 'ok' });
+      },
     );
-    first.child.kill('SIGTERM');
-    expect(await first.ended).toBe(0);
+
+    test('keeps its data, shows passwords once, and keeps them where only their owner reads', async () => {
+      const password = /^ {2}alice +(\S+)/m.exec(dev.output())?.[1] ?? 'none';
+      const people = await readFile(join(data, 'people.json'), 'utf8');
+      expect(people).toContain(password);
+      expect((await stat(join(data, 'people.json'))).mode & 0o777).toBe(0o600);
+      expect((await stat(data)).mode & 0o777).toBe(0o700);
+
+      await end();
+      await begin();
+      expect(dev.output()).not.toContain(password);
+      expect(dev.output()).toContain('Passwords were shown at the first start');
+      expect(await readFile(join(data, 'people.json'), 'utf8')).toBe(people);
+    });
   });
 
   test('a busy port is named, and nothing is left running', async () => {
@@ -158,22 +168,6 @@ describe('npm start', () => {
     expect(dev.output()).toContain(`sallyport: Port ${port + 1} on this machine is in use`);
     holder.close();
   });
-
-  test.skipIf(!hasIpv6)(
-    'answers at [::1] too, where browsers look for localhost first (needs ::1)',
-    async () => {
-      const port = await portRow();
-      const args = ['dev', '--data', join(folder, 'kept'), '--port', String(port), '--no-ssh'];
-      const dev = start(process.execPath, [sallyport, ...args]);
-      await dev.says(/Ctrl-C ends it/);
-      const headers = { host: `localhost:${port}` };
-      const answer = get({ host: '::1', port, path: '/healthz', headers });
-      const [response] = (await once(answer, 'response')) as [IncomingMessage];
-      expect(await json(response)).toMatchObject({ status: 'ok' });
-      dev.child.kill('SIGTERM');
-      expect(await dev.ended).toBe(0);
-    },
-  );
 
   test.skipIf(!hasIpv6)('does not start beside a stranger at [::1] (needs ::1)', async () => {
     const port = await portRow();
