@@ -3,13 +3,15 @@
  * [abuse 132], its part of builds: nothing of the building machine or its environment gets into what is published.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { companionProgram } from '../../build/companion-program.ts';
-import { root } from '../dev/started-program.ts';
+import { hasPostgres } from '../database/fresh-database.ts';
+import { root, start } from '../dev/started-program.ts';
+import { type Installation, newInstallation, setupOfGlobex } from '../server/installation.ts';
 
 const run = promisify(execFile);
 const secret = 'marked-secret-0f7c1f62';
@@ -17,7 +19,7 @@ let folder: string;
 let npm: readonly string[];
 
 /** npm with nothing but what is in the tarball: no registry, no cache of earlier installations. */
-async function runNpm(args: readonly string[], cwd: string): Promise<string> {
+async function runNpm(args: readonly string[], cwd: string, settings = {}): Promise<string> {
   const env = {
     PATH: process.env['PATH'],
     HOME: join(folder, 'home'),
@@ -26,6 +28,7 @@ async function runNpm(args: readonly string[], cwd: string): Promise<string> {
     npm_config_audit: 'false',
     npm_config_fund: 'false',
     npm_config_update_notifier: 'false',
+    ...settings,
   };
   const { stdout } = await run('npm', [...args], { cwd, env });
   return stdout;
@@ -84,26 +87,65 @@ test('@sallyport/sally is installed without a registry, and runs', async () => {
   expect(tested.stderr).not.toContain('unexpected error');
 });
 
-test('@sallyport/server runs below node_modules, where Node strips no types', async () => {
-  const modules = join(folder, 'machine', 'node_modules');
-  await mkdir(join(modules, '@sallyport'), { recursive: true });
-  await run('tar', ['-xzf', npm[1] ?? '', '-C', join(modules, '@sallyport')]);
-  await run('mv', [join(modules, '@sallyport', 'package'), join(modules, '@sallyport', 'server')]);
-  // What npm would fetch: the same versions lie here.
-  const server = join(modules, '@sallyport', 'server');
-  const { dependencies } = JSON.parse(await readFile(join(server, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies)) {
-    await mkdir(dirname(join(modules, name)), { recursive: true });
-    await symlink(join(root, 'node_modules', name), join(modules, name));
-  }
-  expect(await textsBelow(join(server, 'src'))).not.toMatch(/from "\.[^"]*\.ts"/);
-  const sallyport = join(server, 'bin', 'sallyport.js');
-  const env = { PATH: process.env['PATH'] };
-  const served = await run(process.execPath, [sallyport, 'serve'], { env }).catch((error) => error);
-  expect(served.stderr).toContain('DATABASE_URL: the Postgres database');
-  const keys = join(folder, 'keys');
-  await run(process.execPath, [sallyport, 'keys', 'create', keys], { env: { ...env, SALLYPORT_KEYS: keys } });
-  expect((await readdir(keys)).length).toBeGreaterThan(2);
+describe.skipIf(!hasPostgres)(
+  '@sallyport/server, installed by npm where nothing else is (needs Postgres)',
+  () => {
+    let sallyport: string;
+    let globex: Installation;
+
+    beforeAll(async () => {
+      const place = join(folder, 'machine');
+      await mkdir(place);
+      await writeFile(join(place, 'package.json'), '{"private": true}');
+      // Its packages are those that the repository has, so npm has kept them; else it asks the registry.
+      const cache = process.env['npm_config_cache'] ?? join(homedir(), '.npm');
+      const kept = {
+        npm_config_cache: cache,
+        npm_config_offline: 'false',
+        npm_config_prefer_offline: 'true',
+      };
+      [globex] = await Promise.all([newInstallation(), runNpm(['install', npm[1] ?? ''], place, kept)]);
+      sallyport = join(place, 'node_modules', '.bin', 'sallyport');
+    });
+    afterAll(() => globex?.close());
+
+    /** As a machine would run it: from elsewhere, and with nothing of this process. */
+    async function server(
+      args: readonly string[],
+      settings = {},
+    ): Promise<{ stdout: string; stderr: string }> {
+      const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, ...settings };
+      return await run(sallyport, [...args], { cwd: '/', env }).catch((error) => error);
+    }
+
+    test('says what it can do and what it needs', async () => {
+      expect((await server(['--help'])).stdout).toMatch(/^Usage: sallyport /);
+      expect((await server(['serve'])).stderr).toContain('DATABASE_URL: the Postgres database');
+    });
+
+    test('makes keys, sets an organization up and serves it', async () => {
+      await server(['keys', 'create', globex.keys], globex.environment);
+      expect((await readdir(globex.keys)).length).toBeGreaterThan(2);
+      const file = join(globex.folder, 'setup.json');
+      await writeFile(file, JSON.stringify(setupOfGlobex));
+      expect((await server(['setup', file], globex.environment)).stdout).toContain('gateway bastion: ');
+      const serving = start(sallyport, ['serve'], globex.environment);
+      await serving.says(/listening at http:\/\/127\.0\.0\.1:[0-9]+/);
+      const [, port] = /listening at http:\/\/127\.0\.0\.1:([0-9]+)/.exec(serving.output()) ?? [];
+      globex.frontDoor.leadTo([Number(port)]);
+      expect((await fetch(new URL('/healthz', globex.publicUrl))).status).toBe(200);
+      const info = await fetch(new URL('/console', globex.publicUrl), { redirect: 'manual' });
+      expect(info.status).toBeLessThan(400);
+      serving.child.kill('SIGTERM');
+      expect(await serving.ended).toBe(0);
+    });
+  },
+);
+
+test('Node strips no types below node_modules, so no module of the server names one', async () => {
+  const texts = await textsBelow(join(folder, 'packages', 'server', 'src'));
+  expect(texts).toContain('from "./');
+  expect(texts).not.toMatch(/from "\.[^"]*\.ts"/);
 });
 
 test('[abuse 132] no package holds a secret of the environment, a path of this machine or a source map', async () => {
