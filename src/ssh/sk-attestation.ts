@@ -75,11 +75,13 @@ export function verifyAttestation({ document, challenge, publicKey }: Attestatio
   const named = modelOfCertificate(certificate.raw);
   if (named !== undefined && named !== data.model) throw refused('names another model than its certificate');
   const clientDataHash = sha256(challenge);
-  const isSigned = [
-    Buffer.concat([authenticatorData, clientDataHash]),
-    ...u2fMessages(data, clientDataHash),
-  ].some((bytes) => isSignedBy(certificate.publicKey, bytes, signature));
-  if (!isSigned) throw refused('does not match its signature, or was made over another challenge');
+  const isOver = (bytes: Buffer) => isSignedBy(certificate.publicKey, bytes, signature);
+  const isPacked = isOver(Buffer.concat([authenticatorData, clientDataHash]));
+  if (!isPacked && !u2fMessages(data, clientDataHash).some(isOver))
+    throw refused('does not match its signature, or was made over another challenge');
+  // An authority of a maker may issue other certificates, too; tokens of U2F have none that says what it is for.
+  if (isPacked && !isForAttesting(certificate))
+    throw refused('is signed by a certificate for something else');
   return { model: data.model, certificate };
 }
 
@@ -102,6 +104,11 @@ export function authorityFor(
       certificate.verify(authority.publicKey)
     );
   });
+}
+
+/** WebAuthn level 3 section 8.2.1: Subject-OU is this very text. */
+function isForAttesting({ subject }: X509Certificate): boolean {
+  return subject.split('\n').includes('OU=Authenticator Attestation');
 }
 
 /** What stands for an authority where it is remembered: SHA-256 in hexadecimal. */

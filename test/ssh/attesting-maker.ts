@@ -12,6 +12,8 @@ export interface IssuedCertificate {
 
 export interface CertificateWishes {
   readonly name: string;
+  /** Subject-OU; absent: none. */
+  readonly unit?: string;
   readonly isAuthority?: boolean;
   /** AAGUID of the extension; absent: none. */
   readonly model?: string;
@@ -33,13 +35,13 @@ export class AttestingMaker {
 
   /** What every key of one model holds. */
   modelCertificate(model: string, wishes: Partial<CertificateWishes> = {}): IssuedCertificate {
-    return issue({ name: 'Authenticator Attestation', model, ...wishes }, this);
+    return issue({ name: 'Model', unit: 'Authenticator Attestation', model, ...wishes }, this);
   }
 }
 
 function issue(wishes: CertificateWishes, by?: AttestingMaker): IssuedCertificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const { name, isAuthority = false, from = begin, to = end } = wishes;
+  const { name, unit, isAuthority = false, from = begin, to = end } = wishes;
   const algorithm = sequence(oid('2a8648ce3d040302')); // ecdsa-with-SHA256
   const signed = sequence(
     element(0xa0, element(0x02, Buffer.of(2))), // version 3
@@ -47,7 +49,7 @@ function issue(wishes: CertificateWishes, by?: AttestingMaker): IssuedCertificat
     algorithm,
     nameOf(by?.name ?? name),
     sequence(time(from), time(to)),
-    nameOf(name),
+    nameOf(name, unit),
     publicKey.export({ type: 'spki', format: 'der' }),
     element(0xa3, sequence(basicConstraints(isAuthority), ...modelExtension(wishes.model))),
   );
@@ -70,9 +72,10 @@ function modelExtension(model: string | undefined): Buffer[] {
   return [sequence(oid('2b0601040182e51c010104'), element(0x04, value))];
 }
 
-function nameOf(text: string): Buffer {
-  const commonName = sequence(oid('550403'), element(0x0c, Buffer.from(text)));
-  return sequence(element(0x31, commonName));
+function nameOf(text: string, unit?: string): Buffer {
+  const part = (type: string, value: string) =>
+    element(0x31, sequence(oid(type), element(0x0c, Buffer.from(value))));
+  return sequence(...(unit === undefined ? [] : [part('55040b', unit)]), part('550403', text));
 }
 
 function time(at: Date): Buffer {

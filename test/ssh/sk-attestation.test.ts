@@ -96,6 +96,16 @@ describe('refused', () => {
     refusal(made({ maker, certificate }), {}, /another model/);
   });
 
+  test("with one of the maker's certificates that is for something else; tokens of U2F have no others", () => {
+    const maker = new AttestingMaker();
+    const certificate = maker.modelCertificate(sampleModel, { unit: 'PIV Attestation' });
+    refusal(made({ maker, certificate }), {}, /for something else/);
+    const token = maker.modelCertificate('00000000-0000-0000-0000-000000000000', { unit: 'x' });
+    expect(() =>
+      verified(made({ maker, certificate: token, isU2f: true }, { ed25519: false })),
+    ).not.toThrow();
+  });
+
   test('with bytes left over, cut short, or of an older form', () => {
     const document = attestationDocument(made());
     const old = new WireWriter().string('ssh-sk-attest-v00').bytes();
