@@ -105,7 +105,10 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): Sal
       stderr,
       colors,
       columns: terminalColumns(environment),
-      messageColumns: environment.messageColumns ?? 0,
+      // When there is a message: to look at stderr takes milliseconds.
+      get messageColumns() {
+        return environment.messageColumns ?? 0;
+      },
     }),
     debug,
     nonce: dpopNonce(),

@@ -121,6 +121,7 @@ export async function removeSshConfiguration({ paths }: SallyContext): Promise<s
     own.stepUpConfig,
     own.ports,
     own.renewing,
+    own.told,
   ]);
   const forCmd = [paths.isMachine, ...profiles.flatMap((own) => [own.fresh, own.stepUp])];
   const all = [

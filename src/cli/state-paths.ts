@@ -43,6 +43,8 @@ export interface StatePaths {
   readonly renewAfter: string;
   /** The process id of a fast path that renews. */
   readonly renewing: string;
+  /** The process id of the last ssh in which the fast path said that nothing is left. */
+  readonly told: string;
   readonly session: string;
   readonly pending: string;
   readonly pairs: string;
@@ -145,6 +147,7 @@ export function statePaths(
     own,
     identity: join(own, 'identity.conf'),
     renewing: join(own, 'renewing'),
+    told: join(own, 'told'),
     renewAfter: join(own, 'renew-after'),
     session: join(own, 'session.json'),
     pending: join(own, 'pending.json'),

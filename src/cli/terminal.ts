@@ -27,14 +27,14 @@ export function createTerminal(sinks: {
   readonly columns?: number;
   readonly messageColumns?: number;
 }): Terminal {
-  const { stdout, stderr, colors, columns = 0, messageColumns = 0 } = sinks;
+  const { stdout, stderr, colors, columns = 0 } = sinks;
   const paint = (on: number, off: number) => (text: string) =>
     colors ? `\x1b[${on}m${text}\x1b[${off}m` : text;
   return {
     print: (line = '') => void stdout.write(`${line}\n`),
     write: (text) => void stdout.write(text),
     say: (text) => void stdout.write(`${messageLines(text, columns).join('\n')}\n`),
-    tell: (text) => void stderr.write(`${messageLines(text, messageColumns).join('\n')}\n`),
+    tell: (text) => void stderr.write(`${messageLines(text, sinks.messageColumns ?? 0).join('\n')}\n`),
     bold: paint(1, 22),
     dim: paint(2, 22),
     good: paint(32, 39),

@@ -12,7 +12,7 @@ import type { SallyContext } from '../context.ts';
 import type { ExitName } from '../exit-codes.ts';
 import { configPath } from '../ssh-config-value.ts';
 import { prepareStateFolder } from '../state-folder.ts';
-import { factLines } from '../terminal.ts';
+import { factLines, terminalColumns } from '../terminal.ts';
 import { momentText } from '../times.ts';
 
 export interface StartFlags {
@@ -117,13 +117,16 @@ export async function agentStatus(
     return 'done';
   }
   const { socket, profile, confirms, with_agent, certificates } = status;
-  const facts = factLines([
-    ['Socket', socket],
-    ['Profile', profile],
-    ['Asks before each use', confirms ? 'yes' : 'no'],
-    ['Other keys from', with_agent ?? 'nowhere'],
-    ['Certificates', certificates.length === 0 ? 'none yet: they come when ssh asks' : ''],
-  ]);
+  const facts = factLines(
+    [
+      ['Socket', socket],
+      ['Profile', profile],
+      ['Asks before each use', confirms ? 'yes' : 'no'],
+      ['Other keys from', with_agent ?? 'nowhere'],
+      ['Certificates', certificates.length === 0 ? 'none yet: they come when ssh asks' : ''],
+    ],
+    terminalColumns(context.environment),
+  );
   for (const line of facts) terminal.print(line.trimEnd());
   for (const { machine, serial, valid_before } of certificates) {
     terminal.print(`  ${machine ?? 'every machine'}, until ${momentText(valid_before, now())} (${serial})`);

@@ -10,7 +10,7 @@ import { printable } from '../printable.ts';
 import { readSessionFacts, sessionOver } from '../session-file.ts';
 import { includeLine } from '../ssh-config-text.ts';
 import { afterStepUp } from '../step-up.ts';
-import { factLines } from '../terminal.ts';
+import { factLines, terminalColumns } from '../terminal.ts';
 import { fromNow, momentText } from '../times.ts';
 
 export async function certShow(
@@ -32,15 +32,18 @@ export async function certShow(
   const now = context.now();
   const expired = pair.validBefore <= nowSeconds(context);
   const end = `${momentText(pair.validBefore, now)} (${fromNow(pair.validBefore, now)})`;
-  const facts = factLines([
-    ['File', pair.certificatePath],
-    ['Key ID', printable(pair.keyId)],
-    ['Serial', pair.serial],
-    ['Principals', pair.principals.map(printable).join(', ')],
-    ['Valid from', momentText(pair.validAfter, now)],
-    [expired ? 'Expired' : 'Valid until', end],
-    ...(key ? [['Key', keyText(key)] as const] : []),
-  ]);
+  const facts = factLines(
+    [
+      ['File', pair.certificatePath],
+      ['Key ID', printable(pair.keyId)],
+      ['Serial', pair.serial],
+      ['Principals', pair.principals.map(printable).join(', ')],
+      ['Valid from', momentText(pair.validAfter, now)],
+      [expired ? 'Expired' : 'Valid until', end],
+      ...(key ? [['Key', keyText(key)] as const] : []),
+    ],
+    terminalColumns(context.environment),
+  );
   for (const line of facts) terminal.print(line);
   terminal.print(terminal.dim('Everything in it: sally inspect'));
   return 'done';

@@ -42,7 +42,7 @@ export async function gatewayFingerprint(
     rows.map((row) => row.map(printable)),
   );
   for (const { type, fingerprint } of info.host_authorities) {
-    terminal.print(terminal.dim(`Their certificates are signed by ${printable(`${fingerprint} (${type})`)}`));
+    terminal.say(terminal.dim(`Their certificates are signed by ${printable(`${fingerprint} (${type})`)}`));
   }
   return 'done';
 }

@@ -1,6 +1,6 @@
 /** Findings for a person: what is wrong first and whole, what is well in one line each, or together. Pure. */
 import { wrapped } from '../inspect/text-block.ts';
-import type { Terminal } from '../terminal.ts';
+import { messageLines, type Terminal } from '../terminal.ts';
 import { checkNames, type Finding, type Outcome } from './finding.ts';
 
 type Paint = Pick<Terminal, 'good' | 'bad' | 'bold' | 'dim'>;
@@ -27,9 +27,9 @@ export function reportLines(findings: readonly Finding[], paint: Paint, columns:
     return [
       ...rest.flatMap((finding) => findingLines(finding, paint, columns)),
       '',
-      summary(findings, paint),
+      ...messageLines(summary(findings, paint), columns),
     ];
-  return [...lines, ...together(rest, columns), '', summary(findings, paint)];
+  return [...lines, ...together(rest, columns), '', ...messageLines(summary(findings, paint), columns)];
 }
 
 function findingLines(finding: Finding, paint: Paint, columns: number): string[] {
@@ -62,7 +62,10 @@ function together(findings: readonly Finding[], columns: number): string[] {
 function summary(findings: readonly Finding[], { good, bad }: Paint): string {
   const count = (wanted: Outcome) => findings.filter(({ outcome }) => outcome === wanted).length;
   const [problems, warnings] = [count('problem'), count('warning')];
-  if (problems + warnings === 0) return good('Nothing is wrong.');
+  const unknown = count('unknown');
+  if (problems + warnings === 0) {
+    return unknown === 0 ? good('Nothing is wrong.') : `Nothing wrong was found; not looked at: ${unknown}.`;
+  }
   const canFix = findings.some(({ repair }) => repair !== undefined);
   const text = [
     ...(problems > 0 ? [`${problems} problem${problems === 1 ? '' : 's'}`] : []),

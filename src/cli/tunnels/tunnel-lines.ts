@@ -2,7 +2,7 @@
 import type { SallyContext } from '../context.ts';
 import { printTable } from '../print-table.ts';
 import { printable } from '../printable.ts';
-import { factLines } from '../terminal.ts';
+import { factLines, terminalColumns } from '../terminal.ts';
 import { momentText } from '../times.ts';
 import { localHost, urlOf } from './relationships.ts';
 import { placeOf, type Tunnel, type TunnelService } from './tunnel-state.ts';
@@ -45,15 +45,18 @@ export function printServices(context: SallyContext, services: readonly TunnelSe
 export function printTunnel(context: SallyContext, tunnel: Tunnel): void {
   const { terminal, paths } = context;
   const { id, account, profile, mode, gateway_ports: gatewayPorts, target } = tunnel;
-  const facts = factLines([
-    ['Tunnel', `${terminal.bold(placeOf(tunnel))}, ${id}`],
-    ['Status', statusText(context, tunnel)],
-    ['By way of', target],
-    ['As', `${printable(account)}, profile ${profile}`],
-    ['Ports', gatewayPorts ? 'open to every machine that reaches this one' : 'of this machine alone'],
-    ['Kept by', mode === 'foreground' ? 'a command in a terminal' : 'a process in the background'],
-    ['Log', logOf(paths, id)],
-  ]);
+  const facts = factLines(
+    [
+      ['Tunnel', `${terminal.bold(placeOf(tunnel))}, ${id}`],
+      ['Status', statusText(context, tunnel)],
+      ['By way of', target],
+      ['As', `${printable(account)}, profile ${profile}`],
+      ['Ports', gatewayPorts ? 'open to every machine that reaches this one' : 'of this machine alone'],
+      ['Kept by', mode === 'foreground' ? 'a command in a terminal' : 'a process in the background'],
+      ['Log', logOf(paths, id)],
+    ],
+    terminalColumns(context.environment),
+  );
   for (const line of facts) terminal.print(line);
   printServices(context, tunnel.services);
 }

@@ -76,10 +76,16 @@ describe('on paper', () => {
 
   test.each([20, 40, 59, 60, 80, 200])('nothing is wider than %i columns', (columns) => {
     const lines = reportLines(findings, paint(false), columns);
-    // The last line is a sentence, which the terminal itself wraps.
-    for (const line of lines.slice(0, -1)) expect(line.length).toBeLessThanOrEqual(Math.max(columns, 31));
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(Math.max(columns, 31));
     expect(lines.join(' ')).not.toContain('\u001b');
     expect(lines.join('').replaceAll(' ', '')).toContain('x'.repeat(20));
+  });
+
+  test('that nothing is wrong is said only where everything was looked at', () => {
+    const last = (...some: Finding[]) => reportLines(some, paint(false), 80).at(-1);
+    const [fine, , unknown] = findings as [Finding, Finding, Finding];
+    expect(last(fine)).toBe('Nothing is wrong.');
+    expect(last(fine, unknown)).toBe('Nothing wrong was found; not looked at: 1.');
   });
 
   test('colors only add to the words', () => {
