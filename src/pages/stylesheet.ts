@@ -63,7 +63,7 @@ main:focus { outline: none; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 .bar {
-  display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.25rem;
+  display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1rem;
   min-height: 3.75rem; padding: .5rem clamp(1rem, 4vw, 2.5rem);
   background: var(--card); border-bottom: 1px solid var(--edge);
 }
@@ -71,12 +71,12 @@ main:focus { outline: none; }
 .mark { width: 1.6rem; height: 1.6rem; }
 .mark .wall { fill: var(--accent); }
 .mark .gate { fill: var(--card); }
-nav { display: flex; flex-wrap: wrap; gap: .25rem; }
-nav a { padding: .375rem .625rem; border-radius: 8px; color: var(--soft); text-decoration: none; font-weight: 550; white-space: nowrap; }
+nav { display: flex; flex-wrap: wrap; gap: .125rem; font-size: .9375rem; }
+nav a { padding: .375rem .5rem; border-radius: 8px; color: var(--soft); text-decoration: none; font-weight: 550; white-space: nowrap; }
 nav a:hover { background: var(--mute-ground); color: var(--text); }
 nav a[aria-current] { background: var(--mute-ground); color: var(--text); }
 .who { display: flex; align-items: center; gap: .75rem; margin-left: auto; min-width: 0; }
-.who .account { color: var(--soft); font-size: .9375rem; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.who .account { color: var(--soft); font-size: .875rem; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 
 main { max-width: 80rem; margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem) 4rem; }
 .narrow main { max-width: 38rem; }
