@@ -1,11 +1,12 @@
 /** What goes beside the executables: the install script with the keys it believes, the manual, completions. */
-import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { completionScript } from '../src/cli/commands/completion.ts';
 import { root } from './bundle.ts';
+import { declaredCommands } from './manual.ts';
 import { filesOf } from './release.ts';
 
-const shells = ['bash', 'zsh', 'fish', 'powershell'];
+const shells = ['bash', 'zsh', 'fish', 'powershell'] as const;
 
 export async function writeInstallers(
   folder: string,
@@ -17,14 +18,9 @@ export async function writeInstallers(
   await chmod(join(folder, 'install.sh'), 0o755);
   await copyFile(join(root, 'deploy', 'man', 'sally.1'), join(folder, 'sally.1'));
   await writeFormula(folder, version);
+  const program = await declaredCommands();
   for (const shell of shells) {
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      [join(root, 'src', 'sally.ts'), 'completion', shell],
-      { encoding: 'utf8' },
-    );
-    if (status !== 0) throw new Error(`sally completion ${shell} ended with ${status}`);
-    await writeFile(join(folder, `completion.${shell}`), stdout);
+    await writeFile(join(folder, `completion.${shell}`), completionScript(shell, program));
   }
 }
 

@@ -9,15 +9,17 @@ interface Described extends DescribedCommand {
   readonly more: string;
 }
 
+/** Every command as it is declared. @param write is given what help prints */
+export async function declaredCommands(write: (text: string) => void = () => {}): Promise<Command> {
+  const environment = { columns: 80, home: '/', passwdHome: '/', program: { node: '', entry: '' } };
+  return await sallyCommands({ environment, stdout: { write }, stderr: { write } }, async () => {});
+}
+
 async function commands(): Promise<Described[]> {
   let said = '';
-  const sink = {
-    write: (text: string) => {
-      said += text;
-    },
-  };
-  const environment = { columns: 80, home: '/', passwdHome: '/', program: { node: '', entry: '' } };
-  const program = await sallyCommands({ environment, stdout: sink, stderr: sink }, async () => {});
+  const program = await declaredCommands((text) => {
+    said += text;
+  });
   return visibleCommands(describeCommand(program)).map((described) => {
     const command = find(program, described.path.slice(1));
     said = '';

@@ -26,7 +26,8 @@ beforeAll(async () => {
   const key = join(folder, 'key.pub');
   const build = ['--platform', platform, '--program', 'sally', '--out', release, '--release-key', key];
   await run(process.execPath, [join(root, 'build', 'build-sally.ts'), ...build]);
-  await sign(release, 'key', 7);
+  const args = ['--key', join(folder, 'key'), '--number', '7', release];
+  await run(process.execPath, [join(root, 'build', 'sign-release.ts'), ...args]);
 }, 300_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -37,9 +38,12 @@ beforeEach(async () => {
   await mkdir(home);
 });
 
-async function sign(place: string, key: string, number: number): Promise<void> {
-  const args = ['--key', join(folder, key), '--number', `${number}`, place];
-  await run(process.execPath, [join(root, 'build', 'sign-release.ts'), ...args]);
+/** What sign-release.ts does, without a process of its own. */
+async function sign(place: string, key: string, number: number, age = 0, days = 60): Promise<void> {
+  const issuedAt = new Date(Date.now() - age);
+  const expiresAt = new Date(issuedAt.getTime() + days * 86_400_000);
+  const manifest = { program: 'sally', number, version, issuedAt, expiresAt, files: await filesOf(place) };
+  await writeFile(join(place, 'sally.release'), signedRelease(manifest, join(folder, key)));
 }
 
 const environment = () => ({ HOME: home, PATH: '/usr/bin:/bin' });
@@ -124,14 +128,7 @@ describe('install.sh installs nothing', () => {
   });
 
   test('that is out of date', async () => {
-    const issuedAt = new Date(Date.now() - 20_000);
-    const expiresAt = new Date(Date.now() - 10_000);
-    const files = await filesOf(other);
-    const over = signedRelease(
-      { program: 'sally', number: 7, version, issuedAt, expiresAt, files },
-      join(folder, 'key'),
-    );
-    await writeFile(join(other, 'sally.release'), over);
+    await sign(other, 'key', 7, 2 * 86_400_000, 1);
     await refuses('out of date');
   });
 

@@ -24,6 +24,11 @@ export async function completion(
   shell: Shell,
   program: Command,
 ): Promise<ExitName> {
-  terminal.write(scripts[shell](completionTable(describeCommand(program))));
+  terminal.write(completionScript(shell, program));
   return 'done';
+}
+
+/** @param program with every command declared */
+export function completionScript(shell: Shell, program: Command): string {
+  return scripts[shell](completionTable(describeCommand(program)));
 }
