@@ -3,6 +3,7 @@
  * docs/hosts-by-hand.md and deploy/host-by-hand set it up.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +18,7 @@ import { docsPage } from '../structure/docs-page.ts';
 import { type Demo, type DemoPerson, startDemo } from './demo-person.ts';
 import { type HandMadeSshd, hasSshd, ownLogin, startHandMadeSshd } from './hand-made-sshd.ts';
 import { run, runAsync } from './person.ts';
+import { readFrom } from './tunnels/tunnel-world.ts';
 
 const script = join(root, 'deploy/host-by-hand/sallyport-krl.sh');
 const roleIn = (environment: string) => `mfa:role:acme:shop:${environment}:contributor`;
@@ -105,6 +107,33 @@ describe.skipIf(!hasSshd)('a host without a companion (needs openssh-server, cur
   test('is reached by sally ssh too, which says how', async () => {
     const { stdout } = await alice.sally(['ssh', 'shop-lab--box', '--pipe']);
     expect(stdout).toBe(`${ownLogin}@shop-lab--box.sallyport`);
+  });
+
+  test('has tunnels to what it reaches, by the certificate of its environment alone', async () => {
+    const service = createServer((socket) => socket.end('a word\n'));
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+    const { port } = service.address() as AddressInfo;
+    const { db } = demo.dev.database;
+    const labs = db.selectFrom('environments').select('id').where('slug', '=', 'lab');
+    const { id: environment_id } = await labs.executeTakeFirstOrThrow();
+    const place = { address: '127.0.0.1', port, login: null, database: null };
+    await db
+      .insertInto('services')
+      .values({ environment_id, slug: 'word', kind: 'telnet', ...place })
+      .execute();
+    const forPrograms = { HOME: alice.machine.home, PATH: '/usr/bin:/bin' };
+    const opened = await alice.sally(['tunnel', 'open', 'shop-lab', '--json'], {
+      environment: { forPrograms },
+    });
+    try {
+      expect(opened.code, opened.stderr).toBe(0);
+      const { status, services } = JSON.parse(opened.stdout);
+      expect([status, services[0].name]).toEqual(['up', 'word']);
+      expect(await readFrom(services[0].port)).toBe('a word\n');
+    } finally {
+      await alice.sally(['tunnel', 'close', '--all']);
+      service.close();
+    }
   });
 
   test('is not believed where nobody has written its key down, and nobody is asked', async () => {

@@ -2,6 +2,7 @@
  * Keeps a tunnel: starts ssh, and again when it has ended, until it is told to stop or nothing but a person helps. What it
  * knows stands in the tunnel's state at every moment.
  */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterRefusal } from '../after-refusal/after-refusal.ts';
 import { nowSeconds, type SallyContext } from '../context.ts';
@@ -88,7 +89,9 @@ class Keeper {
   async #connect(ready: Ready): Promise<Outcome> {
     const { debug, paths, now } = this.#context;
     const { signal, onLine } = this.#supervision;
+    const word = randomBytes(16).toString('hex');
     const args = tunnelArguments({
+      word,
       configFile: paths.profileConfig,
       way: ready.way,
       services: ready.services.filter(({ open }) => open),
@@ -98,6 +101,7 @@ class Keeper {
     const platform = platformOf(this.#context);
     const ssh = startTunnelSsh({
       args,
+      word,
       environment: environmentForPrograms(this.#context),
       platform,
       onLine,

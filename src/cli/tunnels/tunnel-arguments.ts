@@ -29,7 +29,7 @@ const options: Readonly<Record<string, string | number>> = {
   ControlPath: 'none',
   ForwardAgent: 'no',
   ForwardX11: 'no',
-  PermitLocalCommand: 'no',
+  PermitLocalCommand: 'yes',
   EscapeChar: 'none',
 };
 
@@ -38,15 +38,18 @@ export interface TunnelForwards {
   readonly way: TunnelWay;
   readonly services: readonly Pick<TunnelService, 'address' | 'port' | 'local_port'>[];
   readonly gatewayPorts: boolean;
+  /** What ssh says on its standard output once every port listens and it has been let in: hex. */
+  readonly word: string;
 }
 
-export function tunnelArguments({ configFile, way, services, gatewayPorts }: TunnelForwards): string[] {
+export function tunnelArguments({ configFile, way, services, gatewayPorts, word }: TunnelForwards): string[] {
   const { host, login } = way;
   return [
     ...['-F', configFile],
-    // -v: only then does ssh say when the ports listen.
-    ...['-N', '-T', '-v'],
+    ...['-N', '-T'],
     ...Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]),
+    // In words of every shell: it runs after the ports were opened (ssh_config(5), LocalCommand; ssh_session2() of ssh.c).
+    ...['-o', `LocalCommand=echo ${word}`],
     ...services.flatMap((service) => ['-L', forwardOf(service, gatewayPorts)]),
     ...(login === undefined ? [] : ['-l', configWord(login)]),
     '--',

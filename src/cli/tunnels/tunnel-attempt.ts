@@ -4,7 +4,7 @@
  */
 import { isSallyportError, type SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
-import { ensureCertificate } from '../ensure-certificate.ts';
+import { type EnsureOptions, ensureCertificate } from '../ensure-certificate.ts';
 import { printable } from '../printable.ts';
 import { requireAllowed } from '../reach/find-target.ts';
 import { prepareSsh } from '../reach/prepare-ssh.ts';
@@ -38,8 +38,8 @@ export async function attemptTunnel(
   { renew = false } = {},
 ): Promise<Attempt> {
   try {
-    const without = await withoutCertificate(context, renew);
-    return without ?? (await ask(context, tunnel));
+    const without = await withoutCertificate(context, { force: renew });
+    return without ?? (await ask(context, tunnel, renew));
   } catch (error) {
     if (!isSallyportError(error)) throw error;
     if (!isOutage(error)) return { kind: 'refused', why: sentence(error) };
@@ -49,8 +49,11 @@ export async function attemptTunnel(
 }
 
 /** @returns undefined if there is one that a gateway would take */
-async function withoutCertificate(context: SallyContext, force: boolean): Promise<Attempt | undefined> {
-  const outcome = await ensureCertificate(context, { force });
+async function withoutCertificate(
+  context: SallyContext,
+  options: EnsureOptions,
+): Promise<Attempt | undefined> {
+  const outcome = await ensureCertificate(context, options);
   switch (outcome.kind) {
     case 'logged-out':
     case 'over':
@@ -64,7 +67,7 @@ async function withoutCertificate(context: SallyContext, force: boolean): Promis
   }
 }
 
-async function ask(context: SallyContext, tunnel: Tunnel): Promise<Attempt> {
+async function ask(context: SallyContext, tunnel: Tunnel, renew: boolean): Promise<Attempt> {
   const seen = await seenTargets(context);
   const target = sameOf(seen, { ...tunnel, name: tunnel.target });
   const place = placeOf(tunnel);
@@ -84,6 +87,15 @@ async function ask(context: SallyContext, tunnel: Tunnel): Promise<Attempt> {
     return { kind: 'refused', why: `${place} lets you have no tunnel to ${names} any more` };
   }
   await prepareSsh(context, seen, target);
+  if (target.narrowed) {
+    // A host without a companion takes only the certificate of its environment.
+    const { project, environment } = target;
+    const without = await withoutCertificate(context, {
+      force: renew,
+      environment: { project, environment },
+    });
+    if (without) return without;
+  }
   const way = wayOf(target, seen.gateways.get(target.gateways[0] ?? ''));
   return { kind: 'ready', way, target: target.name, services, isFresh: true };
 }

@@ -22,9 +22,14 @@ export interface SshEnd {
 
 export interface TunnelSshStart {
   readonly args: readonly string[];
+  /**
+   * The line by which ssh says that it is up, on standard output, where nothing of the other side comes: what is on standard
+   * error a banner can hold, too.
+   */
+  readonly word: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly platform: NodeJS.Platform;
-  /** Everything that is not for debugging ssh. */
+  /** Everything that it says on standard error. */
   readonly onLine: (line: string) => void;
 }
 
@@ -38,27 +43,24 @@ exec 3<&-
 exec ssh "$@"`;
 
 const patienceMilliseconds = 3_000;
-/** OpenSSH says so once it has asked for every forwarding, from 7.3 to 10.x (clientloop.c). */
-const isUp = 'debug1: Entering interactive session.';
-const ofOneConnection = /^channel \d+: open failed: /;
-const ofDebugging =
-  /^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: |Warning: Permanently added )/;
+const ofOneConnection = /^(channel \d+: open failed|Warning: Permanently added)[: ]/;
 
-export function startTunnelSsh({ args, environment, platform, onLine }: TunnelSshStart): TunnelSsh {
+export function startTunnelSsh({ args, word, environment, platform, onLine }: TunnelSshStart): TunnelSsh {
   const [program, words] = platform === 'win32' ? ['ssh', args] : ['/bin/sh', ['-c', watched, 'sh', ...args]];
   const child = spawn(program, words, {
-    env: environment,
-    stdio: ['pipe', 'ignore', 'pipe'],
+    // The local command is run by this shell, not by one that reads a person's files first.
+    env: platform === 'win32' ? environment : { ...environment, SHELL: '/bin/sh' },
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: platform !== 'win32',
     windowsHide: true,
   });
   child.stdin.on('error', () => {});
   const up = Promise.withResolvers<boolean>();
   const said = new KeptText();
-  const lines = createInterface({ input: child.stderr });
-  lines.on('line', (line) => {
-    if (line.trimEnd() === isUp) up.resolve(true);
-    if (ofDebugging.test(line)) return;
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.trimEnd() === word) up.resolve(true);
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
     onLine(line);
     if (!ofOneConnection.test(line)) said.add(Buffer.from(`${line}\n`));
   });

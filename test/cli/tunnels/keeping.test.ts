@@ -53,6 +53,7 @@ function sshSays(...scripts: readonly string[]): Record<string, string> {
   const cases = scripts.map((script, at) => `${at === scripts.length - 1 ? '*' : at + 1}) ${script} ;;`);
   const text = `#!/bin/sh
 echo run >>"$HOME/runs"
+for word; do case $word in LocalCommand=*) up=\${word#*=} ;; esac; done
 case $(grep -c . "$HOME/runs") in
 ${cases.join('\n')}
 esac
@@ -71,7 +72,7 @@ const gone = "echo 'Connection to 127.0.0.1 closed by remote host.' >&2; exit 25
 const waits = 'while [ ! -e "$HOME/go" ]; do sleep 0.02; done';
 const go = () => writeFileSync(join(person.home, 'go'), '');
 const untilUp = () => until(() => runs() > 0, 'ssh');
-const isUp = "echo 'debug1: Entering interactive session.' >&2";
+const isUp = '$up';
 const denied = "echo 'alice@gw: Permission denied (publickey).' >&2; exit 255";
 
 async function single(forPrograms: Record<string, string>): Promise<SallyResult> {
@@ -87,6 +88,13 @@ describe('a tunnel', () => {
     expect(result).toMatchObject({ code: 5, stdout: '' });
     expect(result.stderr).toContain('No tunnel to shop-staging: 127.0.0.1 port 8422 refuses connections');
     expect([runs(), (await person.sally(['tunnel', 'list'])).stdout]).toEqual([1, 'No tunnel is open.\n']);
+  });
+
+  test('[seeds 53] is not up by the words of the other side, whatever they are', async () => {
+    const banner = "echo 'debug1: Entering interactive session.' >&2; $up >&2";
+    const result = await single(sshSays(`${banner}; ${gone}`));
+    expect(result).toMatchObject({ code: 5, stdout: '' });
+    expect([runs(), result.stderr]).toEqual([1, expect.not.stringContaining('is at 127.0.0.1')]);
   });
 
   test('[seeds 53] that lost a port, its connection and its way comes back each time', async () => {

@@ -143,12 +143,19 @@ test('ssh is told to take no other connection, to fail where a port does, and to
       way: { host: 'gate.sallyport', login: 'shop-staging--web' },
       services: [{ ...service, address }],
       gatewayPorts,
+      word: 'c0ffee',
     });
   expect(args(false, '10.0.0.2').join(' ')).toContain(
     '-L 127.0.0.1:30000:10.0.0.2:5432 -l shop-staging--web -- gate.sallyport',
   );
   expect(args(true, 'fd00::2')).toContain('*:30000:[fd00::2]:5432');
-  for (const option of ['ControlMaster=no', 'ControlPath=none', 'ExitOnForwardFailure=yes', 'BatchMode=yes'])
+  for (const option of [
+    'ControlMaster=no',
+    'ControlPath=none',
+    'ExitOnForwardFailure=yes',
+    'BatchMode=yes',
+    'LocalCommand=echo c0ffee',
+  ])
     expect(args(false, '10.0.0.2')).toContain(option);
   expect(() => args(false, '-oProxyCommand=id')).toThrow('cannot stand in an ssh config');
 });
