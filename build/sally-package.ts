@@ -1,4 +1,5 @@
 /** `@sallyport/sally`: one program without dependencies, for every machine with Node 24. */
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleParts, root } from './bundle.ts';
@@ -25,7 +26,11 @@ export async function writeSallyPackage(folder: string, facts: Omit<SallyFacts, 
   await mkdir(join(folder, 'lib'), { recursive: true });
   for (const [name, text] of files) await writeFile(join(folder, 'lib', name), text);
   await mkdir(join(folder, 'bin'));
-  await writeFile(join(folder, 'bin', 'sally.cjs'), launcher);
+  const mark = createHash('sha256')
+    .update(files.get('sally.js') ?? '')
+    .digest('hex')
+    .slice(0, 16);
+  await writeFile(join(folder, 'bin', 'sally.cjs'), launcher(mark));
   await chmod(join(folder, 'bin', 'sally.cjs'), 0o755);
   const { description, license } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const manifest = {
@@ -58,30 +63,79 @@ The helper of Sallyport: log in once in the browser, and plain \`ssh\`, \`scp\`,
 `;
 
 /**
- * What is loaded is kept compiled, in a folder that nobody else can write: compiled code is believed as it is. An older
- * Node reads this file too, so it is plain.
+ * What is loaded is kept compiled, in a folder that nobody else can write: compiled code is believed as it is. Node's own
+ * cache holds of a file only what is compiled before it runs, which is little; so the main file is kept as it is when a
+ * command has ended, by command. An older Node reads this file too, so it is plain.
+ * @param mark of the main file's text: V8 looks at no more than how long it is
  */
-const launcher = `#!/usr/bin/env node
+const launcher = (mark: string) => `#!/usr/bin/env node
 'use strict';
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 24) {
   process.stderr.write('sally: Node 24 or newer is needed, this is ' + process.version + '.\\n');
   process.exit(1);
 }
-const { lstatSync, mkdirSync } = require('node:fs');
+const fs = require('node:fs');
 const { join, isAbsolute } = require('node:path');
-const { XDG_CACHE_HOME, HOME, LOCALAPPDATA } = process.env;
-const caches = process.platform === 'win32' ? LOCALAPPDATA : XDG_CACHE_HOME || (HOME && join(HOME, '.cache'));
-if (caches && isAbsolute(caches)) {
+const { Script } = require('node:vm');
+const mark = '${mark}';
+const lib = join(__dirname, '..', 'lib');
+
+function cacheFolder() {
+  const { XDG_CACHE_HOME, HOME, LOCALAPPDATA } = process.env;
+  const caches = process.platform === 'win32' ? LOCALAPPDATA : XDG_CACHE_HOME || (HOME && join(HOME, '.cache'));
+  if (!caches || !isAbsolute(caches)) return undefined;
+  const folder = join(caches, 'sally');
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const found = fs.lstatSync(folder);
+  // On Windows it lies where nobody else gets to, and modes say nothing.
+  const isOurs = process.platform === 'win32' || (found.uid === process.getuid() && (found.mode & 0o022) === 0);
+  return found.isDirectory() && isOurs ? folder : undefined;
+}
+
+function readCompiled(path) {
   try {
-    const folder = join(caches, 'sally');
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { uid, mode } = lstatSync(folder);
-    const isOurs = lstatSync(folder).isDirectory() && uid === process.getuid() && (mode & 0o022) === 0;
-    if (isOurs) require('node:module').enableCompileCache(folder);
+    return path && fs.readFileSync(path);
   } catch {
-    // Without it everything is the same, only later.
+    return undefined;
   }
 }
-require('../lib/sally.js');
+
+function keepCompiled(folder, path, script) {
+  const beside = path + '.' + process.pid;
+  try {
+    const file = fs.openSync(beside, 'wx', 0o600);
+    try {
+      fs.writeSync(file, script.createCachedData());
+      fs.fsyncSync(file);
+    } finally {
+      fs.closeSync(file);
+    }
+    fs.renameSync(beside, path);
+    for (const name of fs.readdirSync(folder)) {
+      if (name.endsWith('.code') && !name.startsWith(mark)) fs.unlinkSync(join(folder, name));
+    }
+  } catch {
+    fs.rmSync(beside, { force: true });
+  }
+}
+
+let folder;
+try {
+  folder = cacheFolder();
+  if (folder) require('node:module').enableCompileCache(folder);
+} catch {
+  // Without it everything is the same, only later.
+}
+const [command = ''] = process.argv.slice(2);
+const isCommand = /^[a-z][a-z-]{1,15}$/.test(command);
+const name = [mark, process.version, process.arch, command].join('-') + '.code';
+const path = folder && isCommand ? join(folder, name) : undefined;
+const cachedData = readCompiled(path);
+const main = join(lib, 'sally.js');
+const script = new Script(fs.readFileSync(main, 'latin1'), { filename: main, cachedData });
+if (path && (!cachedData || script.cachedDataRejected)) {
+  process.once('exit', (code) => code === 0 && keepCompiled(folder, path, script));
+}
+script.runInThisContext()((name) => require(name.startsWith('./') ? join(lib, name) : name), lib);
 `;

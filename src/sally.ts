@@ -1,22 +1,20 @@
 /** `sally`, the program of the person: the only place that reads its environment and ends its process. */
-import { writeFileSync } from 'node:fs';
+import { fstatSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces, userInfo } from 'node:os';
 import process from 'node:process';
-import { setTimeout as wait } from 'node:timers/promises';
-import { isatty } from 'node:tty';
 import { built } from './cli/built.ts';
 import { networkKey } from './cli/network/network-key.ts';
 import { programRunner } from './cli/run-program.ts';
 import { runSally } from './cli/run-sally.ts';
 
-const { stdout, stderr } = process;
+const { stdout } = process;
 const env = { ...process.env };
 // What ssh and the like are to be started with: a program that is one file names itself.
 const entry = import.meta.filename;
 const { version, ...build } = built;
 // Not process.stdin, which takes milliseconds: most commands never look at it.
-const stdinIsTerminal = isatty(0);
-const stderrIsTerminal = isatty(2);
+const stdinIsTerminal = isTerminal(0);
+const stderrIsTerminal = isTerminal(2);
 const {
   SALLY_TOKEN,
   SALLY_ID_TOKEN,
@@ -58,7 +56,9 @@ void runSally({
       return networkKey(networkInterfaces());
     },
     columns: stdout.columns ?? 80,
-    messageColumns: stderrIsTerminal ? (stderr.columns ?? 80) : 0,
+    get messageColumns() {
+      return stderrIsTerminal ? (process.stderr.columns ?? 80) : 0;
+    },
     version,
     build: { ...build, architecture: process.arch },
     platform: process.platform,
@@ -78,7 +78,8 @@ void runSally({
   },
   stdin: standardInput(),
   stdout,
-  stderr,
+  // Most commands write nothing there, and a stream takes milliseconds to make.
+  stderr: { write: (text) => process.stderr.write(text) },
   pipes: {
     get input() {
       return process.stdin;
@@ -88,7 +89,7 @@ void runSally({
   // A machine's ssh finds its credential in the environment.
   runProgram: programRunner(env, forPrograms),
   now: () => new Date(),
-  wait: (milliseconds) => wait(milliseconds),
+  wait: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
   openBrowser,
   ...(stdinIsTerminal && stderrIsTerminal && { ask }),
 }).then((code) => {
@@ -111,6 +112,18 @@ function leaveNoDump(): void {
   } catch {
     // No /proc here: core files are as the system makes them.
   }
+}
+
+/** node:tty brings the network along, so it is asked only about what may be one. */
+function isTerminal(descriptor: number): boolean {
+  try {
+    const found = fstatSync(descriptor);
+    if (!found.isCharacterDevice()) return false;
+    if (process.platform !== 'win32' && found.rdev === statSync('/dev/null').rdev) return false;
+  } catch {
+    return false; // closed
+  }
+  return process.getBuiltinModule('node:tty').isatty(descriptor);
 }
 
 /** Empty where the folder is gone. */
@@ -146,7 +159,7 @@ async function openBrowser(url: string): Promise<void> {
 
 async function ask(question: string, signal?: AbortSignal): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
-  const terminal = createInterface({ input: process.stdin, output: stderr });
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
   terminal.once('SIGINT', () => {
     terminal.close();
     process.kill(process.pid, 'SIGINT');

@@ -3,7 +3,7 @@
  * [abuse 132], its part of builds: nothing of the building machine or its environment gets into what is published.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -85,6 +85,40 @@ test('@sallyport/sally is installed without a registry, and runs', async () => {
   );
   expect(tested.stderr).toMatch(/^sally: /);
   expect(tested.stderr).not.toContain('unexpected error');
+});
+
+test('it keeps what it has compiled, makes it anew where it is damaged, and believes nothing that others may write', async () => {
+  const sally = join(folder, 'laptop', 'node_modules', '.bin', 'sally');
+  const home = await mkdtemp(join(folder, 'home-'));
+  const env = { PATH: dirname(process.execPath), HOME: home };
+  const kept = join(home, '.cache', 'sally');
+  const complete = async () => {
+    const { stdout, stderr } = await run(sally, ['completion', 'fish'], { env });
+    expect([stdout, stderr]).toEqual([expect.stringContaining('complete -c sally'), '']);
+    return (await readdir(kept)).filter((name) => name.endsWith('.code'));
+  };
+  await mkdir(kept, { recursive: true, mode: 0o700 });
+  await writeFile(join(kept, '0123456789abcdef-of-an-earlier-one.code'), '');
+  const [name = '', ...others] = await complete();
+  expect([name, others]).toEqual([expect.stringMatching(/^[0-9a-f]{16}-v[0-9.]+-\w+-completion\.code$/), []]);
+  const file = join(kept, name);
+  const { mode, size } = await stat(file);
+  expect([mode & 0o777, size > 50_000]).toEqual([0o600, true]);
+  // It is used: what is good is not made again.
+  await utimes(file, 1, 1);
+  await complete();
+  expect((await stat(file)).mtimeMs).toBe(1000);
+  await writeFile(file, 'nonsense');
+  await complete();
+  expect((await stat(file)).size).toBeGreaterThan(50_000);
+  await writeFile(file, 'nonsense');
+  await chmod(kept, 0o777);
+  await complete();
+  expect(await readFile(file, 'utf8')).toBe('nonsense');
+  // Nor is there one of a command that failed, or is none.
+  await chmod(kept, 0o700);
+  for (const word of ['status', 'no-such-command']) await run(sally, [word], { env }).catch(() => {});
+  expect((await readdir(kept)).filter((one) => one.endsWith('.code'))).toEqual([name]);
 });
 
 describe.skipIf(!hasPostgres)(

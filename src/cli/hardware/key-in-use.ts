@@ -24,7 +24,10 @@ export async function keyInUse(
   return {
     place: places[key.kind],
     type: pair ? checkPublicKeyBlob(pair.publicKey) : null,
-    fingerprint: pair ? fingerprint(pair.publicKey) : null,
+    // When it is looked at: most never do, and to load what makes digests takes longer than the rest.
+    get fingerprint() {
+      return pair ? fingerprint(pair.publicKey) : null;
+    },
     asks_verification: key.kind === 'sk' ? await asksVerification(key.key_file) : null,
   };
 }
@@ -40,10 +43,14 @@ async function asksVerification(path: string): Promise<boolean | null> {
   }
 }
 
-export function keyText({ place, type, fingerprint: digest, asks_verification: asks }: KeyInUse): string {
+export function keyText(key: KeyInUse): string {
+  const { place, type, asks_verification: asks } = key;
   const label = type === null ? '' : `${keyTypes[type].label}, `;
   if (place === 'file') return `${label}in a file that each renewal replaces`;
-  if (place === 'agent') return `${label}in your ssh-agent${digest === null ? '' : `, ${digest}`}`;
+  if (place === 'agent') {
+    const { fingerprint: digest } = key;
+    return `${label}in your ssh-agent${digest === null ? '' : `, ${digest}`}`;
+  }
   if (asks === null) return `${label}in a security key, whose handle can't be read`;
   return `${label}in a security key that asks for ${asks ? 'a PIN or a finger' : 'a touch alone'}`;
 }
