@@ -16,6 +16,9 @@ import { parsePublicKeyLine, publicKeyLine } from '../../src/ssh/public-key.ts';
 import { signWithKey } from '../../src/ssh/signature.ts';
 import { verifySshsig } from '../../src/ssh/sshsig.ts';
 
+/** Where the double says its gateway is: nothing listens at a port that only root may take and nobody does. */
+export const closedPort = 1;
+
 export const account = 'alice@demo.example';
 export const sessionId = '0190b3c4-aaaa-7bbb-8ccc-000000000001';
 
@@ -117,7 +120,7 @@ export class ServerDouble {
       account,
       suffix: 'sallyport',
       host_authorities: [key],
-      gateways: [{ name: 'gw', address: '127.0.0.1', port: 8422, login: null }],
+      gateways: [{ name: 'gw', address: '127.0.0.1', port: closedPort, login: null }],
       targets: [
         { name: 'shop-production--web', gateway: 'gw', address: '127.0.0.1', port: 8423, login: 'app' },
       ],

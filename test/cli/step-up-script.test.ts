@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Person } from './person.ts';
-import { ServerDouble } from './server-double.ts';
+import { closedPort, ServerDouble } from './server-double.ts';
 
 const host = 'shop-production--web.sallyport';
 const line = 'sally: a fresh second factor is needed, run: sally login --mfa --max-age 900\n';
@@ -102,7 +102,7 @@ describe('plain ssh to a target that wants a second factor of the last 15 minute
     secondFactorIs(800);
     trapProgram();
     const { output } = await atTerminal(`${ssh()} ${host}`);
-    expect(output).toBe('ssh: connect to host 127.0.0.1 port 8422: Connection refused\n');
+    expect(output).toBe(`ssh: connect to host 127.0.0.1 port ${closedPort}: Connection refused\n`);
     expect(alice.has(`${alice.home}/started`)).toBe(false);
   });
 
@@ -165,7 +165,7 @@ describe('plain ssh to a target that wants a second factor of the last 15 minute
       assumed: [],
     });
     const { output } = await atTerminal(`${ssh()} ${host}`);
-    expect(output).toBe('ssh: connect to host 127.0.0.1 port 8422: Connection refused\n');
+    expect(output).toBe(`ssh: connect to host 127.0.0.1 port ${closedPort}: Connection refused\n`);
     expect(server.asked).toHaveLength(1);
   });
 
@@ -193,7 +193,7 @@ describe('it fails with one line, and asks nobody', () => {
   });
   afterEach(() => expect(alice.has(`${alice.home}/started`)).toBe(false));
 
-  const refused = `${line}ssh: connect to host 127.0.0.1 port 8422: Connection refused\n`;
+  const refused = `${line}ssh: connect to host 127.0.0.1 port ${closedPort}: Connection refused\n`;
 
   test('without a terminal and without a graphical session', async () => {
     expect((await withoutTerminal([host])).output).toBe(refused);
