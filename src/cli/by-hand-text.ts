@@ -98,7 +98,7 @@ function targetsOf(
 }
 
 function wordOf({ project, environment }: EnvironmentName): string {
-  return `${project}/${environment}`;
+  return `${configWord(project)}/${configWord(environment)}`;
 }
 
 function programFor(narrowTo: EnvironmentName | undefined, { fresh }: Pick<Paths, 'fresh'>): string {

@@ -357,7 +357,7 @@ describe.skipIf(!hasSshd)('sally at the real server', () => {
     }
   });
 
-  test('sally ssh-code gives a code where the organization allows them', async () => {
+  test('[seeds 11] [seeds 12] sally ssh-code gives a code where the organization allows them, which it does not at first', async () => {
     await alice.login();
     const refused = await alice.sally(['ssh-code', demoTarget]);
     expect(refused.code).toBe(4);

@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { SshConfiguration } from '../../src/api/ssh-configuration.ts';
+import { type SshConfiguration, sshConfiguration } from '../../src/api/ssh-configuration.ts';
+import { byHandText } from '../../src/cli/by-hand-text.ts';
 import { hostsText, knownHostsText } from '../../src/cli/ssh-config-text.ts';
 import { configPath, configProgram, configWord } from '../../src/cli/ssh-config-value.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
@@ -229,6 +230,25 @@ describe('the ssh config', () => {
     },
   );
 
+  test.each(['project', 'environment'])(
+    '[abuse 124] gets no program for a hostile %s of a certificate of its own',
+    (member) => {
+      const { paths } = somebody();
+      for (const value of hostile) {
+        const [first] = structuredClone(server.configuration.targets);
+        const narrow_to = { project: 'shop', environment: 'lab', [member]: value };
+        const targets = [{ ...(first as NonNullable<typeof first>), gateway: null, narrow_to }];
+        const configuration = { ...server.configuration, targets };
+        expect(() => byHandText(configuration, paths), value).toThrow();
+        expect(sshConfiguration.safeParse(configuration).success, value).toBe(false);
+      }
+      const [first] = server.configuration.targets;
+      const narrow_to = { project: 'shop', environment: 'lab' };
+      const targets = [{ ...(first as NonNullable<typeof first>), gateway: null, narrow_to }];
+      expect(byHandText({ ...server.configuration, targets }, paths)).toContain('shop/lab');
+    },
+  );
+
   test('[abuse 124] maps no name but *.sallyport', async () => {
     const alice = somebody();
     server.configuration.suffix = 'com';
@@ -270,7 +290,7 @@ describe('names of their own', () => {
     ['of a Match', `Match originalhost web\n  HostName ${target}\n`],
     ['of a target that nobody knows', 'Host web\n  HostName other--app.sallyport\n'],
     ['with a name that ssh would run', `Host "$(id)" -oProxyCommand=id a;b\n  HostName ${target}\n`],
-  ])('are left alone where they are %s', async (_what, text) => {
+  ])('[abuse 124] are left alone where they are %s', async (_what, text) => {
     const alice = somebody();
     alice.writeConfig(text);
     await alice.login(server.url);

@@ -2,7 +2,8 @@
  * One-time SSH codes: made by a person, checked by an enrolled gateway.
  *
  * [seeds 11]: here how long a code lasts, how often and where it is good, and its size; that a gateway asks for it by
- * PAM: test/gateway/one-time-codes.test.ts and test/netns. [seeds 12] is here whole.
+ * PAM: test/gateway/one-time-codes.test.ts and test/netns; the command: test/cli/real-server.test.ts. [seeds 12] is here but for
+ * what an organization begins with, which is there.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { disableAccount } from '../../src/accounts/account.ts';

@@ -234,7 +234,7 @@ describe('a registered key', () => {
 });
 
 describe('who may', () => {
-  test('register: nobody until the organization allows it, no machine, nobody without the MFA that is required', async () => {
+  test('[seeds 13] register: nobody until the organization allows it, no machine, nobody without the MFA that is required', async () => {
     await set({ registered_keys: false });
     expect(await refused({})).toEqual([403, 'access_denied']);
     await set({ registered_keys: true, mfa_required: true });

@@ -153,6 +153,24 @@ test('a timer stays after a logout, asks the server nothing, and serves the next
   expect((await alice.sally(['cert', 'ensure', '--all-profiles'], later)).stdout).toBe('default: renewed\n');
 });
 
+test('a timer asks once for a session that was ended: then nothing is offered any more, and nobody is asked again', async () => {
+  await alice.login(server.url);
+  await alice.sally(['cert', 'ensure', '--environment', 'shop/production']);
+  const narrowed = narrowedPaths(alice.paths, { project: 'shop', environment: 'production' });
+  server.faults.sessionOver = true;
+  const later = { now: () => new Date(Date.now() + 47 * 60_000) };
+  expect((await alice.sally(['cert', 'ensure', '--all-profiles'], later)).stdout).toMatch(/^default: over$/m);
+  for (const { identity } of [alice.paths, narrowed])
+    expect(readFileSync(identity, 'utf8')).toContain('IdentityFile none');
+  const asked = server.seen.length;
+  for (const argv of [
+    ['cert', 'ensure', '--all-profiles'],
+    ['cert', 'ensure', '--quiet'],
+  ])
+    expect((await alice.sally(argv, later)).stdout).toBe('');
+  expect(server.seen.length).toBe(asked);
+});
+
 /** The unit as it is installed. */
 async function unitText(): Promise<string> {
   await alice.sally(['timer', 'install'], on('linux'));
