@@ -164,7 +164,7 @@ test('a timer asks once for a session that was ended: then nothing is offered an
     expect(readFileSync(identity, 'utf8')).toContain('IdentityFile none');
   const asked = server.seen.length;
   for (const argv of [
-    ['cert', 'ensure', '--all-profiles'],
+    ['cert', 'ensure', '--quiet', '--all-profiles'],
     ['cert', 'ensure', '--quiet'],
   ])
     expect((await alice.sally(argv, later)).stdout).toBe('');
