@@ -4,9 +4,9 @@
  */
 import type { SeenTarget } from '../../api/targets.ts';
 import { SallyportError } from '../../errors/sallyport-error.ts';
-import type { SallyContext } from '../context.ts';
+import type { Ask, SallyContext } from '../context.ts';
 import { printable } from '../printable.ts';
-import { tableLines } from '../terminal.ts';
+import { type Terminal, tableLines } from '../terminal.ts';
 import { type Choice, chooseTarget, matching, type Wanted } from './choose.ts';
 import { cloneIn, targetsOfClone } from './git-app.ts';
 import { findLink } from './linked-app.ts';
@@ -116,12 +116,25 @@ async function chosen(
         : `Several targets fit. Name one of them, or take any with --any:\n${lines.join('\n')}`,
     );
   }
+  return await askWhich(terminal, ask, lines, (answer) => {
+    const choice = chooseTarget({ targets, emptyApps: [] }, { instance: answer });
+    return choice.kind === 'one' ? choice.target : undefined;
+  });
+}
+
+/** Under a head the lines among which somebody is to choose, numbered. @throws name_refused: nothing was chosen */
+export async function askWhich<T>(
+  terminal: Terminal,
+  ask: Ask,
+  lines: readonly string[],
+  meant: (answer: string) => T | undefined,
+): Promise<T> {
   for (const line of lines) terminal.tell(line);
   for (let answers = 0; answers < mostAnswers; answers += 1) {
-    const answer = (await ask(`Which one? [1-${targets.length}, q to quit] `)).trim();
+    const answer = (await ask(`Which one? [1-${lines.length - 1}, q to quit] `)).trim();
     if (answer === 'q' || answer === '') break;
-    const choice = chooseTarget({ targets, emptyApps: [] }, { instance: answer });
-    if (choice.kind === 'one') return choice.target;
+    const found = meant(answer);
+    if (found !== undefined) return found;
     terminal.tell('That is none of them.');
   }
   throw new SallyportError('name_refused', 'Nothing was chosen, nothing was done.');

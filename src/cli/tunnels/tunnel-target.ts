@@ -5,10 +5,11 @@ import { SallyportError } from '../../errors/sallyport-error.ts';
 import type { SallyContext } from '../context.ts';
 import { printable } from '../printable.ts';
 import { appName, matching } from '../reach/choose.ts';
-import { findTarget, requireAllowed, type Selection, withApp } from '../reach/find-target.ts';
+import { askWhich, findTarget, requireAllowed, type Selection, withApp } from '../reach/find-target.ts';
 import { type Seen, seenTargets } from '../reach/seen-targets.ts';
 import { callSignedIn } from '../signed-in.ts';
 import { afterStepUp } from '../step-up.ts';
+import { tableLines } from '../terminal.ts';
 
 export interface Reached {
   readonly seen: Seen;
@@ -17,7 +18,7 @@ export interface Reached {
 }
 
 /**
- * For a person who opens a tunnel: they are asked which target, where several environments fit, and may log in again.
+ * For a person who opens a tunnel: they are asked which environment, where several fit, and may log in again.
  * @throws not_found, name_refused, access_denied, forbidden
  */
 export async function reachServices(context: SallyContext, selection: Selection): Promise<Reached> {
@@ -44,10 +45,40 @@ async function anyOfOneEnvironment(
   const named = seen.targets.filter((target) => namesEnvironment(wanted.name, target));
   const found = named.length > 0 ? named : matching(seen.targets, wanted);
   const usable = found.filter(isUsable);
-  const environments = new Set(usable.map(({ project, environment }) => `${project}/${environment}`));
-  const [best] = usable.sort((one, other) => rank(one) - rank(other));
-  const isOne = environments.size === 1 && wanted.instance === undefined;
-  return isOne && best ? best : await findTarget(context, seen, { ...wanted, any: selection.any });
+  const ofEnvironments = new Map<string, SeenTarget>();
+  // The best of each comes last, and stays.
+  for (const one of usable.sort((one, other) => rank(other) - rank(one)))
+    ofEnvironments.set(environmentOf(one), one);
+  const [best, ...others] = ofEnvironments.values();
+  if (wanted.instance !== undefined || !best || (others.length > 0 && selection.any)) {
+    return await findTarget(context, seen, { ...wanted, any: selection.any });
+  }
+  return others.length === 0 ? best : await chosenEnvironment(context, ofEnvironments);
+}
+
+function environmentOf({ project, environment }: SeenTarget): string {
+  return `${project}-${environment}`;
+}
+
+async function chosenEnvironment(
+  { ask, terminal }: SallyContext,
+  found: ReadonlyMap<string, SeenTarget>,
+): Promise<SeenTarget> {
+  const names = [...found.keys()].sort();
+  const { head, rows } = tableLines(
+    ['', 'ENVIRONMENT'],
+    names.map((name, at) => [String(at + 1), printable(name)]),
+  );
+  const lines = [...head, ...rows];
+  if (!ask) {
+    throw new SallyportError(
+      'name_refused',
+      `There are several environments. Name one of them:\n${lines.join('\n')}`,
+    );
+  }
+  return await askWhich(terminal, ask, lines, (answer) =>
+    found.get(/^[1-9][0-9]{0,4}$/.test(answer) ? (names[Number(answer) - 1] ?? '') : answer),
+  );
 }
 
 /** Whole names: shop-staging is not the beginning of shop-staging2. */

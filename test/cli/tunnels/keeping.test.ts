@@ -154,6 +154,36 @@ describe('a tunnel', () => {
   });
 });
 
+describe('where several environments fit', () => {
+  beforeEach(() => {
+    answer({}, []);
+    const places = ['shop-staging--web--one', 'shop-staging--web--two', 'shop-production--web'];
+    const targets = places.map((place) => sampleTarget(place, { gateways: ['gw'] }));
+    server.answers['GET /v1/targets'] = { ...(server.answers['GET /v1/targets'] as object), targets };
+  });
+  const lines = ['   ENVIRONMENT', '1  shop-production', '2  shop-staging'];
+
+  test.each(['2', 'shop-staging'])('one is asked for, not an instance: %s', async (said) => {
+    const questions: string[] = [];
+    const ask = async (question: string) => {
+      questions.push(question);
+      return said;
+    };
+    const result = await person.sally(['tunnel', 'single', 'nosuch'], { ask });
+    expect(questions).toEqual(['Which one? [1-2, q to quit] ']);
+    expect(result.stderr).toContain(lines.join('\n'));
+    expect(result.stderr).toContain('shop-staging has no services');
+  });
+
+  test('a script is told them', async () => {
+    const { code, stderr } = await person.sally(['tunnel', 'single', 'db']);
+    expect([code, stderr]).toEqual([
+      2,
+      `sally: There are several environments. Name one of them:\n${lines.join('\n')}\n`,
+    ]);
+  });
+});
+
 test('an environment without services, or with none for this role, is told so', async () => {
   answer({}, []);
   expect((await single({})).stderr).toContain('shop-staging has no services');
