@@ -35,6 +35,8 @@ export interface AppParts {
   readonly connectionLimits?: Partial<ConnectionLimits>;
   /** Names of the accounts that may change CA keys; default: none. */
   readonly operators?: readonly string[];
+  /** The signed description of the newest sally; absent: there is none here. */
+  readonly readRelease?: () => Promise<string>;
   /** What CA keys are opened and made with. */
   readonly keyFiles: KeyFiles;
   readonly clock: () => Date;

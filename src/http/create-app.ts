@@ -30,6 +30,7 @@ import { passkeyRoutes } from './passkey-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { answerProblems } from './problems.ts';
 import { largestBodyBytes, readJsonBodies } from './read-body.ts';
+import { releaseRoutes } from './release-routes.ts';
 import { loggerOptions, logRequests } from './request-log.ts';
 import { type ListedRoute, listRoutes } from './route-authentication.ts';
 import { refuseCrossSiteRequests } from './same-site.ts';
@@ -92,6 +93,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   connectionRoutes(app, parts);
   sshInfoRoutes(app, parts);
   krlRoutes(app, parts);
+  releaseRoutes(app, parts);
   caRoutes(app, parts);
   logoutRoutes(app, parts);
   securityEventRoutes(app, parts);

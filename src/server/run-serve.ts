@@ -3,6 +3,7 @@ import type { Database } from '../database/database.ts';
 import { migrateToLatest } from '../database/migrate.ts';
 import { openPostgres } from '../database/open-postgres.ts';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { readReleaseFile } from './release-file.ts';
 import { readServeSettings } from './settings.ts';
 import { startServer } from './start-server.ts';
 
@@ -14,6 +15,7 @@ export interface ServeSurroundings {
 /** Returns when it listens; runs until stopped. @throws settings_invalid with every problem, database_unavailable, in_use */
 export async function runServe({ environment, onStop }: ServeSurroundings): Promise<void> {
   const settings = await readServeSettings(environment);
+  const { releaseFile } = settings;
   const database = await openPostgres({ url: settings.databaseUrl });
   try {
     await migrateToLatest(database.db);
@@ -25,6 +27,7 @@ export async function runServe({ environment, onStop }: ServeSurroundings): Prom
       database,
       keys: settings.keys,
       weakKeys: settings.weakKeys,
+      ...(releaseFile !== undefined && { readRelease: () => readReleaseFile(releaseFile) }),
       publicUrl: settings.publicUrl,
       listen: settings.listen,
       identityProviders: settings.identityProviders,

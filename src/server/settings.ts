@@ -15,6 +15,7 @@ import {
   missingProviderSettings,
 } from './environment-provider.ts';
 import { openServerKeys, type ServerKeys } from './keys-folder.ts';
+import { readReleaseFile } from './release-file.ts';
 import { serverUrl, text, words } from './setting-kinds.ts';
 
 /** The documentation's table is compared with this. */
@@ -57,6 +58,8 @@ export const settingsSchema = z.object({
     .transform(Number),
   /** A file in the format of Debian's openssh-blacklist. */
   SALLYPORT_WEAK_KEYS: z.string().optional(),
+  /** sally.release of build/sign-release.ts: what `sally update-check` is told. */
+  SALLYPORT_SALLY_RELEASE: z.string().optional(),
   /** Accounts that may change CA keys through the API, with a second factor. */
   SALLYPORT_OPERATORS: words()
     .refine((names) => names.every(isAccountName), 'must be account names, such as alice@example.com')
@@ -74,6 +77,8 @@ export interface ServeSettings {
   readonly operators: readonly string[];
   /** Empty where no list was given. */
   readonly weakKeys: WeakKeyList;
+  /** The file, which was good at the start. */
+  readonly releaseFile: string | undefined;
   readonly identityProviders: readonly ConfiguredProvider[];
   readonly privateProviderNetworks: readonly string[];
 }
@@ -100,6 +105,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
   );
   const keys = await tryTo('SALLYPORT_KEYS', (folder) => openServerKeys(folder, environment));
   const weakKeys = await tryTo('SALLYPORT_WEAK_KEYS', async (path) => parseWeakKeyList(await textOf(path)));
+  await tryTo('SALLYPORT_SALLY_RELEASE', readReleaseFile);
   const { success, data, error } = settingsSchema.safeParse({ ...given, DATABASE_URL: databaseUrl });
   for (const { path, message } of error?.issues ?? []) {
     const setting = path.join('.');
@@ -128,6 +134,7 @@ export async function readServeSettings(environment: NodeJS.ProcessEnv): Promise
     proxyHops: data.SALLYPORT_PROXY_HOPS,
     operators: data.SALLYPORT_OPERATORS,
     weakKeys: weakKeys ?? new Set(),
+    releaseFile: data.SALLYPORT_SALLY_RELEASE,
     identityProviders,
     privateProviderNetworks: data.SALLYPORT_PRIVATE_PROVIDERS,
   });

@@ -43,6 +43,8 @@ export interface ServerParts {
   readonly proxyHops?: number;
   /** Accounts that may change CA keys through the API. */
   readonly operators: readonly string[];
+  /** The signed description of the newest sally; absent: there is none here. */
+  readonly readRelease?: () => Promise<string>;
   readonly logger: LogSettings;
   readonly clock: () => Date;
 }
@@ -147,6 +149,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     trustedProxies: parts.trustedProxies,
     ...(parts.proxyHops === undefined ? {} : { proxyHops: parts.proxyHops }),
     operators: parts.operators,
+    ...(parts.readRelease && { readRelease: parts.readRelease }),
     keyFiles: keys,
     clock,
     logger: parts.logger,

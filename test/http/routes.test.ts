@@ -157,6 +157,7 @@ test('every route and who may call it', () => {
       "none      GET  /ssh/info",
       "none      GET  /ssh/krl",
       "none      GET  /ssh/krl.sig",
+      "none      GET  /v1/releases/sally",
       "none      GET  /v1/ssh/info",
       "none      POST /login/back-channel-logout/:provider",
       "none      POST /login/passkey",

@@ -58,6 +58,7 @@ test('what must be set is enough; the rest has defaults', async () => {
     proxyHops: 1,
     operators: [],
     weakKeys: new Set(),
+    releaseFile: undefined,
     identityProviders: [{ slug: 'default', settings: defaults, clientSecret: 'the secret' }],
     privateProviderNetworks: [],
   });
@@ -203,6 +204,9 @@ describe('refuses', () => {
     ['SALLYPORT_OPERATORS', 'olga', 'must be account names'],
     ['SALLYPORT_WEAK_KEYS', '/nonexistent', "/nonexistent can't be read (ENOENT)"],
     ['SALLYPORT_WEAK_KEYS', '/etc/passwd', 'line 1 of the list of weak keys'],
+    ['SALLYPORT_SALLY_RELEASE', '/nonexistent', "/nonexistent can't be read (ENOENT)"],
+    ['SALLYPORT_SALLY_RELEASE', '/etc/passwd', 'is no sally.release'],
+    ['SALLYPORT_SALLY_RELEASE', '/dev/zero', 'is no sally.release'],
     ['SALLYPORT_TRUSTED_PROXIES', 'proxy.example.com', 'must be addresses or networks'],
     ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/33', 'must be addresses or networks'],
     ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/8/8', 'must be addresses or networks'],

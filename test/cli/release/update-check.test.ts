@@ -8,9 +8,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fastify from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { signedRelease } from '../../../build/release.ts';
 import type { ReleaseManifest } from '../../../src/cli/release/manifest.ts';
+import { answerProblems } from '../../../src/http/problems.ts';
+import { releaseRoutes } from '../../../src/http/release-routes.ts';
+import { readReleaseFile } from '../../../src/server/release-file.ts';
 import { Person, type RunOptions } from '../person.ts';
 import { ServerDouble } from '../server-double.ts';
 
@@ -173,6 +177,51 @@ describe('[abuse 131] sally update-check now', () => {
     });
     expect([code, asked]).toEqual([2, 0]);
     expect(stderr).toContain('without a key for releases');
+  });
+});
+
+describe('a server that its operator gave a release', () => {
+  const file = join(folder, 'sally.release');
+  const app = fastify();
+  answerProblems(app, []);
+  releaseRoutes(app, { readRelease: () => readReleaseFile(file) });
+  const none = fastify();
+  answerProblems(none, []);
+  releaseRoutes(none, {});
+  afterAll(() => Promise.all([app.close(), none.close()]));
+
+  test('tells those who are logged in there, and of one that was signed since without a new start', async () => {
+    const environment = { server: await app.listen({ host: '127.0.0.1', port: 0 }) };
+    await sally('update-check', 'on');
+    for (const [number, version] of [
+      [7, '1.2.0'],
+      [8, '1.3.0'],
+    ] as const) {
+      writeFileSync(file, signed({ number, version }));
+      const { code, stdout } = await run(['update-check', 'now'], { environment });
+      expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^Newest +${version}$`, 'm'))]);
+    }
+    expect(asked).toBe(0);
+  });
+
+  test.each([
+    ['is not there', () => rmSync(file, { force: true })],
+    ['is a private key', () => writeFileSync(file, readFileSync(key))],
+    ['has something behind the signature', () => writeFileSync(file, `${signed()}DATABASE_URL=secret\n`)],
+    ['is too long', () => writeFileSync(file, `sallyport-release 1\n${'x'.repeat(70_000)}\n`)],
+  ])('shows nobody a file that %s', async (_, make) => {
+    make();
+    const reply = await app.inject('/v1/releases/sally');
+    expect([reply.statusCode, reply.json().code]).toEqual([503, 'unavailable']);
+    expect(reply.body).not.toMatch(/secret|PRIVATE|sally-release-/);
+  });
+
+  test('or that it says nothing of releases, where he gave none', async () => {
+    const environment = { server: await none.listen({ host: '127.0.0.1', port: 0 }) };
+    await sally('update-check', 'on');
+    const { code, stderr } = await run(['update-check', 'now'], { environment });
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('says nothing about releases of sally');
   });
 });
 
