@@ -112,18 +112,26 @@ function keepCompiled(folder, path, script) {
       fs.closeSync(file);
     }
     fs.renameSync(beside, path);
+    // What an earlier version has left; another one may be in use beside this.
     for (const name of fs.readdirSync(folder)) {
-      if (name.endsWith('.code') && !name.startsWith(mark)) fs.unlinkSync(join(folder, name));
+      const other = join(folder, name);
+      const isOther = name.endsWith('.code') && !name.startsWith(mark);
+      if (isOther && fs.lstatSync(other).mtimeMs < Date.now() - 30 * 24 * 3600e3) fs.unlinkSync(other);
     }
   } catch {
     fs.rmSync(beside, { force: true });
   }
 }
 
+/** Of the other files, if one is needed. */
+function loadPart(name) {
+  if (folder) require('node:module').enableCompileCache(folder);
+  return require(join(lib, name));
+}
+
 let folder;
 try {
   folder = cacheFolder();
-  if (folder) require('node:module').enableCompileCache(folder);
 } catch {
   // Without it everything is the same, only later.
 }
@@ -137,5 +145,5 @@ const script = new Script(fs.readFileSync(main, 'latin1'), { filename: main, cac
 if (path && (!cachedData || script.cachedDataRejected)) {
   process.once('exit', (code) => code === 0 && keepCompiled(folder, path, script));
 }
-script.runInThisContext()((name) => require(name.startsWith('./') ? join(lib, name) : name), lib);
+script.runInThisContext()((name) => (name.startsWith('./') ? loadPart(name) : require(name)), lib);
 `;

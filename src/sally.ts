@@ -36,7 +36,9 @@ void runSally({
   argv: process.argv.slice(process.argv[2] === process.execPath ? 3 : 2),
   environment: {
     home: env['HOME'],
-    passwdHome: passwdHome(),
+    get passwdHome() {
+      return passwdHome();
+    },
     server: env['SALLY_SERVER'] || undefined,
     profile: env['SALLY_PROFILE'] || undefined,
     debug: ['1', 'true'].includes(env['SALLY_DEBUG'] ?? ''),

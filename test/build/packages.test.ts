@@ -98,7 +98,9 @@ test('it keeps what it has compiled, makes it anew where it is damaged, and beli
     return (await readdir(kept)).filter((name) => name.endsWith('.code'));
   };
   await mkdir(kept, { recursive: true, mode: 0o700 });
-  await writeFile(join(kept, '0123456789abcdef-of-an-earlier-one.code'), '');
+  const earlier = join(kept, '0123456789abcdef-of-an-earlier-one.code');
+  await writeFile(earlier, '');
+  await utimes(earlier, 1, 1);
   const [name = '', ...others] = await complete();
   expect([name, others]).toEqual([expect.stringMatching(/^[0-9a-f]{16}-v[0-9.]+-\w+-completion\.code$/), []]);
   const file = join(kept, name);
