@@ -1,6 +1,7 @@
 /** What makes `sally` act for a machine instead of a person: a credential that came with the environment. */
 import { createHash } from 'node:crypto';
-import type { SallyContext } from './context.ts';
+import type { DebugLog } from './debug-log.ts';
+import type { MachineVariables } from './environment.ts';
 
 export interface MachineCredential {
   readonly kind: 'api-token' | 'jwt';
@@ -13,10 +14,11 @@ export interface MachineCredential {
 
 /** The first credential that is there; the server that it is for is none of its business. */
 export function machineCredential(
-  reach: Pick<SallyContext, 'environment' | 'debug' | 'patienceMilliseconds'>,
+  variables: MachineVariables | undefined,
+  debug: DebugLog,
+  get: (url: URL, headers: Headers) => Promise<Response>,
 ): MachineCredential | undefined {
-  const { debug } = reach;
-  const { apiToken, idToken, idTokenFile, request, rule } = reach.environment.machine ?? {};
+  const { apiToken, idToken, idTokenFile, request, rule } = variables ?? {};
   for (const secret of [apiToken, idToken, request?.token]) if (secret) debug.redact(secret);
   const secretly = async (find: () => Promise<string>) => {
     const token = await find();
@@ -34,7 +36,7 @@ export function machineCredential(
   }
   if (request) {
     const subjectToken = (server: URL) =>
-      secretly(async () => (await import('./subject-token.ts')).requestToken(reach, request, server));
+      secretly(async () => (await import('./subject-token.ts')).requestToken(get, request, server));
     return { kind: 'jwt', source: 'ACTIONS_ID_TOKEN_REQUEST_URL', rule, subjectToken };
   }
   return undefined;

@@ -86,7 +86,10 @@ interface Said {
 function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): SallyContext {
   const { environment, stdout, stderr, now, wait, openBrowser, ask, stdin, pipes } = run;
   const colors = hasColors(run);
-  const machine = machineCredential({ environment, debug, patienceMilliseconds });
+  const machine = machineCredential(environment.machine, debug, async (url, headers) => {
+    const { fetchElsewhere } = await import('./tls/fetch-elsewhere.ts');
+    return await fetchElsewhere({ environment, debug, patienceMilliseconds }, url, headers);
+  });
   let found: SallyContext['paths'] | undefined;
   return {
     environment,

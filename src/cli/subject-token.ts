@@ -2,11 +2,8 @@
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { SallyportError } from '../errors/sallyport-error.ts';
-import type { SallyContext } from './context.ts';
 import { printable } from './printable.ts';
 import { isLoopback } from './server-url.ts';
-import { sender } from './tls/send-request.ts';
-import { connectionElsewhere } from './tls/server-connection.ts';
 
 const longestToken = 32 * 1024;
 
@@ -32,7 +29,7 @@ const githubReply = z.object({ value: z.string().min(1).max(longestToken) });
 
 /** The token of a job of GitHub Actions, asked for with this server as its audience. @throws token_missing, unavailable */
 export async function requestToken(
-  reach: Pick<SallyContext, 'environment' | 'debug' | 'patienceMilliseconds'>,
+  get: (url: URL, headers: Headers) => Promise<Response>,
   request: { url: string; token: string },
   server: URL,
 ): Promise<string> {
@@ -43,13 +40,8 @@ export async function requestToken(
   }
   url.searchParams.set('audience', server.origin);
   try {
-    const response = await sender(connectionElsewhere(reach))(url, {
-      method: 'GET',
-      headers: new Headers({ authorization: `Bearer ${request.token}`, accept: 'application/json' }),
-      body: null,
-      timeoutMilliseconds: reach.patienceMilliseconds,
-      largestReply: 2 * longestToken,
-    });
+    const authorization = `Bearer ${request.token}`;
+    const response = await get(url, new Headers({ authorization, accept: 'application/json' }));
     if (response.ok) return githubReply.parse(await response.json()).value;
     throw new Error(`status ${response.status}`);
   } catch (error) {
