@@ -106,6 +106,20 @@ describe('plain ssh to a target that wants a second factor of the last 15 minute
     expect(alice.has(`${alice.home}/started`)).toBe(false);
   });
 
+  test('does not even ask for the time where a second factor of any age will do', async () => {
+    const date = `${alice.home}/date`;
+    writeFileSync(date, `#!/bin/sh\necho asked >>'${alice.home}/asked'\nexec /bin/date "$@"\n`);
+    chmodSync(date, 0o755);
+    const stepUp = async (max: string) => {
+      const env = { ...clean, PATH: `${alice.home}:${clean.PATH}`, HOME: alice.home };
+      const child = spawn(alice.paths.stepUp, [max, 'shop-production--web'], { env });
+      return { ...(await ended(child)), asksTime: alice.has(`${alice.home}/asked`) };
+    };
+    secondFactorIs(800);
+    expect(await stepUp('any')).toEqual({ code: 0, output: '', asksTime: false });
+    expect(await stepUp('900')).toEqual({ code: 0, output: '', asksTime: true });
+  });
+
   test.each([
     ['too old', 901],
     ['missing', null],
