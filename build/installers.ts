@@ -31,7 +31,7 @@ async function writeFormula(folder: string, version: string): Promise<void> {
   const sumOf = (platform: string) =>
     files.find(({ name }) => name === `sally-${version}-${platform}`)?.sha256;
   const filled = template
-    .replace(/^#.*\n/, '')
+    .replace(/^(?:#.*\n)+/, '')
     .replaceAll('@VERSION@', version)
     .replace(/"@((?:darwin|linux)-[a-z0-9]+)@"/g, (empty, platform) => {
       const sum = sumOf(platform);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a Debian package of an executable that npm run build:sally has made; needs dpkg-deb, and neither root nor a compiler.
 #   deploy/debian/build.sh dist/sally 0.1.0 amd64|arm64 OUTPUT-FOLDER
+# Tried for amd64: dpkg installs it into a folder and removes it. Neither arm64 nor an installation into a real system was.
 set -eu
 [ $# -eq 4 ] || { echo 'Usage: build.sh FOLDER VERSION amd64|arm64 OUTPUT-FOLDER' >&2; exit 2; }
 folder=$1 version=$2 architecture=$3 output=$4

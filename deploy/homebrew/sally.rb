@@ -1,4 +1,5 @@
-# A formula for a tap. npm run build:sally fills in what is between the signs, for the platforms that it has built.
+# A formula for a tap. npm run build:sally fills in what is between the signs, for the platforms that it has built. No brew has
+# read it yet. Files for macOS must be signed first, and their sums put here (docs/installing.md).
 class Sally < Formula
   desc "Log in once in the browser, then plain ssh works"
   homepage "https://github.com/sallyport/sallyport"

@@ -204,4 +204,7 @@ test('the Homebrew formula names the checksum of what was built', async () => {
   if (platform === 'linux-x64') expect(formula).toContain(`sha256 "${sum}"`);
   expect(formula).toContain(`version "${version}"`);
   expect(formula).not.toContain('@VERSION@');
+  // The words for whoever looks at the template stay there.
+  expect(formula).toMatch(/^class Sally < Formula$/m);
+  expect(formula.startsWith('class ')).toBe(true);
 });
