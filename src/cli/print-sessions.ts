@@ -1,5 +1,7 @@
 /** Login sessions and their ends, for people. */
+
 import type { RevocationReply, SessionDocument, SessionsEnded } from '../api/sessions.ts';
+import { shortClientName } from '../api/short-client-name.ts';
 import { nowSeconds, type SallyContext } from './context.ts';
 import { printTable } from './print-table.ts';
 import { printable } from './printable.ts';
@@ -29,7 +31,7 @@ export function printSessions(
     fromNow(session.auth_time, now),
     session.kind,
     printable(session.client_address ?? '-'),
-    printable(session.client_name ?? '-'),
+    session.client_name === null ? '-' : printable(shortClientName(session.client_name).replace(/…$/, '...')),
   ]);
   // What stands to the right goes below first: 80 columns hold the ID, which revoke wants, and how the session stands.
   printTable(context, ['SESSION', 'ACCOUNT', 'SSH', 'MFA', 'ENDS', 'LOGIN', 'KIND', 'FROM', 'MACHINE'], rows);

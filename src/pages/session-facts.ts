@@ -1,7 +1,7 @@
 /** How a login session is shown, in rows and on its own page. */
 import type { SessionDocument } from '../api/sessions.ts';
+import { shortClientName } from '../api/short-client-name.ts';
 import { type Html, html } from './html.ts';
-import { shortClientName } from './short-client-name.ts';
 import { moment } from './times.ts';
 
 const kinds = {

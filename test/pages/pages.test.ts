@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { SessionDocument } from '../../src/api/sessions.ts';
+import { shortClientName } from '../../src/api/short-client-name.ts';
 import { assets, contentSecurityPolicy } from '../../src/pages/assets.ts';
 import { companionsPage } from '../../src/pages/companions-page.ts';
 import { connectionsPage } from '../../src/pages/connections-page.ts';
@@ -8,7 +9,6 @@ import { html } from '../../src/pages/html.ts';
 import { messagePage } from '../../src/pages/message-page.ts';
 import { sessionPage } from '../../src/pages/session-page.ts';
 import { sessionsPage } from '../../src/pages/sessions-page.ts';
-import { shortClientName } from '../../src/pages/short-client-name.ts';
 import { sshPage } from '../../src/pages/ssh-page.ts';
 
 const hostile = `"><script>alert(1)</script><img src=x onerror='alert(2)'>\${3}&amp;`;
