@@ -24,6 +24,8 @@ class SlowFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Half of the embedded database's time would be spent on making WASM faster that has ended by then.
+    execArgv: ['--liftoff-only'],
     // One more than processors: much of a test is waiting for other programs, and more only get into each other's way.
     maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: SlowFirst },
@@ -46,8 +48,6 @@ export default defineConfig({
           // Races between connections, of which the embedded database has only one.
           exclude: ['**/*.postgres.test.ts'],
           env: { TEST_DATABASE: 'embedded' },
-          // Half of such a file's time would be spent on making WASM faster that has ended by then.
-          execArgv: ['--liftoff-only'],
         },
       },
     ],

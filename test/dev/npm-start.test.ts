@@ -9,7 +9,7 @@ import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../../src/dev/start-dev.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
-import { processesWith, type Started, sallyport, start } from './started-program.ts';
+import { briefly, processesWith, type Started, sallyport, start } from './started-program.ts';
 
 const hasSshd = existsSync('/usr/sbin/sshd');
 const hasIpv6 = Object.values(networkInterfaces())
@@ -104,7 +104,7 @@ describe('npm start', () => {
     let dev: Started;
     const begin = async () => {
       dev = start(process.execPath, [
-        ...[sallyport, 'dev', '--data', data, '--port', String(port), '--no-ssh'],
+        ...[briefly, sallyport, 'dev', '--data', data, '--port', String(port), '--no-ssh'],
       ]);
       await dev.says(/Ctrl-C ends it/);
     };
@@ -126,7 +126,16 @@ describe('npm start', () => {
     });
 
     test('a second start on the same data folder says which process has it', async () => {
-      const second = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', '0', '--no-ssh']);
+      const second = start(process.execPath, [
+        briefly,
+        sallyport,
+        'dev',
+        '--data',
+        data,
+        '--port',
+        '0',
+        '--no-ssh',
+      ]);
       expect(await second.ended).toBe(1);
       expect(second.output()).toBe(
         `sallyport: The data folder ${data} is in use by process ${dev.child.pid}. Stop that one, or give this one a folder of its own: npm start -- --data FOLDER --port PORT\n`,
@@ -163,7 +172,7 @@ describe('npm start', () => {
     const port = await portRow();
     await new Promise<void>((resolve) => holder.listen({ host: '127.0.0.1', port: port + 1 }, resolve));
     const data = join(folder, 'busy');
-    const dev = start(process.execPath, [sallyport, 'dev', '--data', data, '--port', String(port)]);
+    const dev = start(process.execPath, [briefly, sallyport, 'dev', '--data', data, '--port', String(port)]);
     expect(await dev.ended).toBe(1);
     expect(dev.output()).toContain(`sallyport: Port ${port + 1} on this machine is in use`);
     holder.close();
@@ -174,7 +183,7 @@ describe('npm start', () => {
     const stranger = createServer().listen({ host: '::1', port });
     await once(stranger, 'listening');
     const args = ['dev', '--data', join(folder, 'kept'), '--port', String(port), '--no-ssh'];
-    const dev = start(process.execPath, [sallyport, ...args]);
+    const dev = start(process.execPath, [briefly, sallyport, ...args]);
     expect(await dev.ended).toBe(1);
     expect(dev.output()).toContain(`sallyport: [::1]:${port} is in use`);
     stranger.close();

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 export const root = join(import.meta.dirname, '..', '..');
 export const sallyport = join(root, 'src', 'sallyport.ts');
 
+/** For a program with an embedded database that ends soon: making its WASM faster would take longer. */
+export const briefly = '--liftoff-only';
+
 export interface Started {
   readonly child: ChildProcess;
   /** Everything it has printed, both streams. */

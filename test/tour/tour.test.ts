@@ -13,7 +13,7 @@ import {
 } from '../../src/dev/local-sshd-namespace.ts';
 import { nameFiles } from '../../src/gateway/names.ts';
 import { writeNames } from '../../src/gateway/write-names.ts';
-import { root, start } from '../dev/started-program.ts';
+import { briefly, root, start } from '../dev/started-program.ts';
 
 const hasSshd = existsSync('/usr/sbin/sshd');
 const run = promisify(execFile);
@@ -36,7 +36,7 @@ test.skipIf(!hasSshd || !canGenerateNames())('every step holds for an ordinary u
     { from: names, to: inNamespace.extrausers },
   ] as const;
   const ids = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups'];
-  const asDana = ['/usr/bin/setpriv', ...ids, process.execPath, join(root, 'src', 'tour.ts')];
+  const asDana = ['/usr/bin/setpriv', ...ids, process.execPath, briefly, join(root, 'src', 'tour.ts')];
   const [program = '', ...args] = namespaceCommand({ binds }, asDana);
   const tour = start(program, args);
   expect(await tour.ended, tour.output()).toBe(0);
@@ -48,7 +48,14 @@ test.skipIf(!hasSshd)(
   async () => {
     const json = join(folder, 'steps.json');
     const keep = join(folder, 'kept');
-    const tour = start(process.execPath, [join(root, 'src', 'tour.ts'), '--json', json, '--keep', keep]);
+    const tour = start(process.execPath, [
+      briefly,
+      join(root, 'src', 'tour.ts'),
+      '--json',
+      json,
+      '--keep',
+      keep,
+    ]);
     const status = await tour.ended;
     expect(status, tour.output()).toBe(0);
 
