@@ -8,7 +8,8 @@ const twice = [
   'test/ca/{certificate-authority,current-krl,issue-refusals,issue-user-certificate}.test.ts',
 ];
 
-const alone = 'test/netns/rush.test.ts';
+/** Whole crowds of logins, each of which takes the whole machine. */
+const alone = ['test/netns/rush.test.ts', 'test/tour/fifty-ssh.test.ts'];
 
 /** Small files that take long: begun last, they would keep one core busy alone. */
 const slow = /\/test\/(netns|build|tour|dev\/npm-start|fuzz\/fuzz-parser|cli\/reach|cli\/tunnels\/tunnels)/;
@@ -36,10 +37,10 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'postgres', include: ['test/**/*.test.ts'], exclude: ['**/node_modules/**', alone] },
+        test: { name: 'postgres', include: ['test/**/*.test.ts'], exclude: ['**/node_modules/**', ...alone] },
       },
-      // After all others: it takes the whole machine.
-      { extends: true, test: { name: 'alone', include: [alone], sequence: { groupOrder: 1 } } },
+      // After all others, one after the other.
+      { extends: true, test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } } },
       {
         extends: true,
         test: {
