@@ -66,7 +66,8 @@ export async function installCompiled(kind: ProgramKind, options: InstallOptions
 
 /** sshd must not name them any more. */
 export async function removePrograms(folder: string): Promise<void> {
-  for (const name of ['ask', 'session', ownProgramName]) await rm(join(folder, name), { force: true });
+  const ours = ['ask', 'session', ownProgramName, `${ownProgramName}.new`];
+  for (const name of ours) await rm(join(folder, name), { force: true });
   // Anything else in it is not ours.
   await rmdir(folder).catch(() => {});
 }

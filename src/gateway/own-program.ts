@@ -1,8 +1,10 @@
 /** The companion as one file (src/companion.ts) puts itself beside its other programs: it may have come to /tmp. */
-import { constants } from 'node:fs';
-import { chmod, copyFile, mkdir, realpath, rename, rm } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, mkdir, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { flushFolder } from '../files/write-file.ts';
 
 export const ownProgramName = 'companion';
 
@@ -20,10 +22,13 @@ export async function installOwnProgram(program: string, folder: string): Promis
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await chmod(folder, 0o755);
     await rm(beside, { force: true });
-    await copyFile(program, beside, constants.COPYFILE_EXCL);
+    // For root alone from the first byte, whatever the mode of the one that runs; flushed, since nobody gets in without it.
+    const file = createWriteStream(beside, { flags: 'wx', mode: 0o700, flush: true });
+    await pipeline(createReadStream(program), file);
     await chmod(beside, 0o755);
     // Over one that runs: it goes on with its own file.
     await rename(beside, path);
+    await flushFolder(folder);
     return path;
   } catch (error) {
     await rm(beside, { force: true });

@@ -1,9 +1,21 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { codePaths } from '../../src/gateway/code-paths.ts';
 import { companionStatus } from '../../src/gateway/companion-status.ts';
@@ -20,6 +32,7 @@ import { checkingSshd } from './checking-sshd.ts';
 import { TestAuthority } from './test-authority.ts';
 import { hasNames, hasSshd, web } from './test-world.ts';
 
+const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0;
 const authority = new TestAuthority();
 let folder: string;
 let machine: Machine;
@@ -271,9 +284,31 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     await writeFile(file, 'the second');
     await installOwnProgram(file, machine.programFolder);
     expect([await readFile(kept, 'utf8'), (await stat(kept)).ino === ino]).toEqual(['the second', false]);
+    await writeFile(`${kept}.new`, 'what one that was killed has left');
     await uninstall({ kind: 'host', machine, tell: () => {} });
     expect(existsSync(machine.programFolder)).toBe(false);
   });
+
+  test.skipIf(!canTrace)(
+    "a companion that is one file is whole after a power cut, and at no moment anybody else's to write (needs strace)",
+    async () => {
+      const file = join(folder, 'downloaded');
+      await writeFile(file, 'a program');
+      await chmod(file, 0o777);
+      const module = join(import.meta.dirname, '../../src/gateway/own-program.ts');
+      const code = `const { installOwnProgram } = await import('${module}'); await installOwnProgram(...process.argv.slice(1));`;
+      const log = join(folder, 'strace.log');
+      const strace = ['-f', '-y', '-o', log, '-e', 'trace=openat,fsync,chmod,fchmod,fchmodat,rename'];
+      const node = [process.execPath, '--input-type=module', '-e', code, file, machine.programFolder];
+      await promisify(execFile)('strace', [...strace, ...node]);
+      const lines = (await readFile(log, 'utf8'))
+        .split('\n')
+        .filter((line) => line.includes(machine.programFolder));
+      const steps = lines.flatMap((line) => /\d+ +([a-z]+)\(/.exec(line)?.[1] ?? []);
+      expect(lines.find((line) => line.includes('O_CREAT'))).toMatch(/companion\.new".*O_EXCL.*, 0700\b/);
+      expect(steps).toEqual(['chmod', 'openat', 'fsync', 'chmod', 'rename', 'openat', 'fsync']);
+    },
+  );
 
   test('where a companion that is one file can not be kept nothing of the machine is changed', async () => {
     const file = join(folder, 'downloaded');
