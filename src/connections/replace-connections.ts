@@ -142,11 +142,15 @@ async function insertConnections(tx: Tx, companion: Companion, started: readonly
     await tx
       .insertInto('connections')
       .values(rows.slice(from, from + rowsPerStatement))
-      // Noted as gone by a companion that had lost its memory, and now found again.
+      // Noted as gone by a companion that had lost its memory, and now found again, perhaps elsewhere.
       .onConflict((conflict) =>
-        conflict
-          .columns(['companion_id', 'connection_key'])
-          .doUpdateSet({ ended_at: null, end_reason: null }),
+        conflict.columns(['companion_id', 'connection_key']).doUpdateSet(({ ref }) => ({
+          ended_at: null,
+          end_reason: null,
+          target_name: ref('excluded.target_name'),
+          way: ref('excluded.way'),
+          client_address: ref('excluded.client_address'),
+        })),
       )
       .execute();
   }

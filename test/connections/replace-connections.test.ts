@@ -109,6 +109,20 @@ test('a connection that is found again lives again', async () => {
   expect(await liveOf(sessionId)).toBe(1);
 });
 
+test('one that is found again where it has gone on to meanwhile is told of once', async () => {
+  const menu = { ...connection(62), target: null, way: 'menu' as const };
+  const refused = { ...connection(62), way: 'refusal' as const };
+  for (const connections of [[menu], [], [refused], [refused]]) {
+    await inTransaction(database.db, (tx) => replaceConnections(tx, shop.gatewayId, { connections }, now));
+  }
+  expect(await rowOf(menu.key)).toMatchObject({ way: 'refusal', target_name: 'shop-production--web' });
+  expect(await eventsOf(sessionId)).toEqual([
+    ['connection.started', null],
+    ['connection.ended', 'closed'],
+    ['connection.refused', null],
+  ]);
+});
+
 test('a companion’s connections count as ended when it is revoked, and it can’t bring them back', async () => {
   const gone = await inTransaction(database.db, async (tx) => {
     const { organizationId, environmentId } = shop;
