@@ -83,19 +83,33 @@ const lib = join(__dirname, '..', 'lib');
 
 function cacheFolder() {
   const { XDG_CACHE_HOME, HOME, LOCALAPPDATA } = process.env;
-  const caches = process.platform === 'win32' ? LOCALAPPDATA : XDG_CACHE_HOME || (HOME && join(HOME, '.cache'));
-  if (!caches || !isAbsolute(caches)) return undefined;
-  const folder = join(caches, 'sally');
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const found = fs.lstatSync(folder);
-  // On Windows it lies where nobody else gets to, and modes say nothing.
-  const isOurs = process.platform === 'win32' || (found.uid === process.getuid() && (found.mode & 0o022) === 0);
-  return found.isDirectory() && isOurs ? folder : undefined;
+  // On Windows it lies where nobody else gets to, and owners and modes say nothing.
+  if (process.platform === 'win32') return LOCALAPPDATA && isAbsolute(LOCALAPPDATA) && made(join(LOCALAPPDATA, 'sally'));
+  const isChosen = XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME);
+  if (!isChosen && !(HOME && isAbsolute(HOME))) return undefined;
+  // From above, because whoever may write a folder may put another one in the place of what is in it; and where the home
+  // is somebody else's, as after sudo, nothing of root is left in it.
+  const caches = isChosen ? XDG_CACHE_HOME : isOwn(fs.statSync(HOME), 0o022) && made(join(HOME, '.cache'));
+  if (!caches || !isOwn(fs.statSync(caches), 0o022)) return undefined;
+  const folder = made(join(caches, 'sally'));
+  return isOwn(fs.lstatSync(folder), 0o077) ? folder : undefined;
 }
 
+function made(folder) {
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+function isOwn(found, others) {
+  return found.isDirectory() && found.uid === process.getuid() && (found.mode & others) === 0;
+}
+
+/** V8 looks at the length of what it gets and ends the process where it is damaged; to compare costs less than a digest. */
 function readCompiled(path) {
   try {
-    return path && fs.readFileSync(path);
+    const twice = path && fs.readFileSync(path);
+    const once = twice && twice.subarray(0, twice.length / 2);
+    return once && once.equals(twice.subarray(once.length)) ? once : undefined;
   } catch {
     return undefined;
   }
@@ -106,7 +120,8 @@ function keepCompiled(folder, path, script) {
   try {
     const file = fs.openSync(beside, 'wx', 0o600);
     try {
-      fs.writeSync(file, script.createCachedData());
+      const once = script.createCachedData();
+      fs.writeFileSync(file, Buffer.concat([once, once]));
       fs.fsyncSync(file);
     } finally {
       fs.closeSync(file);

@@ -1,9 +1,21 @@
 /**
  * The two packages of `npm run build`, packed, and installed where the repository is not.
  * [abuse 132], its part of builds: nothing of the building machine or its environment gets into what is published.
+ * [abuse 123], its part of what is kept compiled: the home of somebody else, as root.
  */
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -113,15 +125,52 @@ test('it keeps what it has compiled, makes it anew where it is damaged, and beli
   await writeFile(file, 'nonsense');
   await complete();
   expect((await stat(file)).size).toBeGreaterThan(50_000);
-  await writeFile(file, 'nonsense');
-  await chmod(kept, 0o777);
-  await complete();
-  expect(await readFile(file, 'utf8')).toBe('nonsense');
+  // V8 would believe it, and crash.
+  const good = await readFile(file);
+  const damaged = [0.2, 0.4, 0.7].map((part) => {
+    const at = Math.floor(good.length * part);
+    return Buffer.from(good).fill(0xff, at, at + 16);
+  });
+  for (const bytes of [...damaged, good.subarray(0, good.length / 2)]) {
+    await writeFile(file, bytes);
+    await utimes(file, 1, 1);
+    await complete();
+    expect((await stat(file)).mtimeMs).toBeGreaterThan(1000);
+  }
+  // Who may write a folder may put others in the place of those in it.
+  for (const open of [kept, dirname(kept), home]) {
+    await writeFile(file, 'nonsense');
+    await chmod(open, 0o777);
+    await complete();
+    expect(await readFile(file, 'utf8')).toBe('nonsense');
+    await chmod(open, 0o700);
+  }
   // Nor is there one of a command that failed, or is none.
-  await chmod(kept, 0o700);
   for (const word of ['status', 'no-such-command']) await run(sally, [word], { env }).catch(() => {});
   expect((await readdir(kept)).filter((one) => one.endsWith('.code'))).toEqual([name]);
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  '[abuse 123] root with the home of somebody else, as after sudo, keeps nothing compiled in it',
+  async () => {
+    const sally = join(folder, 'laptop', 'node_modules', '.bin', 'sally');
+    const home = await mkdtemp(join(folder, 'home-'));
+    const completes = async (settings = {}) => {
+      const env = { PATH: dirname(process.execPath), HOME: home, ...settings };
+      const { stdout, stderr } = await run(sally, ['completion', 'fish'], { env });
+      expect([stdout, stderr]).toEqual([expect.stringContaining('complete -c sally'), '']);
+    };
+    await chown(home, 12_345, 12_345);
+    await completes();
+    expect(await readdir(home)).toEqual([]);
+    const caches = join(home, '.cache');
+    await mkdir(caches);
+    await chown(caches, 12_345, 12_345);
+    await completes();
+    await completes({ XDG_CACHE_HOME: caches });
+    expect(await readdir(caches)).toEqual([]);
+  },
+);
 
 describe.skipIf(!hasPostgres)(
   '@sallyport/server, installed by npm where nothing else is (needs Postgres)',

@@ -1,6 +1,6 @@
 /**
  * [abuse 123] in parts: a home on NFS without locks, one that is read-only, one that is full, none at all or a hostile one,
- * and somebody else's as root.
+ * and somebody else's as root; packages.test.ts has what is kept compiled of the program.
  */
 import { spawnSync } from 'node:child_process';
 import { chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
