@@ -77,6 +77,7 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     feed: () => feed,
     connections: () => connections.report(),
     onReported: (report) => connections.noteReported(report),
+    onRefused: () => connections.noteRefused(),
     problem: () => problems.text(notForTheCa),
     onEnded: (sessionIds) => {
       basis.noteEnded(sessionIds);

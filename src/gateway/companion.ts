@@ -99,7 +99,7 @@ class RunningCompanion implements Companion {
     return {
       version: installer.installed?.version ?? null,
       krlVersion: installer.installed?.krl.version ?? null,
-      connections: keeper.report().connections.length,
+      connections: keeper.count(),
       problem: sentences.length === 0 ? null : sentences.join(' '),
     };
   }

@@ -1,5 +1,4 @@
 /** Keeps the connections of a companion: who is connected, who must go, and whom nobody knows. */
-import type { ConnectionReport } from '../api/companions.ts';
 import { ConnectionEndings } from './connection-endings.ts';
 import { connectionKey } from './connection-file.ts';
 import type { Connections } from './connections.ts';
@@ -49,8 +48,9 @@ export class ConnectionKeeper {
     this.#endings = new ConnectionEndings({ problems, log, onEnded });
   }
 
-  report(): ConnectionReport {
-    return this.#options.connections.report();
+  /** On how many somebody is logged in. */
+  count(): number {
+    return this.#options.connections.count();
   }
 
   /** Forgets who is gone and finds who is logged in now. @returns whether there is something to report */

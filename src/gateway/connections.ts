@@ -17,6 +17,7 @@ import type { PermittedTarget } from './decide-offer.ts';
 import { type ProcessId, type ProcessStat, readBootId, readProcesses, readSameProcess } from './proc.ts';
 import { processTree } from './process-tree.ts';
 import { isSshd, servesUser } from './sshd-listener.ts';
+import { type Reported, UntoldConnections } from './untold-connections.ts';
 
 export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'offeredAtSeconds'> &
   Partial<Pick<Connection, 'ticketDigest' | 'way' | 'granted'>>;
@@ -45,6 +46,7 @@ export class Connections {
   readonly #byKey = new Map<string, Connection>();
   /** Why connections were ended here, by key, until the CA has heard it. */
   readonly #ending = new Map<string, EndReason>();
+  readonly #untold = new UntoldConnections();
   /** When somebody was first seen to be logged in, by key (performance.now). */
   readonly #servedSince = new Map<string, number>();
   /** Paths of files that stood for connections and could not be read. */
@@ -162,27 +164,22 @@ export class Connections {
     return this.#byKey.has(connectionKey({ bootId: this.#bootId, pid, startTime }));
   }
 
-  /** What the CA is told: connections on which somebody is logged in. */
+  /** On how many somebody is logged in. */
+  count(): number {
+    return this.#live().length;
+  }
+
+  /** What the CA is told: connections on which somebody is logged in, or was without the CA hearing of it. */
   report(): ConnectionReport {
-    const connections = this.all().flatMap((connection) => {
-      const { offer, permitted, startedAtSeconds, way, clientAddress: where } = connection;
-      if (startedAtSeconds === null) return [];
-      const [target, ...others] = permitted;
-      return {
-        key: connectionKey(connection),
-        account: offer.account,
-        session_id: offer.sessionId,
-        serial: offer.serial,
-        target: target && others.length === 0 ? target.name : null,
-        started_at: startedAtSeconds,
-        ...(way === null ? {} : { way }),
-        ...(where === null ? {} : { client_address: where }),
-      };
-    });
+    const connections = [...this.#live(), ...this.#untold.all()];
     const ended = [...this.#ending]
-      .filter(([key]) => !this.#byKey.has(key))
+      .filter(([key]) => !this.#byKey.has(key) && !this.#untold.has(key))
       .map(([key, reason]) => ({ key, reason }));
     return { connections, ...(ended.length === 0 ? {} : { ended }) };
+  }
+
+  #live(): Reported[] {
+    return this.all().flatMap((connection) => reported(connection) ?? []);
   }
 
   /** It is about to be ended, and why. */
@@ -190,17 +187,43 @@ export class Connections {
     this.#ending.set(connectionKey(connection), reason);
   }
 
-  /** The CA has heard the report. */
-  noteReported({ ended = [] }: ConnectionReport): void {
+  /** The CA has heard the report. @returns whether it has to hear now that some of those in it are gone */
+  noteReported({ connections, ended = [] }: ConnectionReport): boolean {
     for (const { key } of ended) this.#ending.delete(key);
+    return this.#untold.noteHeard(connections, (key) => this.#byKey.has(key));
+  }
+
+  /** The CA has heard the report, and does not take it. */
+  noteRefused(): void {
+    this.#untold.drop();
   }
 
   #forget(connection: Connection): void {
-    this.#byKey.delete(connectionKey(connection));
-    this.#servedSince.delete(connectionKey(connection));
-    this.#told.onGone?.(connectionKey(connection), connection);
+    const key = connectionKey(connection);
+    this.#byKey.delete(key);
+    this.#servedSince.delete(key);
+    const last = reported(connection);
+    if (last) this.#untold.noteGone(last);
+    this.#told.onGone?.(key, connection);
     removeConnectionFile(this.#folder, connection);
   }
+}
+
+/** Nothing of one on which nobody is logged in. */
+function reported(connection: Connection): Reported | undefined {
+  const { offer, permitted, startedAtSeconds, way, clientAddress: where } = connection;
+  if (startedAtSeconds === null) return undefined;
+  const [target, ...others] = permitted;
+  return {
+    key: connectionKey(connection),
+    account: offer.account,
+    session_id: offer.sessionId,
+    serial: offer.serial,
+    target: target && others.length === 0 ? target.name : null,
+    started_at: startedAtSeconds,
+    ...(way === null ? {} : { way }),
+    ...(where === null ? {} : { client_address: where }),
+  };
 }
 
 function permittedWith({ permitted }: Connection, target?: PermittedTarget): Connection['permitted'] {

@@ -8,8 +8,10 @@ export interface ReporterOptions {
   /** Undefined until there is a feed: nothing is told before. */
   readonly feed: () => Pick<FeedClient, 'acknowledge' | 'report'> | undefined;
   readonly connections: () => ConnectionReport;
-  /** The CA has heard it. */
-  readonly onReported: (report: ConnectionReport) => void;
+  /** The CA has heard it. @returns whether there is more to tell because of that */
+  readonly onReported: (report: ConnectionReport) => boolean;
+  /** The CA has heard it, and does not take it as it is. */
+  readonly onRefused: () => void;
   readonly problem: () => string | null;
   /** Ends the connections of sessions that the reply calls ended. @returns how many are gone */
   readonly onEnded: (sessionIds: readonly string[]) => Promise<number>;
@@ -77,16 +79,17 @@ export class Reporter {
   }
 
   async #reportOnce(): Promise<void> {
-    const { feed, connections, onReported, onEnded, log } = this.#options;
+    const { feed, connections, onReported, onRefused, onEnded, log } = this.#options;
     try {
       const to = feed();
       const report = connections();
       const ended = (await to?.report(report)) ?? [];
       this.#lastReportFailed = false;
-      if (to) onReported(report);
+      if (to && onReported(report)) this.#reporting = 'again';
       if (ended.length > 0 && (await onEnded(ended)) > 0) this.#reporting = 'again';
     } catch (error) {
       this.#lastReportFailed = true;
+      if (isRefused(error)) onRefused();
       if (!isStopped(error)) logFailure(log, 'error', 'feed.not_reported', error);
     }
   }
@@ -95,4 +98,8 @@ export class Reporter {
 /** The companion is being stopped: nothing is wrong, and the next one tells it. */
 function isStopped(error: unknown): boolean {
   return isSallyportError(error) && error.cause instanceof Error && error.cause.name === 'AbortError';
+}
+
+function isRefused(error: unknown): boolean {
+  return isSallyportError(error) && ['request_malformed', 'request_too_large'].includes(error.code);
 }
