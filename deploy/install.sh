@@ -4,6 +4,8 @@
 #   sh install.sh --from https://releases.example.com      (or a folder)
 #   sh install.sh --uninstall
 set -eu
+# A shell reads the completions: nobody else may write them.
+umask go-w
 
 usage() {
   cat <<'TEXT'
