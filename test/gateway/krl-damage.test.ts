@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CompanionState } from '../../src/api/companions.ts';
 import { checkState } from '../../src/gateway/check-state.ts';
@@ -31,6 +31,9 @@ const effects: Readonly<Record<string, Effect>> = {
   nobody: 'nobody gets in',
 };
 
+/** Of everybody to read. */
+const regularFile = 0o100_644;
+
 interface Outcome {
   /** What sshd made of the damaged file. */
   readonly effect: Effect | undefined;
@@ -39,7 +42,7 @@ interface Outcome {
   /** … and with a signature of the right key over the wrong bytes. */
   readonly signed: string;
   readonly isToldHealed: boolean;
-  /** Whether the file is then the good one, to the byte, which sshd is asked about at each lane's end. */
+  /** Whether the file is then the good one, to the byte and its mode, which sshd is asked about at each lane's end. */
   readonly isHealed: boolean;
 }
 
@@ -104,12 +107,14 @@ class Lane {
     await (wrong ? writeFile(revokedKeys, wrong) : replace?.(revokedKeys, this.#good));
     const seen = effect === 'not asked' ? effect : await this.ask();
     await this.#installer?.heal();
+    // Not what a link leads to.
+    const { mode } = await lstat(revokedKeys);
     return {
       effect: seen,
       changedOnTheWay,
       signed,
       isToldHealed: this.#logged.some(({ event }) => event === 'files.healed'),
-      isHealed: this.#good.equals(await readFile(revokedKeys)),
+      isHealed: mode === regularFile && this.#good.equals(await readFile(revokedKeys)),
     };
   }
 
