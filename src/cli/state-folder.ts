@@ -48,9 +48,10 @@ export async function withStateLock<T>(paths: StatePaths, work: () => Promise<T>
 
 /**
  * For what is read, changed and written in a moment, also by somebody who holds the lock above; whoever holds this one
- * wants no other. The folder is there. @throws in_use
+ * wants no other. The folder is there. @throws in_use, file_refused
  */
 export async function withSettingsLock<T>(paths: StatePaths, work: () => Promise<T>): Promise<T> {
+  refuseOthersHome(paths, (await stat(paths.home)).uid);
   return await underLock({ ...paths, own: paths.personOwn, lock: paths.settingsLock }, work);
 }
 

@@ -3,9 +3,10 @@
  * and somebody else's as root; packages.test.ts has what is kept compiled of the program.
  */
 import { spawnSync } from 'node:child_process';
-import { chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { changeProfileSettings } from '../../../src/cli/profiles/profile-settings.ts';
 import { Person, runAsync, type SallyResult, sallyEntry } from '../person.ts';
 import { ServerDouble } from '../server-double.ts';
 
@@ -162,4 +163,13 @@ describe('a home that is none', () => {
       expect([readdirSync(alice.home), server.seen]).toEqual([[], []]);
     },
   );
+
+  test.skipIf(!isRoot)('[abuse 123] nor does root remember there who has vouched for a server', async () => {
+    mkdirSync(alice.paths.folder, { recursive: true });
+    chownSync(alice.home, 12_345, 12_345);
+    const anchor = { spki: 'x', name: 'Own authority', is_public: false };
+    const remember = changeProfileSettings(alice.paths, { anchors: { 'https://ssh.example.com': anchor } });
+    await expect(remember).rejects.toMatchObject({ code: 'file_refused' });
+    expect(readdirSync(alice.paths.folder)).toEqual([]);
+  });
 });
