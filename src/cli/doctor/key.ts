@@ -47,8 +47,10 @@ async function askedOfKeys(context: SallyContext): Promise<KeyFacts['asked']> {
 
 export function judgeKey({ key, isHeld, asked }: KeyFacts): Finding {
   if (!key) return unknown('key', 'nobody is logged in here');
-  const isHardware = key.place === 'security-key' || (key.type !== null && isSecurityKey(key.type));
-  if (asked !== null && asked !== 'off' && !isHardware) {
+  // Of one in an agent only its certificate tells, if there is one.
+  const mayBeHardware =
+    key.place === 'security-key' || (key.type === null ? key.place === 'agent' : isSecurityKey(key.type));
+  if (asked !== null && asked !== 'off' && !mayBeHardware) {
     return problem(
       `Your organization gives certificates only for keys in security keys; yours is ${keyText(key)}.`,
       'sally login --key sk',

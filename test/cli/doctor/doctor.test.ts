@@ -437,6 +437,12 @@ describe('the login', () => {
     ],
     ['in an agent that lacks it', { key: inAgent }, 'warning', 'Start that agent'],
     ['in an agent that holds it', { key: inAgent, isHeld: true }, 'ok', null],
+    [
+      'in an agent, of which nothing is known without a certificate',
+      { key: { ...inAgent, type: null, fingerprint: null }, isHeld: true, asked: 'required' },
+      'ok',
+      null,
+    ],
     ['nobody was asked about', { key: touch, asked: null }, 'unknown', null],
   ])('a key %s', (_what, facts, outcome, fix) => {
     const found = judgeKey({ key: null, isHeld: false, asked: 'off', ...facts });
