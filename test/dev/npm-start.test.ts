@@ -1,6 +1,18 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
@@ -9,7 +21,7 @@ import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../../src/dev/start-dev.ts';
 import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
-import { briefly, processesWith, type Started, sallyport, start } from './started-program.ts';
+import { briefly, processesWith, root, type Started, sallyport, start } from './started-program.ts';
 
 const hasSshd = existsSync('/usr/sbin/sshd');
 const hasIpv6 = Object.values(networkInterfaces())
@@ -48,6 +60,41 @@ function descendants(pid: number): ProcessId[] {
     all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.pid)]);
   return below(pid);
 }
+
+describe('what Node keeps compiled of a checkout', () => {
+  const checkout = async (mode: string) => {
+    const place = await mkdtemp(join(folder, 'checkout-'));
+    for (const name of ['bin', 'src', 'node_modules']) await mkdir(join(place, name));
+    await copyFile(join(root, 'bin', 'node.js'), join(place, 'bin', 'node.js'));
+    await writeFile(join(place, 'package.json'), '{"type": "module"}');
+    await writeFile(join(place, 'src', 'word.ts'), "const word: string = 'read'; console.log(word);");
+    const words = `process.umask(${mode}); import('${place}/bin/node.js').then((m) => m.runEntry('word'))`;
+    const reads = () =>
+      expect(execFileSync(process.execPath, ['-e', words], { encoding: 'utf8', env: {} })).toBe('read\n');
+    return { place, reads, packages: join(place, 'node_modules') };
+  };
+
+  test('nobody else can write, whatever the umask is', async () => {
+    const { packages, reads } = await checkout('0');
+    reads();
+    for (const name of ['.cache', '.cache/sallyport']) {
+      expect((await stat(join(packages, name))).mode & 0o777).toBe(0o700);
+    }
+    const kept = join(packages, '.cache', 'sallyport');
+    await rm(kept, { recursive: true });
+    await mkdir(kept);
+    await chmod(kept, 0o777);
+    reads();
+    expect(await readdir(kept)).toEqual([]);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('is not left by root in somebody else’s', async () => {
+    const { packages, reads } = await checkout('0o022');
+    await chown(packages, 12_345, 12_345);
+    reads();
+    expect(await readdir(packages)).toEqual([]);
+  });
+});
 
 describe('npm start', () => {
   test.skipIf(!hasSshd)(
