@@ -30,3 +30,8 @@ test.each([
   expect(finding?.problem).toContain(problem);
   expect(finding?.input.subarray(0, 1).toString()).toBe('b');
 });
+
+test('something is tried even where all the time has gone before it could begin', async () => {
+  const { finding } = await fuzz('throws something else', -1);
+  expect(finding?.problem).toContain('TypeError');
+});

@@ -36,6 +36,9 @@ const { module, parser: name, seeds, randomSeed, until, watched } = workerData a
 const { parsers } = (await import(module)) as { parsers: Readonly<Record<string, FuzzedParser>> };
 const parser = parsers[name] as FuzzedParser;
 
+/** Tried even where the time was over before it came to that, as beside much else: seeds alone find nothing new. */
+const fewest = 2_048;
+
 /** By outcome. */
 const kept = new Map<string, Buffer>();
 let pool: Buffer[] = [];
@@ -65,7 +68,7 @@ async function fuzz(): Promise<void> {
   for (const seed of seeds) if (!(await tryOut(Buffer.from(seed)))) return;
   const bySeeds = new Set(kept.keys());
   const random = randomFrom(randomSeed);
-  while (Date.now() < until) {
+  for (let tried = 0; tried < fewest || Date.now() < until; tried += 64) {
     for (let turn = 0; turn < 64; turn++) {
       // Half of the time what was found last: that is where something new may follow.
       const recent = Math.max(0, pool.length - 16);
