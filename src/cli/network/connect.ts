@@ -46,7 +46,7 @@ async function through(proxy: ProxyServer, place: Place, patienceMilliseconds: n
 function opened({ host, port }: Place, patienceMilliseconds: number, isTls = false): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = isTls
-      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
+      ? connectTls({ host, port, rejectUnauthorized: true, ...(isIP(host) === 0 && { servername: host }) })
       : connectTcp({ host, port, noDelay: true });
     const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), patienceMilliseconds);
     const fail = (error: Error) => {

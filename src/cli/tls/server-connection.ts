@@ -88,6 +88,8 @@ function secure(socket: Socket, server: URL, ca: readonly string[] | undefined):
       ...(isIP(host) === 0 && { servername: host }),
       ALPNProtocols: ['http/1.1'],
       minVersion: 'TLSv1.2',
+      // Said, because otherwise NODE_TLS_REJECT_UNAUTHORIZED, often set for something else, counts.
+      rejectUnauthorized: true,
       ...(ca && { ca: [...ca] }),
     });
     secured.once('error', reject);

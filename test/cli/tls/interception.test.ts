@@ -2,12 +2,14 @@
  * [abuse 128] in parts: the proxy of the environment, an authority of one's own, and somebody who reads along, with an
  * authority that the machine does not believe, and with one that it does.
  */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Person, type RunOptions, runAsync, sallyEntry } from '../person.ts';
 import { startConnectProxy } from '../reach/connect-proxy.ts';
 import { ServerDouble } from '../server-double.ts';
@@ -59,6 +61,23 @@ describe.skipIf(!hasOpenssl)('who is at the other end (needs openssl)', () => {
     expect(server.seen).toEqual([]);
     expect((await login(behind(proxy.url))).code).toBe(5);
     expect(proxy.read).toEqual([]);
+  });
+
+  test('[abuse 128] nor where Node is told to believe everybody, whether it is the server or a proxy', async () => {
+    const heard: string[] = [];
+    const listening = createServer(authority.server, (socket) =>
+      socket.on('data', (bytes) => heard.push(bytes.toString('latin1'))),
+    );
+    listening.listen(0, '127.0.0.1');
+    await once(listening, 'listening');
+    const { port } = listening.address() as AddressInfo;
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const direct = await login();
+    const through = await login(behind(`https://alice:secret@127.0.0.1:${port}`));
+    vi.unstubAllEnvs();
+    listening.close();
+    expect([direct.code, direct.stderr]).toEqual([5, expect.stringContaining('Nothing was sent')]);
+    expect([through.code, heard, server.seen]).toEqual([5, [], []]);
   });
 
   test('[abuse 128] a profile with authorities of its own believes them alone, whatever the machine believes', async () => {
