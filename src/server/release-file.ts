@@ -3,6 +3,7 @@
  * between them and `sally`, which checks it; here it must only be a file of that kind, so that a wrong path shows nobody
  * what else there is. It is read for everyone who asks: signing anew takes no restart.
  */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
 
@@ -22,7 +23,8 @@ export async function readReleaseFile(path: string): Promise<string> {
 
 async function beginningOf(path: string): Promise<string> {
   try {
-    const file = await open(path);
+    // O_NONBLOCK: opening a named pipe would wait for its writer for ever.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(largestBytes + 1), 0, largestBytes + 1, 0);
       return buffer.toString('latin1', 0, bytesRead);

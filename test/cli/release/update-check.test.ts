@@ -206,7 +206,14 @@ describe('a server that its operator gave a release', () => {
 
   test.each([
     ['is not there', () => rmSync(file, { force: true })],
-    ['is a private key', () => writeFileSync(file, readFileSync(key))],
+    ['is a pipe', () => spawnSync('mkfifo', [file])],
+    [
+      'is a private key',
+      () => {
+        rmSync(file);
+        writeFileSync(file, readFileSync(key));
+      },
+    ],
     ['has something behind the signature', () => writeFileSync(file, `${signed()}DATABASE_URL=secret\n`)],
     ['is too long', () => writeFileSync(file, `sallyport-release 1\n${'x'.repeat(70_000)}\n`)],
   ])('shows nobody a file that %s', async (_, make) => {
