@@ -17,7 +17,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { companionProgram } from '../../build/companion-program.ts';
@@ -30,10 +30,16 @@ const secret = 'marked-secret-0f7c1f62';
 let folder: string;
 let npm: readonly string[];
 
+/** npm reads what the machine says of registries and their authorities beside the Node that it came with. */
+const pathOfTheMachine = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .filter((place) => !place.includes('node_modules'))
+  .join(delimiter);
+
 /** npm with nothing but what is in the tarball: no registry, no cache of earlier installations. */
 async function runNpm(args: readonly string[], cwd: string, settings = {}): Promise<string> {
   const env = {
-    PATH: process.env['PATH'],
+    PATH: pathOfTheMachine,
     HOME: join(folder, 'home'),
     npm_config_cache: join(folder, 'cache'),
     npm_config_offline: 'true',
@@ -183,7 +189,8 @@ describe.skipIf(!hasPostgres)(
       await mkdir(place);
       await writeFile(join(place, 'package.json'), '{"private": true}');
       // Its packages are those that the repository has, so npm has kept them; else it asks the registry.
-      const cache = process.env['npm_config_cache'] ?? join(homedir(), '.npm');
+      const { npm_config_cache, NPM_CONFIG_CACHE } = process.env;
+      const cache = npm_config_cache ?? NPM_CONFIG_CACHE ?? join(homedir(), '.npm');
       const kept = {
         npm_config_cache: cache,
         npm_config_offline: 'false',
