@@ -36,6 +36,12 @@ export interface LocalSshd {
 const setpriv = '/usr/bin/setpriv';
 const startPatienceMilliseconds = 10_000;
 
+/**
+ * All that this OpenSSH has but sntrup761, which costs either side more than the rest of a connection. On loopback nobody
+ * listens for later; where ML-KEM is there (OpenSSH 9.9), it is taken.
+ */
+export const quickKeyExchange = '-oKexAlgorithms=-sntrup761*';
+
 /** @throws in_use if the port is busy; settings_invalid if the namespace would cover a folder; install_failed if sshd does not start, with the last lines of its log */
 export async function startLocalSshd(options: LocalSshdOptions): Promise<LocalSshd> {
   const { folder, sshd, address, port, configuration, namespace } = options;
@@ -47,7 +53,7 @@ export async function startLocalSshd(options: LocalSshdOptions): Promise<LocalSs
   const logFile = join(folder, 'sshd.log');
   await writeFileAtomically(configurationFile, configuration, { mode: 0o600 });
 
-  const run = [sshd, '-D', '-e', '-f', configurationFile];
+  const run = [sshd, '-D', '-e', quickKeyExchange, '-f', configurationFile];
   const inPlace = namespace ? namespaceCommand(namespace, run) : run;
   // A parent that is killed takes its sshd along.
   const tied = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'TERM', ...inPlace] : inPlace;

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { inTransaction } from '../../src/database/transaction.ts';
+import { quickKeyExchange } from '../../src/dev/local-sshd.ts';
 import { createApp } from '../../src/inventory/app.ts';
 import { createCompanion } from '../../src/inventory/companion.ts';
 import { createEnrolmentToken } from '../../src/inventory/enrolment.ts';
@@ -170,7 +171,9 @@ export class NetworkWorld {
   }
 
   async startSshd(one: RunningMachine): Promise<void> {
-    const child = one.machine.spawn(['/usr/sbin/sshd', '-D', '-e'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = one.machine.spawn(['/usr/sbin/sshd', '-D', '-e', quickKeyExchange], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     one.sshd = child;
     await said(child, one.log, /Server listening/);
   }

@@ -32,7 +32,15 @@ export class Person {
   constructor(options: PersonOptions) {
     this.#options = options;
     this.username = options.username;
-    this.environment = { HOME: options.home, PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', NO_COLOR: '1' };
+    const { NODE_COMPILE_CACHE } = process.env;
+    const { home } = options;
+    this.environment = {
+      HOME: home,
+      PATH: '/usr/bin:/bin',
+      LANG: 'C.UTF-8',
+      NO_COLOR: '1',
+      NODE_COMPILE_CACHE,
+    };
     this.controlSocket = join(options.home, 'c');
   }
 
