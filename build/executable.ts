@@ -27,16 +27,19 @@ export interface ExecutableOptions {
 }
 
 export async function writeExecutable(options: ExecutableOptions): Promise<void> {
-  const { node, maker, platform, to } = options;
+  const { node, maker, platform, workFolder, to } = options;
   const packed = await pack(options, node === maker);
-  await mkdir(dirname(to), { recursive: true });
-  await copyFile(node, to);
-  await chmod(to, 0o755);
+  const made = join(workFolder, 'made');
+  await copyFile(node, made);
+  await chmod(made, 0o755);
   const isMac = platform.name.startsWith('darwin');
-  await inject(to, 'NODE_SEA_BLOB', packed, {
+  await inject(made, 'NODE_SEA_BLOB', packed, {
     sentinelFuse: fuse,
     ...(isMac && { machoSegmentName: macSegment }),
   });
+  // Not before: it would be Node alone, under our name.
+  await mkdir(dirname(to), { recursive: true });
+  await copyFile(made, to);
 }
 
 /** @param isAtHome compiled code is of one platform: that which makes it */

@@ -1,9 +1,11 @@
 /** Which Node goes into an executable: known by version and hash, whatever a registry says. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { type ExecutableOptions, writeExecutable } from '../../build/executable.ts';
 import { checkIntegrity, checkVersion, nodePackages } from '../../build/node-binaries.ts';
 import { platforms, platformsNamed } from '../../build/platforms.ts';
 
@@ -53,6 +55,18 @@ describe('an archive', () => {
     expect(() => checkIntegrity(Buffer.from('an archivE'), wanted)).toThrow(problem);
     expect(() => checkIntegrity(bytes, { ...wanted, integrity: '' })).toThrow(problem);
   });
+});
+
+test('where no program can be put into a Node there is no executable: it would be Node alone', async () => {
+  const workFolder = await mkdtemp(join(tmpdir(), 'sallyport-node-'));
+  const [platform] = platforms;
+  const node = join(workFolder, 'node');
+  await writeFile(node, 'no program');
+  const to = join(workFolder, 'sally');
+  const options = { program: '', nodeOptions: [], node, maker: process.execPath, platform, workFolder, to };
+  await expect(writeExecutable(options as ExecutableOptions)).rejects.toThrow();
+  expect(existsSync(to)).toBe(false);
+  await rm(workFolder, { recursive: true });
 });
 
 test('a Node that is named instead must be of that version', async () => {
