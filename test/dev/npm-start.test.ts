@@ -222,6 +222,7 @@ describe('npm start', () => {
     const dev = start(process.execPath, [briefly, sallyport, 'dev', '--data', data, '--port', String(port)]);
     expect(await dev.ended).toBe(1);
     expect(dev.output()).toContain(`sallyport: Port ${port + 1} on this machine is in use`);
+    expect(processesWith(data)).toEqual([]);
     holder.close();
   });
 

@@ -100,6 +100,9 @@ describe('refused', () => {
     const maker = new AttestingMaker();
     const certificate = maker.modelCertificate(sampleModel, { unit: 'PIV Attestation' });
     refusal(made({ maker, certificate }), {}, /for something else/);
+    const name = 'Model\nOU=Authenticator Attestation';
+    const inName = maker.modelCertificate(sampleModel, { unit: 'PIV Attestation', name });
+    refusal(made({ maker, certificate: inName }), {}, /for something else/);
     const token = maker.modelCertificate('00000000-0000-0000-0000-000000000000', { unit: 'x' });
     expect(() =>
       verified(made({ maker, certificate: token, isU2f: true }, { ed25519: false })),
