@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
 import { undoInstallation } from './change-machine.ts';
+import { removePrograms } from './compiled-program.ts';
 import { endCodeListener } from './install-codes.ts';
 import { changedByOthers, readInstallation } from './installation.ts';
 import { type Machine, pathsOf } from './machine.ts';
@@ -35,6 +36,8 @@ export async function uninstall({ kind, machine, tell }: UninstallOptions): Prom
   if (kind === 'gateway' && wasInstalled) await writeNames(machine.extrausers, nameFiles([]));
   await rm(runFolder, { recursive: true, force: true });
   await rm(stateFolder, { recursive: true, force: true });
+  // Of an installation that failed; where sshd has our configuration they are the other kind's.
+  if (!wasInstalled && !existsSync(machine.dropIn)) await removePrograms(machine.programFolder);
   tell(`Removed ${stateFolder} and ${runFolder}. Revoke this ${kind} at the server too.`);
 }
 

@@ -310,6 +310,23 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     },
   );
 
+  test('of an installation that failed uninstalling leaves no program, but those of the other kind', async () => {
+    const file = join(folder, 'downloaded');
+    await writeFile(file, 'a program');
+    await writeFile(machine.sshdConfiguration, `${mainConfiguration}NoSuchKeyword yes\n`);
+    await expect(install(options('host', { ownProgram: file }))).rejects.toThrow(/NoSuchKeyword/);
+    expect(existsSync(machine.dropIn)).toBe(false);
+    await uninstall({ kind: 'host', machine, tell: () => {} });
+    expect(existsSync(machine.programFolder)).toBe(false);
+
+    await writeFile(machine.sshdConfiguration, mainConfiguration);
+    await install(options('host', { ownProgram: file }));
+    const other = { ...machine, stateFolder: join(folder, 'other'), runFolder: join(folder, 'other-run') };
+    await expect(install(options('gateway', { machine: other }))).rejects.toThrow(/Is this machine a host/);
+    await uninstall({ kind: 'gateway', machine: other, tell: () => {} });
+    expect(existsSync(join(machine.programFolder, 'companion'))).toBe(true);
+  });
+
   test('where a companion that is one file can not be kept nothing of the machine is changed', async () => {
     const file = join(folder, 'downloaded');
     await writeFile(file, 'a program');
