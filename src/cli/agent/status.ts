@@ -1,6 +1,6 @@
 /** What an agent says of itself to `sally agent status`. */
 import { z } from 'zod';
-import { isSallyportError } from '../../errors/sallyport-error.ts';
+import { isSallyportError, SallyportError } from '../../errors/sallyport-error.ts';
 import { AgentClient } from './agent-client.ts';
 import { numbers, type OwnExtension, ownExtensionRequest, readOwnExtensionReply } from './messages.ts';
 
@@ -27,13 +27,21 @@ export function statusText(status: AgentStatus): string {
   return JSON.stringify(status);
 }
 
-/** Undefined: nobody listens there. 'locked': the agent says nothing now. */
+/** Undefined: nobody listens there. 'locked': the agent says nothing now. @throws unavailable: it is another one */
 export async function askStatus(path: string): Promise<AgentStatus | 'locked' | undefined> {
-  return await asking(path, async (client) => {
+  const said = await asking(path, async (client) => {
     const reply = await client.ask(ownExtensionRequest('status'));
-    if (reply[0] !== numbers.extensionReply) return 'locked';
-    return agentStatus.parse(JSON.parse(readOwnExtensionReply(reply, 'status')));
+    return reply[0] === numbers.extensionReply ? readOwnExtensionReply(reply, 'status') : 'locked';
   });
+  if (said === undefined || said === 'locked') return said;
+  try {
+    return agentStatus.parse(JSON.parse(said));
+  } catch {
+    throw new SallyportError(
+      'unavailable',
+      `What answers at ${path} is an agent of another version of sally. End it, and start it again: sally agent stop`,
+    );
+  }
 }
 
 /** @returns whether somebody was there who did it */

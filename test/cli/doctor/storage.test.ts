@@ -1,10 +1,14 @@
 /** A full disk and a home that cannot be written, made with real mounts that nobody else sees; and what helps sally along. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { numbers } from '../../../src/cli/agent/messages.ts';
 import { judgeOwnAgent, type OwnAgentFacts } from '../../../src/cli/doctor/own-agent.ts';
 import { judgeStorage } from '../../../src/cli/doctor/storage.ts';
+import { WireWriter } from '../../../src/ssh/wire.ts';
 import { sallyEntry } from '../person.ts';
 import { type Check, DoctorWorld, type Patient } from './doctor-world.ts';
 
@@ -90,6 +94,20 @@ describe('what helps sally along', () => {
       fix: 'sally agent start --background; to do without it: sally agent install --remove',
     });
     rmSync(alice.paths.agentConfig);
+  });
+
+  test('an agent of another version is told of, and everything else is looked at all the same', async () => {
+    const reply = new WireWriter().u8(numbers.extensionReply).string('status@sallyport').string('{"v":2}');
+    const other = createServer((socket) => {
+      socket.on('data', () => socket.write(new WireWriter().string(reply.bytes()).bytes()));
+    });
+    other.listen(join(alice.paths.folder, 'agent.sock'));
+    await once(other, 'listening');
+    const { checks } = await alice.doctor(['--offline']);
+    other.close();
+    expect(checks.find(({ check }) => check === 'sally-agent')).toMatchObject({
+      ...{ outcome: 'unknown', says: expect.stringContaining('an agent of another version of sally') },
+    });
   });
 
   test.each<[string, OwnAgentFacts, string | null]>([
