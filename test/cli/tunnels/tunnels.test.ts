@@ -6,9 +6,10 @@
  * that is somebody else's and systems without /proc, keeping.test.ts what ssh and the server may say.
  */
 
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { isAlive as isRunning, readProcess } from '../../../src/gateway/proc.ts';
@@ -60,6 +61,16 @@ async function untilStatus(status: string): Promise<Listed> {
     return found?.status === status;
   }, `a tunnel that is ${status}`);
   return found as Listed;
+}
+
+/** Listens where the system gives nobody a port, so that it is free again afterwards. */
+async function squat(): Promise<{ squatter: Server; port: number }> {
+  for (;;) {
+    const port = randomInt(20_000, 29_000);
+    const squatter = createServer().listen(port, '127.0.0.1');
+    const listens = await once(squatter, 'listening').catch(() => undefined);
+    if (listens) return { squatter, port };
+  }
 }
 
 describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgres, a network)', () => {
@@ -136,9 +147,11 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
       await tmux.type('y');
       await tmux.press('Enter');
       const screen = (await tmux.waitFor(/ended with 0/)).split('\n');
-      expect(screen[1]).toMatch(/^SERVICE {2}KIND {8}ADDRESS {10}URL$/);
-      expect(screen[2]).toMatch(/^db {7}postgresql {2}127\.0\.0\.1:3\d{4} {2}postgresql:\/\//);
-      expect(screen.slice(4)).toEqual([
+      // The addresses have no room beside the rest.
+      expect(screen.slice(1, 3)).toEqual(['SERVICE  KIND        ADDRESS', '  URL']);
+      expect(screen[3]).toMatch(/^db {7}postgresql {2}127\.0\.0\.1:3\d{4}$/);
+      expect(screen[4]).toMatch(/^ {2}postgresql:\/\/sallyport@127\.0\.0\.1:3\d{4}\/postgres$/);
+      expect(screen.slice(7)).toEqual([
         'sally: to end it: sally tunnel close shop-production',
         'ended with 0',
       ]);
@@ -153,9 +166,7 @@ describe.skipIf(!canTunnel)('tunnels (need root, sshd, libnss-extrausers, Postgr
       expect([port, refused.code, refused.stdout]).toEqual([port, 2, '']);
       expect(refused.stderr).toContain('Expected a number from 1 to 65535');
     }
-    const squatter = createServer().listen(0, '127.0.0.1');
-    await once(squatter, 'listening');
-    const taken = (squatter.address() as { port: number }).port;
+    const { squatter, port: taken } = await squat();
     const refused = await sally(['tunnel', 'single', 'db', staging, '--port', `${taken}`]);
     expect(refused).toMatchObject({
       code: 6,
