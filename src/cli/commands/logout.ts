@@ -55,6 +55,7 @@ async function othersFailure(context: SallyContext): Promise<string | undefined>
 
 async function logoutHere(context: SallyContext): Promise<ExitName> {
   const { paths, terminal, debug } = context;
+  let account: string | undefined;
   const exit = await withStateLock(paths, async () => {
     let unread: string | undefined;
     const session = await readSession(context).catch((error) => {
@@ -66,6 +67,7 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
     context.nonce.recall(session?.dpop_nonce);
     const failure = session ? await endAtServer(context, session) : unread;
     const known = session ?? (await readSessionFacts(context).catch(() => undefined));
+    account = known?.account;
     // First nobody gets anything new; then what is there goes.
     if (context.machine) await forgetSchedule(paths);
     else await renewNoMore(paths, 'out');
@@ -79,7 +81,7 @@ async function logoutHere(context: SallyContext): Promise<ExitName> {
     return report(context, known, failure);
   });
   // Not under the lock, which what keeps a tunnel may be waiting for.
-  const closed = await endOwnTunnels(context);
+  const closed = await endOwnTunnels(context, account);
   if (closed > 0) terminal.print(`Closed ${closed === 1 ? 'its tunnel' : `its ${closed} tunnels`}.`);
   return exit;
 

@@ -6,19 +6,26 @@ import { createTunnel, readTunnels, withTunnelsLock } from './tunnel-store.ts';
 
 const why = 'you have logged out, run: sally login';
 
-/** Resolves when their ports are closed. The list says for a while why those in the background are gone. @returns how many */
-export async function endOwnTunnels(context: SallyContext): Promise<number> {
-  if ((await ownTunnels(context)).length === 0) return 0;
+/**
+ * Resolves when their ports are closed. The list says for a while why those in the background are gone.
+ * @param account whose login it was @returns how many
+ */
+export async function endOwnTunnels(context: SallyContext, account: string | undefined): Promise<number> {
+  if ((await ownTunnels(context, account)).length === 0) return 0;
   return await withTunnelsLock(context, async () => {
-    const own = await ownTunnels(context);
+    const own = await ownTunnels(context, account);
     await Promise.all(own.map((tunnel) => end(context, tunnel)));
     return own.length;
   });
 }
 
-async function ownTunnels(context: SallyContext): Promise<Tunnel[]> {
+/** A machine has no profile: it uses that of the person whose home it is in. */
+async function ownTunnels(context: SallyContext, account: string | undefined): Promise<Tunnel[]> {
+  const { machine, paths } = context;
   const tunnels = await readTunnels(context);
-  return tunnels.filter((one) => one.profile === context.paths.profile && !isOver(one));
+  return tunnels.filter(
+    (one) => one.profile === paths.profile && !isOver(one) && (!machine || one.account === account),
+  );
 }
 
 async function end(context: SallyContext, tunnel: Tunnel): Promise<void> {

@@ -159,6 +159,16 @@ describe('sally logout', () => {
     other.child.kill('SIGKILL');
   });
 
+  test('of a machine leaves those of the person whose home it uses', async () => {
+    const supervisor = await started();
+    store({ supervisor: supervisor.identity, ssh: supervisor.identity });
+    const machine = { apiToken: 'sally_pat_x' };
+    const { code, stdout } = await person.sally(['logout'], { environment: { machine } });
+    expect([code, stdout]).toEqual([0, expect.not.stringContaining('Closed')]);
+    expect((await list()).tunnels).toMatchObject([{ id: '0badcafe', status: 'up' }]);
+    supervisor.child.kill('SIGKILL');
+  });
+
   test('leaves nothing of a tunnel that a command kept in a terminal', async () => {
     const { child, identity } = await started();
     const folder = store({ mode: 'foreground', supervisor: identity });
