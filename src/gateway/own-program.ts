@@ -1,6 +1,6 @@
 /** The companion as one file (src/companion.ts) puts itself beside its other programs: it may have come to /tmp. */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, realpath, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -18,7 +18,7 @@ export async function installOwnProgram(program: string, folder: string): Promis
   const path = join(folder, ownProgramName);
   const beside = `${path}.new`;
   try {
-    if ((await realpath(program)) === (await realpath(path).catch(() => undefined))) return path;
+    if ((await isRootsAlone(path)) && (await realpath(program)) === (await realpath(path))) return path;
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await chmod(folder, 0o755);
     await rm(beside, { force: true });
@@ -39,4 +39,10 @@ export async function installOwnProgram(program: string, folder: string): Promis
       { cause: error },
     );
   }
+}
+
+/** Whether it is there, itself and not a link, and nobody else may write it: who runs it is root. */
+async function isRootsAlone(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  return found?.isFile() === true && found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
 }

@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import {
   chmod,
+  chown,
   copyFile,
+  lstat,
   mkdir,
   mkdtemp,
   readFile,
@@ -281,9 +283,22 @@ describe.skipIf(!hasSshd)('installing a host (needs openssh-server and curl)', (
     const { ino } = await stat(kept);
     expect(await installOwnProgram(kept, machine.programFolder)).toBe(kept);
     expect((await stat(kept)).ino).toBe(ino);
+    // What somebody else may write, or point elsewhere, is not kept, though it be the one that runs.
+    for (const spoil of [
+      () => chmod(kept, 0o775),
+      async () => process.getuid?.() === 0 && (await chown(kept, 1, 0)),
+      () => rename(kept, `${kept}.elsewhere`).then(() => symlink(`${kept}.elsewhere`, kept)),
+    ]) {
+      await spoil();
+      await installOwnProgram(kept, machine.programFolder);
+      const { mode, uid } = await lstat(kept);
+      expect([await readFile(kept, 'utf8'), mode, uid]).toEqual(['the first', 0o100_755, process.getuid?.()]);
+    }
+    await rm(`${kept}.elsewhere`);
     await writeFile(file, 'the second');
+    const before = (await stat(kept)).ino;
     await installOwnProgram(file, machine.programFolder);
-    expect([await readFile(kept, 'utf8'), (await stat(kept)).ino === ino]).toEqual(['the second', false]);
+    expect([await readFile(kept, 'utf8'), (await stat(kept)).ino === before]).toEqual(['the second', false]);
     await writeFile(`${kept}.new`, 'what one that was killed has left');
     await uninstall({ kind: 'host', machine, tell: () => {} });
     expect(existsSync(machine.programFolder)).toBe(false);
