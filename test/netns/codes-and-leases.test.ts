@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { registrationMessage } from '../../src/api/ssh-keys.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
+import { quickKeyExchange } from '../../src/dev/local-sshd.ts';
 import { bumpStateVersion } from '../../src/revocation/state-version.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
@@ -140,7 +141,7 @@ describe.runIf(canMakeNetworks)('without certificates', () => {
       await world.startCompanion(first());
       const folder = '/var/lib/sallyport/gateway/codes';
       const listener = first().machine.spawn(
-        [`${folder}/sallyport-codes`, '-D', '-e', '-f', `${folder}/sshd_config`],
+        [`${folder}/sallyport-codes`, '-D', '-e', quickKeyExchange, '-f', `${folder}/sshd_config`],
         { stdio: ['ignore', 'ignore', 'pipe'] },
       );
       started.push(listener);

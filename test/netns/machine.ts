@@ -49,6 +49,8 @@ export class Machine {
     HOME: '/root',
     LANG: 'C.UTF-8',
     TERM: 'dumb',
+    // What is compiled already: each machine starts our programs many times.
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
   };
 
   private constructor(name: string, host: number, holding: ChildProcess) {
