@@ -188,9 +188,23 @@ describe.runIf(canMakeNetworks)('without certificates', () => {
       started.push(running);
       const ended = finished(running);
       if (running.stdout) await once(running.stdout, 'data');
+      const [host] = world.hosts;
+      // Whose processes are a connection's is known once the target's companion has looked, each second.
+      const { db } = world.server.test.database;
+      await until(
+        async () =>
+          (
+            await db
+              .selectFrom('connections')
+              .select('id')
+              .where('session_id', '=', bob.person.sessionId)
+              .where('companion_id', '=', host?.companionId ?? '')
+              .execute()
+          ).length > 0,
+        'a connection that the target has told of',
+      );
       await call(`/v1/sessions/own/${bob.person.sessionId}/end`, {}, bob.person);
       expect((await ended).status).not.toBe(0);
-      const [host] = world.hosts;
       await until(async () => {
         const { stdout } = (await host?.machine.run([
           '/usr/bin/pgrep',
