@@ -70,13 +70,15 @@ read_state() {
   case $ends in '' | *[!0-9]*) ends=0 ;; esac
 }
 
-# The ssh that somebody has typed starts another one for the gateway in front, which would say it once more.
+# The ssh that somebody has typed starts another one for the gateway in front, which would say it once more. Between an
+# ssh and this may stand the shell that it runs commands with.
 is_said() {
-  told=
+  told= own=$PPID
   { read -r told; } 2>/dev/null <"$state/told"
-  above=$(ps -o ppid= -p $PPID 2>/dev/null)
+  case $(ps -o comm= -p $own 2>/dev/null) in *ssh) ;; *) own=$(ps -o ppid= -p $own 2>/dev/null) own=\${own##* } ;; esac
+  above=$(ps -o ppid= -p \${own:-0} 2>/dev/null)
   case $(ps -o comm= -p \${above:-0} 2>/dev/null) in *ssh) [ "\${above##* }" = "$told" ] && return 0 ;; esac
-  (umask 077 && echo $PPID >"$state/told") 2>/dev/null
+  (umask 077 && echo "$own" >"$state/told") 2>/dev/null
   return 1
 }
 

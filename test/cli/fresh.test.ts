@@ -42,8 +42,8 @@ function atTerminal(): string {
 }
 
 /** What sally itself says in a command, at a terminal. */
-function said(command: string): string[] {
-  const { stdout } = run('script', ['-qec', command, '/dev/null']);
+function said(command: string, shell: string): string[] {
+  const { stdout } = run('script', ['-qec', command, '/dev/null'], { SHELL: shell });
   return stdout
     .replaceAll('\r', '')
     .split('\n')
@@ -316,9 +316,12 @@ describe('the fast path', () => {
       // ssh hands -F on to the ssh of a jump without quotes, so the path must have no space.
       const config = join(dirname(alice.home), 'config');
       symlinkSync(alice.paths.config, config);
-      expect(said(`ssh -F ${config} shop-production--web.sallyport`)).toEqual([
-        'sally: session expired, run: sally login',
-      ]);
+      // The one shell stays between ssh and what it runs, the other does not.
+      for (const shell of ['/bin/sh', '/bin/bash']) {
+        expect(said(`ssh -F ${config} shop-production--web.sallyport`, shell)).toEqual([
+          'sally: session expired, run: sally login',
+        ]);
+      }
       await alice.sally(['logout']);
       expect(atTerminal()).toBe('sally: nobody is logged in, run: sally login\n');
     },
