@@ -8,6 +8,13 @@ const twice = [
   'test/ca/{certificate-authority,current-krl,issue-refusals,issue-user-certificate}.test.ts',
 ];
 
+/** Tests of this process and its database alone, which leave nothing behind in it: loading the server once will do. */
+const together = [
+  'test/{accounts,audit,connections,console,credentials,feed,http,inventory,login,oauth}/**/*.test.ts',
+  'test/{pages,policy,revocation,sessions,ssh}/**/*.test.ts',
+  'test/ca/*.test.ts',
+];
+
 /** Whole crowds of logins, each of which takes the whole machine. */
 const alone = ['test/netns/rush.test.ts', 'test/tour/fifty-ssh.test.ts'];
 
@@ -37,8 +44,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'postgres', include: ['test/**/*.test.ts'], exclude: ['**/node_modules/**', ...alone] },
+        test: {
+          name: 'postgres',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', ...together, ...alone],
+        },
       },
+      { extends: true, test: { name: 'together', include: together, isolate: false } },
       // After all others, one after the other.
       { extends: true, test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } } },
       {

@@ -46,7 +46,9 @@ describe.skipIf(!hasChromium)('a device login in a real browser', () => {
     const { client, userCode, deviceCode } = await asked();
     const page = await chrome.newPage();
     const complaints: string[] = [];
-    page.on('console', (message) => complaints.push(message.text()));
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
     await atQuestion(page, userCode);
     await page.getByRole('button', { name: 'Yes, this is my machine' }).click();
     await page.getByText('The machine is logged in').waitFor();
