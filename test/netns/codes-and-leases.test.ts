@@ -181,7 +181,7 @@ describe.runIf(canMakeNetworks)('without certificates', () => {
       expect(await logIn(made, 'id')).toMatchObject({ status: 255, stdout: '' });
     });
 
-    test('what runs by a code ends with the login that made it, on the target too', async () => {
+    test('what runs by a code ends with the login that made it, the connection of the target too', async () => {
       const made = (await call('/v1/ssh-codes', { target }, bob.person)).code;
       const { program, env } = client(made, 'echo in; while :; do sleep 0.1; done');
       const running = laptop.spawn(program, { env });
@@ -189,34 +189,21 @@ describe.runIf(canMakeNetworks)('without certificates', () => {
       const ended = finished(running);
       if (running.stdout) await once(running.stdout, 'data');
       const [host] = world.hosts;
-      // Whose processes are a connection's is known once the target's companion has looked, each second.
       const { db } = world.server.test.database;
-      await until(
-        async () =>
-          (
-            await db
-              .selectFrom('connections')
-              .select('id')
-              .where('session_id', '=', bob.person.sessionId)
-              .where('companion_id', '=', host?.companionId ?? '')
-              .execute()
-          ).length > 0,
-        'a connection that the target has told of',
-      );
+      const onTarget = () =>
+        db
+          .selectFrom('connections')
+          .select('ended_at')
+          .where('session_id', '=', bob.person.sessionId)
+          .where('companion_id', '=', host?.companionId ?? '')
+          .execute();
+      await until(async () => (await onTarget()).length > 0, 'a connection that the target has told of');
       await call(`/v1/sessions/own/${bob.person.sessionId}/end`, {}, bob.person);
       expect((await ended).status).not.toBe(0);
-      await until(async () => {
-        const { stdout } = (await host?.machine.run([
-          '/usr/bin/pgrep',
-          '-u',
-          appLogin,
-          '-f',
-          'sleep 0.1',
-        ])) ?? {
-          stdout: '',
-        };
-        return stdout === '';
-      }, 'the end of the loop on the target');
+      await until(
+        async () => (await onTarget()).every(({ ended_at }) => ended_at !== null),
+        'the end of the connection of the target',
+      );
     });
 
     test('nobody gets in while the server is away', async () => {
