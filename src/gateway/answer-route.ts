@@ -7,12 +7,14 @@ import { type Reason, reason } from '../policy/reasons.ts';
 import { refusalText } from '../policy/refusal.ts';
 import type { Answering } from './answering.ts';
 import { readAsked } from './asked-target.ts';
-import { type Connection, connectionKey, type Way } from './connection-file.ts';
-import { decideOffer, type Facts, type OfferDecision, type PermittedTarget } from './decide-offer.ts';
+import { type Connection, connectionKey } from './connection-file.ts';
+import type { Use } from './connections.ts';
+import { decideOffer, type Facts, type OfferDecision } from './decide-offer.ts';
 import { forwardingTo } from './forwarding-to.ts';
 import { listeningPorts } from './listening-ports.ts';
 import type { KnownTarget } from './login-names.ts';
 import { menuTargets } from './menu-targets.ts';
+import { sessionLeaders } from './process-sessions.ts';
 import { type RouteReply, routeReply } from './route-reply.ts';
 import { relayFailureText, routeText } from './route-text.ts';
 import { sessionStart } from './session-start.ts';
@@ -53,7 +55,8 @@ async function decideSession(
   if (facts.state.companion.kind === 'host') {
     const [target] = decision.allowed;
     if (target === undefined) return refuse(answering, connection, facts, decision, asked);
-    note(answering, connection, connection.way ?? 'host', facts);
+    const leaders = sessionLeaders(connection);
+    note(answering, connection, { way: connection.way ?? 'host', leaders }, facts);
     return { kind: 'run', ...sessionStart(decision.allowed, connection) };
   }
   if (decision.menu) {
@@ -89,7 +92,7 @@ async function decideMenu(
       : refuse(answering, connection, facts, decision, name);
   }
   if (isTerminal && named.kind !== 'unknown') {
-    note(answering, connection, 'menu', facts);
+    note(answering, connection, { way: 'menu' }, facts);
     return { kind: 'menu' };
   }
   if (named.kind !== 'app') return refuse(answering, connection, facts, decision, asked);
@@ -105,7 +108,7 @@ function refuseApp(
   service: string,
   why: Reason,
 ): RouteReply {
-  note(answering, connection, 'refusal', facts);
+  note(answering, connection, { way: 'refusal' }, facts);
   return { kind: 'words', text: refusalText({ service, user: connection.offer.account, reasons: [why] }) };
 }
 
@@ -126,7 +129,8 @@ export async function relayTo(
   const { address, port, login, targetName: name } = target;
   try {
     const leg = await answering.relays.open(connection, target, facts, gone);
-    note(answering, connection, 'relay', facts, { name, address, port });
+    // From a menu it may not have been permitted before.
+    note(answering, connection, { way: 'relay', target: { name, address, port } }, facts);
     const { remote, agent } = forwardingTo(target, connection.offer, facts);
     return {
       kind: 'relay',
@@ -141,7 +145,7 @@ export async function relayTo(
     };
   } catch (error) {
     if (!isSallyportError(error)) throw error;
-    note(answering, connection, 'refusal', facts);
+    note(answering, connection, { way: 'refusal' }, facts);
     return { kind: 'words', text: relayFailureText({ target, error, ...askerOf(connection, facts) }) };
   }
 }
@@ -153,7 +157,7 @@ function refuse(
   decision: OfferDecision,
   asked: string,
 ): RouteReply {
-  note(answering, connection, 'refusal', facts);
+  note(answering, connection, { way: 'refusal' }, facts);
   return { kind: 'words', text: routeText({ decision, asked, ...askerOf(connection, facts) }) };
 }
 
@@ -162,15 +166,12 @@ function askerOf({ offer, user }: Connection, { state }: Facts) {
   return { account: offer.account, user, gateway, gatewayLogin };
 }
 
-/** @param target where a session goes on to, which may not have been permitted before (menu) */
 function note(
   { connections, onStarted }: Answering,
   connection: Connection,
-  way: Way,
+  use: Use,
   { nowSeconds }: Facts,
-  target?: PermittedTarget,
 ): void {
-  const use = { way, ...(target ? { target } : {}) };
   if (connections.markUsed(connectionKey(connection), use, nowSeconds)) onStarted();
 }
 

@@ -2,7 +2,7 @@
  * Ends connections, each only once at a time: whoever asks for one that is being ended already waits for that, and does
  * not count it. Nobody waits for connections that others chose. What refuses to go is a problem until it has gone.
  */
-import { type EndedConnection, endConnections } from './end-connection.ts';
+import { type Endable, type EndedConnection, endConnections } from './end-connection.ts';
 import type { Log } from './log.ts';
 import type { Problems } from './problems.ts';
 import type { ProcessId } from './proc.ts';
@@ -12,7 +12,7 @@ export interface ConnectionEndingsOptions {
   readonly log: Log;
   /** After every ending. */
   readonly onEnded: () => void;
-  readonly end?: (monitors: readonly ProcessId[]) => Promise<readonly EndedConnection[]>;
+  readonly end?: (monitors: readonly Endable[]) => Promise<readonly EndedConnection[]>;
 }
 
 export class ConnectionEndings {
@@ -25,7 +25,7 @@ export class ConnectionEndings {
   }
 
   /** Resolves when all are gone or refuse to go. @returns those that this call has ended and that are gone */
-  async end(monitors: readonly ProcessId[]): Promise<readonly ProcessId[]> {
+  async end(monitors: readonly Endable[]): Promise<readonly ProcessId[]> {
     const elsewhere = monitors.map((monitor) => this.#underWay.get(keyOf(monitor)));
     const mine = monitors.filter((_, index) => elsewhere[index] === undefined);
     const ending = this.#endAll(mine).finally(() => {
@@ -36,7 +36,7 @@ export class ConnectionEndings {
     return gone;
   }
 
-  async #endAll(monitors: readonly ProcessId[]): Promise<readonly ProcessId[]> {
+  async #endAll(monitors: readonly Endable[]): Promise<readonly ProcessId[]> {
     if (monitors.length === 0) return [];
     const { end = endConnections, onEnded } = this.#options;
     const ended = await end(monitors);

@@ -19,11 +19,15 @@ import { z } from 'zod';
 import { address, port, targetName, unixSeconds } from '../api/common.ts';
 import { offerSchema } from './offered-certificate.ts';
 
+const processIdSchema = z.strictObject({
+  pid: z.int().positive(),
+  startTime: z.string().regex(/^[0-9]{1,20}$/),
+});
+
 const connectionSchema = z.strictObject({
   format: z.literal(1),
   bootId: z.string(),
-  pid: z.int().positive(),
-  startTime: z.string().regex(/^[0-9]{1,20}$/),
+  ...processIdSchema.shape,
   offer: offerSchema,
   /** Whom the client wants to be. */
   user: z.string(),
@@ -46,6 +50,8 @@ const connectionSchema = z.strictObject({
     .default(null),
   /** Where the client is; null: not looked for yet, or not to be found out. */
   clientAddress: z.string().nullable().default(null),
+  /** Hosts only: the leaders of the process sessions that sshd began on it (process-sessions.ts), those that still matter. */
+  leaders: z.array(processIdSchema).default([]),
 });
 
 export type Connection = z.infer<typeof connectionSchema>;

@@ -2,9 +2,9 @@
 import { ConnectionEndings } from './connection-endings.ts';
 import { connectionKey } from './connection-file.ts';
 import type { Connections } from './connections.ts';
-import type { DecisionBasis } from './decision-basis.ts';
+import type { Basis, DecisionBasis } from './decision-basis.ts';
 import { endWords, isLimit } from './end-words.ts';
-import { type Judgement, judgeConnections, withIdleTimeout } from './judge-connections.ts';
+import { type Judgement, judgeConnections, judgeLeft, withIdleTimeout } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import type { Problems } from './problems.ts';
 import { readProcesses } from './proc.ts';
@@ -60,14 +60,28 @@ export class ConnectionKeeper {
 
   /** Resolves when whoever must go now is gone, or refuses to. @returns how many this call has ended */
   async endWhoMustGo(): Promise<number> {
-    const judged = this.#judge();
+    const now = this.#options.basis.forEnding();
+    if (now === undefined) return 0;
+    const judged = this.#judge(now);
+    const endingLeft = this.#endLeft(now);
     const isFirstTold = this.#tell(judged);
     const ending = judged.filter((judgement) => !isFirstTold.has(judgement));
     // Noted before: a report may leave as soon as they are gone.
     for (const { connection, reason } of ending) this.#options.connections.noteEnding(connection, reason);
     const gone = new Set(await this.#endings.end(ending.map(({ connection }) => connection)));
-    for (const judgement of ending) if (gone.has(judgement.connection)) this.#logEnd(judgement);
+    for (const judgement of ending)
+      if (gone.has(judgement.connection)) this.#logEnd('connection.ended', judgement);
+    await endingLeft;
     return gone.size;
+  }
+
+  /** What connections left running that have just gone by themselves. */
+  async #endLeft({ facts, checked: { krl } }: Basis): Promise<void> {
+    const judged = judgeLeft(this.#options.connections.left(), { facts, krl });
+    const gone = new Set(await this.#endings.end(judged.map(({ connection }) => connection)));
+    for (const judgement of judged) {
+      if (gone.has(judgement.connection)) this.#logEnd('connection.left_ended', judgement);
+    }
   }
 
   /**
@@ -108,22 +122,20 @@ export class ConnectionKeeper {
     if (failClosed) await this.#endings.end(unknown);
   }
 
-  #judge(): readonly Judgement[] {
-    const now = this.#options.basis.forEnding();
-    if (now === undefined) return [];
-    const { facts, checked } = now;
+  #judge({ facts, checked }: Basis): readonly Judgement[] {
     const connections = this.#options.connections.all();
     const watched = withIdleTimeout(connections, facts);
     const activeAtSeconds = this.#traffic.look(watched, facts.nowSeconds);
     return judgeConnections(connections, { facts, krl: checked.krl, activeAtSeconds });
   }
 
-  #logEnd({ connection, reason }: Judgement): void {
+  #logEnd(event: 'connection.ended' | 'connection.left_ended', { connection, reason }: Judgement): void {
     const { account, sessionId, serial } = connection.offer;
+    const what = event === 'connection.ended' ? 'A connection' : 'What was left running by a connection';
     this.#options.log({
       level: 'info',
-      event: 'connection.ended',
-      message: `A connection of ${account} was ended.`,
+      event,
+      message: `${what} of ${account} was ended.`,
       facts: { account, session: sessionId, serial, user: connection.user, reason },
     });
   }

@@ -14,7 +14,9 @@ import {
   writeConnectionFile,
 } from './connection-file.ts';
 import type { PermittedTarget } from './decide-offer.ts';
+import { LeftBehind } from './left-behind.ts';
 import { type ProcessId, type ProcessStat, readBootId, readProcesses, readSameProcess } from './proc.ts';
+import { sessionsOf } from './process-sessions.ts';
 import { processTree } from './process-tree.ts';
 import { isSshd, servesUser } from './sshd-listener.ts';
 import { type Reported, UntoldConnections } from './untold-connections.ts';
@@ -34,6 +36,8 @@ export interface Use {
   readonly way: NonNullable<Connection['way']>;
   /** Where one of its sessions goes on to, beside where others do: sessions of one connection begin at the same time. */
   readonly target?: PermittedTarget;
+  /** Leaders of the process sessions that sshd has begun on it. */
+  readonly leaders?: readonly ProcessId[];
 }
 
 /** Between a login and its first session is one exchange with the client, over whatever it is connected by. */
@@ -47,6 +51,7 @@ export class Connections {
   /** Why connections were ended here, by key, until the CA has heard it. */
   readonly #ending = new Map<string, EndReason>();
   readonly #untold = new UntoldConnections();
+  readonly #left = new LeftBehind();
   /** When somebody was first seen to be logged in, by key (performance.now). */
   readonly #servedSince = new Map<string, number>();
   /** Paths of files that stood for connections and could not be read. */
@@ -62,9 +67,13 @@ export class Connections {
     const { connections, damaged } = readConnectionFiles(folder);
     this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {
-      if (connection.bootId === this.#bootId && readSameProcess(connection)) {
+      const isOfThisBoot = connection.bootId === this.#bootId;
+      if (isOfThisBoot && readSameProcess(connection)) {
         this.#byKey.set(connectionKey(connection), connection);
-      } else removeConnectionFile(folder, connection);
+        continue;
+      }
+      if (isOfThisBoot) this.#left.note(connection);
+      removeConnectionFile(folder, connection);
     }
   }
 
@@ -79,6 +88,7 @@ export class Connections {
       way: null,
       granted: null,
       clientAddress: null,
+      leaders: [],
       ...registration,
       startedAtSeconds: null,
     };
@@ -101,17 +111,19 @@ export class Connections {
     // One that has taken somebody on to a target stays one that has.
     const way = connection.way === 'relay' ? 'relay' : use.way;
     const permitted = permittedWith(connection, use.target);
+    const leaders = leadersWith(connection, use.leaders);
     const isNew = connection.startedAtSeconds === null || connection.way !== way;
-    if (!isNew && permitted === connection.permitted) return false;
+    const isTold = !isNew && permitted === connection.permitted;
+    if (isTold && leaders === connection.leaders) return false;
     const startedAtSeconds = connection.startedAtSeconds ?? nowSeconds;
     // Looked for here and not while sshd waits for its answer.
     const where = connection.clientAddress ?? clientAddress(connection) ?? null;
-    const used = { ...connection, startedAtSeconds, way, permitted, clientAddress: where };
+    const used = { ...connection, startedAtSeconds, way, permitted, leaders, clientAddress: where };
     // First, so that it counts even where it can't be written.
     this.#byKey.set(key, used);
     if (isNew) this.#told.onStarted?.(used);
     writeConnectionFile(this.#folder, used);
-    return true;
+    return !isTold;
   }
 
   /** Looks at /proc: forgets who is gone and finds who is now logged in. @returns whether anything changed */
@@ -123,6 +135,7 @@ export class Connections {
         changed ||= connection.startedAtSeconds !== null;
       }
     }
+    this.#forgetSessions();
     const offered = this.all().filter(({ startedAtSeconds }) => startedAtSeconds === null);
     if (offered.length === 0) return changed;
     const processes = readProcesses();
@@ -156,8 +169,24 @@ export class Connections {
     return hasSession || performance.now() - since < sessionPatienceMilliseconds ? undefined : 'jump';
   }
 
+  /** Process ids are used again: a session of which nothing runs any more is nobody's. Most looks need none at everything. */
+  #forgetSessions(): void {
+    const stale = this.all().filter(({ leaders }) => leaders.some((leader) => !readSameProcess(leader)));
+    if (stale.length === 0) return;
+    const processes = readProcesses();
+    for (const connection of stale) {
+      const leaders = connection.leaders.filter((leader) => sessionsOf([leader], processes).size > 0);
+      this.#byKey.set(connectionKey(connection), { ...connection, leaders });
+    }
+  }
+
   all(): Connection[] {
     return [...this.#byKey.values()];
+  }
+
+  /** Those that went in the last minute while something of theirs runs on. */
+  left(): Connection[] {
+    return this.#left.all();
   }
 
   knows({ pid, startTime }: ProcessId): boolean {
@@ -202,6 +231,7 @@ export class Connections {
     const key = connectionKey(connection);
     this.#byKey.delete(key);
     this.#servedSince.delete(key);
+    this.#left.note(connection);
     const last = reported(connection);
     if (last) this.#untold.noteGone(last);
     this.#told.onGone?.(key, connection);
@@ -224,6 +254,15 @@ function reported(connection: Connection): Reported | undefined {
     ...(way === null ? {} : { way }),
     ...(where === null ? {} : { client_address: where }),
   };
+}
+
+function leadersWith({ leaders }: Connection, more: readonly ProcessId[] = []): Connection['leaders'] {
+  const unknown = more.filter(
+    ({ pid, startTime }) => !leaders.some((one) => one.pid === pid && one.startTime === startTime),
+  );
+  return unknown.length === 0
+    ? leaders
+    : [...leaders, ...unknown.map(({ pid, startTime }) => ({ pid, startTime }))];
 }
 
 function permittedWith({ permitted }: Connection, target?: PermittedTarget): Connection['permitted'] {

@@ -6,6 +6,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { type ProcessId, readProcesses, readSameProcess } from './proc.ts';
+import { sessionsOf } from './process-sessions.ts';
 import { processTree } from './process-tree.ts';
 
 /** How long a monitor may take to put its books in order once it has no children. */
@@ -18,6 +19,11 @@ export interface EndedConnection {
   readonly left: readonly ProcessId[];
 }
 
+export interface Endable extends ProcessId {
+  /** Leaders of process sessions that are known to be the connection's. It may be gone itself. */
+  readonly leaders?: readonly ProcessId[];
+}
+
 interface Ending {
   readonly monitor: ProcessId;
   sessions: ReadonlySet<number>;
@@ -26,10 +32,14 @@ interface Ending {
 }
 
 /** Resolves when /proc shows every connection gone, or when what is left can't be ended. */
-export async function endConnections(monitors: readonly ProcessId[]): Promise<EndedConnection[]> {
-  const endings = monitors.map((monitor): Ending => ({ monitor, sessions: new Set(), seen: new Map() }));
+export async function endConnections(monitors: readonly Endable[]): Promise<EndedConnection[]> {
   const start = performance.now();
-  lookAt(endings);
+  const processes = readProcesses();
+  const endings = monitors.map((monitor): Ending => {
+    const sessions = sessionsOf(monitor.leaders ?? [], processes);
+    return { monitor, sessions, seen: new Map() };
+  });
+  lookAt(endings, processes);
   for (const { monitor } of endings) signal(monitor, 'SIGTERM');
   for (;;) {
     const elapsed = performance.now() - start;
@@ -43,8 +53,7 @@ export async function endConnections(monitors: readonly ProcessId[]): Promise<En
 }
 
 /** One look at all processes for all endings. */
-function lookAt(endings: readonly Ending[]): void {
-  const processes = readProcesses();
+function lookAt(endings: readonly Ending[], processes = readProcesses()): void {
   for (const ending of endings) {
     const tree = processTree(ending.monitor, processes, ending.sessions);
     ending.sessions = tree.sessions;

@@ -21,17 +21,34 @@ export interface JudgedBy {
 
 type Check = (connection: Connection, by: JudgedBy) => EndReason | undefined;
 
-/** The first that finds something is the reason. */
-const checks: readonly Check[] = [
+/** Somebody has been put out. */
+const revocations: readonly Check[] = [
   ({ offer }, { facts }) => (facts.endedSessions.has(offer.sessionId) ? 'session_ended' : undefined),
   ({ offer }, { krl }) => (isOfferRevoked(offer, krl) ? 'certificate_revoked' : undefined),
   ({ offer }, { facts }) => ((accountOf(offer, facts.state)?.disabled ?? true) ? 'account_gone' : undefined),
   ({ offer }, { facts }) => (isRegistered(offer, facts.state) ? undefined : 'session_ended'),
+];
+
+const allChecks: readonly Check[] = [
+  ...revocations,
   losesItsWay,
   (connection, { facts }) => (isWithdrawn(connection, facts) ? 'access_denied' : undefined),
 ];
 
 export function judgeConnections(connections: readonly Connection[], by: JudgedBy): Judgement[] {
+  return judge(connections, allChecks, by);
+}
+
+/** Of connections that are gone: whose processes must go too. Limits and access are for those who are connected. */
+export function judgeLeft(
+  connections: readonly Connection[],
+  by: Pick<JudgedBy, 'facts' | 'krl'>,
+): Judgement[] {
+  return judge(connections, revocations, { ...by, activeAtSeconds: new Map() });
+}
+
+/** The first that finds something is the reason. */
+function judge(connections: readonly Connection[], checks: readonly Check[], by: JudgedBy): Judgement[] {
   return connections.flatMap((connection) => {
     for (const check of checks) {
       const reason = check(connection, by);

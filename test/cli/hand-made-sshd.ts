@@ -49,6 +49,8 @@ export async function startHandMadeSshd(
     'PidFile none',
     'MaxStartups 300:30:600',
     'LogLevel VERBOSE',
+    // A bash that sshd starts reads .bashrc, unless it is told that it runs in another: what stands there is no part of this.
+    'SetEnv SHLVL=1',
   ];
   const isBare = process.getuid?.() === 0 && !existsSync('/run/sshd');
   const sshd = await startLocalSshd({

@@ -8,46 +8,10 @@ import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseKrl } from '../../src/ssh/parse-krl.ts';
 import { publicKeyLine } from '../../src/ssh/public-key.ts';
+import { authority, aConnection as connection, now } from './a-connection.ts';
 import { alice, web } from './test-world.ts';
 
-const now = 1_800_000_000;
-const authority = generateEd25519().publicKeyBlob;
-const sessionId = randomUUID();
-
-const connection: Connection = {
-  format: 1,
-  bootId: 'boot',
-  pid: 100,
-  startTime: '1',
-  offer: {
-    account: alice,
-    organization: 'example',
-    sessionId,
-    serial: '7',
-    authority: authority.toString('base64'),
-    mode: 'interactive',
-    amr: ['pwd', 'otp'],
-    acr: null,
-    authTimeSeconds: now - 1_000,
-    mfa: true,
-    mfaBy: 'provider',
-    mfaMethods: ['otp'],
-    mfaTimeSeconds: null,
-    roleLimit: null,
-    forThisMachine: false,
-    validBeforeSeconds: now - 500,
-    source: 'certificate',
-    sourceText: '',
-  },
-  user: web.targetName,
-  permitted: [{ name: web.targetName, address: web.address, port: web.port }],
-  offeredAtSeconds: now - 600,
-  startedAtSeconds: now - 600,
-  ticketDigest: null,
-  way: 'jump',
-  granted: null,
-  clientAddress: null,
-};
+const { sessionId } = connection.offer;
 
 const rule = {
   subject: { account: alice },

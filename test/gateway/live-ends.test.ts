@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type ProcessId, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
+import { type ProcessId, readProcess, readProcesses, readSameProcess } from '../../src/gateway/proc.ts';
 import { processTree } from '../../src/gateway/process-tree.ts';
 import type { LocalMachine } from './local-machine.ts';
 import { createPerson, type Person, type RunningSsh, runSsh, startSsh, until } from './ssh-client.ts';
@@ -14,6 +14,7 @@ let gateway: { machine: LocalMachine; port: number };
 let host: { machine: LocalMachine; port: number };
 /** Whatever a failed test leaves. */
 let started: RunningSsh[] = [];
+let leftRunning: ProcessId[] = [];
 
 beforeAll(async () => {
   if (!hasNames) return;
@@ -25,7 +26,9 @@ beforeAll(async () => {
 });
 afterEach(() => {
   for (const { child } of started) child.kill('SIGKILL');
+  for (const { pid } of alive(leftRunning)) process.kill(pid, 'SIGKILL');
   started = [];
+  leftRunning = [];
 });
 afterAll(() => world.close());
 
@@ -158,6 +161,52 @@ describe.skipIf(!hasNames)('ending a session ends (needs root, sshd, curl, libns
     expect((await running.ended).status).not.toBe(0);
   });
 });
+
+describe.skipIf(!hasNames)(
+  'what a connection that is gone left running (needs root, sshd, curl, libnss-extrausers)',
+  () => {
+    /** Its shell and the connection have gone before anybody ends the session, as where a gateway is the first to cut a relay. */
+    async function leave(account: string) {
+      const person = await createPerson(authority, world.folder, account);
+      const running = start(person, toHost('nohup sleep 1000 >/dev/null 2>&1 & echo $!'));
+      await running.waitForOutput(/\d/);
+      const left = readProcess(Number(running.stdout));
+      if (left === undefined) throw new Error('nothing was left running');
+      leftRunning.push(left);
+      // OpenSSH closes the session with its shell's end, and the connection with it.
+      await running.ended;
+      const { companion } = host.machine;
+      await until(() => companion.status().connections === 0, 'a companion that has seen it go');
+      return { person, left };
+    }
+
+    test.each([
+      [
+        'the state says that its session has ended',
+        alice,
+        (person: Person) => authority.endedSessions.push(person.sessionId),
+      ],
+      ['its certificate is revoked', bob, (person: Person) => authority.revoked.push(person.serial)],
+    ])('ends when %s', async (_why, account, revoke) => {
+      const { person, left } = await leave(account);
+      expect(alive([left])).toEqual([left]);
+      revoke(person);
+      const version = authority.push({ krl: true });
+      await authority.waitForAcknowledgement((found) => found.version === version);
+      expect(alive([left])).toEqual([]);
+    });
+
+    test('goes on after an ordinary logout, whoever else is put out', async () => {
+      const { left } = await leave(alice);
+      const other = await createPerson(authority, world.folder, alice);
+      const running = start(other, toHost(loop));
+      await running.waitForOutput(/\d/);
+      await endSession(other);
+      await host.machine.companion.checkConnections();
+      expect(alive([left])).toEqual([left]);
+    });
+  },
+);
 
 describe.skipIf(!hasNames)('a running connection (needs root, sshd, curl, libnss-extrausers)', () => {
   const open = async (account: string, options = {}) => {
