@@ -1,4 +1,5 @@
 /** `sallyport gateway ...` and `sallyport host ...`: the same commands for both kinds of machine. */
+import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -15,6 +16,7 @@ import type { Log } from './log.ts';
 import { type Machine, pathsOf, realMachine } from './machine.ts';
 import { installationFile, sshdFilesOf } from './machine-sshd.ts';
 import { findUser } from './machine-users.ts';
+import { readProcess } from './proc.ts';
 import { findPrograms, isProgram } from './programs.ts';
 import { readEnrolmentToken } from './read-enrolment-token.ts';
 import { installedSessionProgram } from './session-program.ts';
@@ -247,8 +249,12 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
 function answerBeforeOthers(): void {
   try {
     setPriority(constants.priority.PRIORITY_HIGH);
+    // Linux shares the processor among process sessions first (sched(7), autogroup), and each connection of sshd is one.
+    if (readProcess(process.pid)?.session === process.pid) {
+      writeFileSync('/proc/self/autogroup', `${constants.priority.PRIORITY_HIGH}`);
+    }
   } catch {
-    // Whoever started it decides: Nice= in the unit.
+    // Whoever started it decides: CPUWeight= in the unit.
   }
 }
 

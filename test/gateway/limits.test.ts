@@ -150,7 +150,8 @@ describe.skipIf(!hasNames)('a running session (needs root, sshd, curl, libnss-ex
     await setLimits({ maxConnectionSeconds: 600 });
     const person = await createPerson(authority, world.folder, alice);
     const through = ['-J', `${web.targetName}@127.0.0.1:${gateway.port}`];
-    const running = start(person, [...through, ...toHost('sleep 1000')]);
+    // It ends with its input: what a limit at a gateway cuts off is the target's as after any logout.
+    const running = start(person, [...through, ...toHost('cat')]);
     const isJump = ({ session_id, way }: { session_id: string; way?: string | undefined }) =>
       session_id === person.sessionId && way === 'jump';
     const { connections } = await authority.waitForReport((found) => found.connections.some(isJump));

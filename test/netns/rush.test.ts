@@ -1,4 +1,5 @@
 /** The morning: five hundred logins at two gateways, all begun in the same instant. */
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Machine } from './machine.ts';
 import type { PersonAtMachine } from './person.ts';
@@ -22,6 +23,13 @@ describe.runIf(canMakeNetworks)('when many log in', () => {
     alice = await world.person('alicia', laptop);
   });
   afterAll(() => world?.close());
+
+  test.runIf(existsSync('/proc/self/autogroup'))('their companions go before the sshd that they answer', () => {
+    const shares = world.gateways.map(({ companion }) =>
+      readFileSync(`/proc/${companion?.pid}/autogroup`, 'utf8').trim(),
+    );
+    expect(shares).toEqual(Array(2).fill(expect.stringMatching(/ nice -7$/)));
+  });
 
   test('two gateways let five hundred in', { timeout: 180_000 }, async () => {
     const [box] = world.hosts;

@@ -164,6 +164,8 @@ export class NetworkWorld {
   /** Resolves when it answers for its sshd, from what it had or from what the server sent. */
   async startCompanion(one: RunningMachine, more: readonly string[] = []): Promise<void> {
     const child = one.machine.spawn([process.execPath, program, one.kind, 'run', ...more], {
+      // A process session of its own, as init would give it.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     one.companion = child;
