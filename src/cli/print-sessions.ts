@@ -64,8 +64,8 @@ function printCompanions(
 ): void {
   for (const { name, kind, acknowledged, connections_ended } of companions) {
     const what = acknowledged
-      ? `has it installed, connections ended: ${connections_ended}`
-      : 'has not answered yet; it refuses the session as soon as it is reached';
-    terminal.print(`  ${kind} ${printable(name)} ${what}`);
+      ? `in force, connections ended: ${connections_ended}`
+      : 'no answer yet; it refuses the session as soon as it is reached';
+    terminal.print(`  ${printable(name)} (${kind}): ${what}`);
   }
 }

@@ -12,6 +12,7 @@ import { systemKeychain } from './keychain/system-keychain.ts';
 import { machineCredential } from './machine-credential.ts';
 import { printable } from './printable.ts';
 import { profileInUse } from './profiles/active-profile.ts';
+import { forProfile } from './profiles/suggested-commands.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { statePaths } from './state-paths.ts';
 import { createTerminal, messageLines, terminalColumns } from './terminal.ts';
@@ -61,10 +62,11 @@ export async function runSally(given: SallyRun): Promise<number> {
       return error.exitCode === 0 ? exitCodes.done.number : exitCodes.usage.number;
     }
     const { name, lines } = explained(error);
+    const typed = commandsFor(program.opts()['profile']);
     debug.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     // A library's message may quote what it could not read.
     const said = lines.flatMap((line) =>
-      messageLines(`sally: ${debug.cleaned(line)}`, environment.messageColumns ?? 0),
+      messageLines(`sally: ${typed(debug.cleaned(line))}`, environment.messageColumns ?? 0),
     );
     for (const line of said) stderr.write(`${line}\n`);
     return exitCodes[name].number;
@@ -73,6 +75,11 @@ export async function runSally(given: SallyRun): Promise<number> {
 
 function hasColors({ environment }: SallyRun): boolean {
   return (environment.isTerminal ?? false) && !environment.noColor;
+}
+
+/** What a sentence's commands are for whoever typed this one: for the profile that it was given, if any. */
+function commandsFor(profile: string | undefined): (text: string) => string {
+  return profile === undefined ? (text) => text : (text) => forProfile(text, profile);
 }
 
 /** How long the server may take for one request. */
@@ -104,6 +111,7 @@ function contextOf(run: SallyRun, debug: SallyContext['debug'], said: Said): Sal
     },
     keychain: systemKeychain(environment),
     terminal: createTerminal({
+      typed: commandsFor(said.profile),
       stdout,
       stderr,
       colors,

@@ -1,5 +1,5 @@
 /** How the person calls ssh so that it reads our config. */
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { SallyContext } from './context.ts';
 import { isActive } from './profiles/active-profile.ts';
 
@@ -9,10 +9,13 @@ export function readsOurConfig({ environment, paths }: SallyContext): boolean {
 }
 
 export function sshCommand(context: SallyContext, host: string): string {
-  const { userConfig, sshFolder, profileConfig } = context.paths;
-  if (!isActive(context.paths)) return `ssh -F ${profileConfig} ${host}`;
-  if (readsOurConfig(context)) return `ssh ${host}`;
-  if (/^[A-Za-z0-9_./@:+,=-]+$/.test(userConfig)) return `ssh -F ${userConfig} ${host}`;
+  const { userConfig, profileConfig } = context.paths;
+  if (!isActive(context.paths)) return sshWith(profileConfig, host);
+  return readsOurConfig(context) ? `ssh ${host}` : sshWith(userConfig, host);
+}
+
+function sshWith(config: string, host: string): string {
+  if (/^[A-Za-z0-9_./@:+,=-]+$/.test(config)) return `ssh -F ${config} ${host}`;
   // ssh hands -F to the ssh that jumps without quotes (OpenSSH ssh.c), so the path itself must do without them.
-  return `cd '${sshFolder}' && ssh -F ${basename(userConfig)} ${host}`;
+  return `cd '${dirname(config)}' && ssh -F ${basename(config)} ${host}`;
 }

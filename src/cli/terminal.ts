@@ -23,18 +23,20 @@ export function createTerminal(sinks: {
   readonly stdout: TextSink;
   readonly stderr: TextSink;
   readonly colors: boolean;
+  /** What becomes of a sentence before it is shown; absent: nothing. */
+  readonly typed?: (text: string) => string;
   /** How wide the terminals are; absent or 0 where text goes elsewhere. */
   readonly columns?: number;
   readonly messageColumns?: number;
 }): Terminal {
-  const { stdout, stderr, colors, columns = 0 } = sinks;
+  const { stdout, stderr, colors, columns = 0, typed = (text) => text } = sinks;
   const paint = (on: number, off: number) => (text: string) =>
     colors ? `\x1b[${on}m${text}\x1b[${off}m` : text;
   return {
     print: (line = '') => void stdout.write(`${line}\n`),
     write: (text) => void stdout.write(text),
-    say: (text) => void stdout.write(`${messageLines(text, columns).join('\n')}\n`),
-    tell: (text) => void stderr.write(`${messageLines(text, sinks.messageColumns ?? 0).join('\n')}\n`),
+    say: (text) => void stdout.write(`${messageLines(typed(text), columns).join('\n')}\n`),
+    tell: (text) => void stderr.write(`${messageLines(typed(text), sinks.messageColumns ?? 0).join('\n')}\n`),
     bold: paint(1, 22),
     dim: paint(2, 22),
     good: paint(32, 39),

@@ -13,7 +13,7 @@ export interface DevScreenOptions {
 const roles: Readonly<Record<string, string>> = {
   alice: 'admin, with a one-time code',
   bob: 'contributor, with a one-time code',
-  carol: 'contributor, no second factor; in the console she can enrol a passkey',
+  carol: 'contributor, no second factor (in the console: a passkey)',
 };
 
 export function devScreen(dev: RunningDev, { logFile, isDefault, colors }: DevScreenOptions): string {
@@ -47,7 +47,7 @@ export function devScreen(dev: RunningDev, { logFile, isDefault, colors }: DevSc
     bold('Try next, in another terminal'),
     `  npx sally login${server}`,
     ...(dev.machines ? [`  ssh ${demoTarget}.sallyport`] : []),
-    `  npx sally login${server} --device   ${dim('# with a short code, as on a machine without a browser')}`,
+    `  npx sally login${server} --device   ${dim('# without a browser here')}`,
     '  npx sally admin sessions list',
     ...(dev.machines ? [] : withoutSshLines(dev)),
     '',

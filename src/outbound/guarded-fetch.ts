@@ -165,6 +165,8 @@ function send(
         'accept-encoding': 'identity',
         ...(text === undefined ? {} : { 'content-length': String(Buffer.byteLength(text)) }),
       },
+      // Said, because otherwise NODE_TLS_REJECT_UNAUTHORIZED, often set for something else, counts.
+      rejectUnauthorized: true,
       // One connection for each request: none that was checked for another.
       agent: false,
       lookup,

@@ -87,7 +87,7 @@ describe('help', () => {
       async () => {},
     );
     small.outputHelp();
-    const commands = lines.slice(lines.indexOf('Commands:'), lines.indexOf('Examples:'));
+    const commands = lines.slice(lines.indexOf('Your login:'), lines.indexOf('Examples:'));
     expect(commands.length).toBeGreaterThan(20);
     expect(commands.filter((line) => line.length > 60)).toEqual([]);
   });

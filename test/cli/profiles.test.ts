@@ -90,6 +90,18 @@ describe('profiles', () => {
     expect((await alice.sally(['status', '--profile', 'wokr'])).stderr).toContain('no profile wokr');
   });
 
+  test('what sally suggests is for the profile that it was given', async () => {
+    await alice.sally(['profile', 'add', 'work', '--server', office.url]);
+    for (const [argv, login] of [
+      [['ls'], 'sally login'],
+      [['--profile', 'work', 'ls'], 'sally --profile work login'],
+      [['ls', '--profile', 'work'], 'sally --profile work login'],
+    ] as const) {
+      const { code, stderr } = await alice.sally(argv);
+      expect([code, stderr]).toEqual([3, `sally: Nobody is logged in here. Run: ${login}\n`]);
+    }
+  });
+
   test('[seeds 14] a switch changes whose keys, machines and host authorities ssh goes by, empties the agent of the other, and ends nothing', async () => {
     await bothLoggedIn();
     const { environment, keys } = await agentWithBoth();

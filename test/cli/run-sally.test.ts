@@ -231,7 +231,7 @@ describe('sally admin sessions', () => {
     expect(code).toBe(0);
     expect(questions[0]).toBe(`End the session of ${account} (SSH connections: 2)? [y/N] `);
     expect(stdout).toContain('certificates revoked: 3');
-    expect(stdout).toContain('gateway gw has it installed, connections ended: 2');
+    expect(stdout).toContain('gw (gateway): in force, connections ended: 2');
     expect(server.count(`/v1/sessions/${sessionId}/revoke`)).toBe(1);
   });
 

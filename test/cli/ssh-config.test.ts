@@ -139,6 +139,18 @@ describe('the ssh config', () => {
     expect(stderr).not.toContain('config file');
   });
 
+  test('of another profile than the active one is passed on from a home with spaces too, as login says it', async () => {
+    const alice = somebody('my home');
+    server.configuration.gateways = [{ name: 'gw', address: '127.0.0.1', port: 1, login: null }];
+    await alice.login(server.url);
+    await alice.sally(['profile', 'add', 'work', '--server', server.url]);
+    const { stdout } = await alice.sally(['login', '--profile', 'work']);
+    const [, command = ''] = /^Next: (cd .*)$/m.exec(stdout) ?? [];
+    const { stderr } = run('sh', ['-c', command.replace('ssh -F', 'ssh -T -F')]);
+    expect(stderr).toContain('connect to host 127.0.0.1 port 1: Connection refused');
+    expect(stderr).not.toContain('config file');
+  });
+
   test('changes nothing for any other host, byte for byte', async () => {
     const alice = somebody('home with spaces');
     alice.writeConfig(ownConfig);

@@ -24,12 +24,15 @@ describe.runIf(canMakeNetworks)('when many log in', () => {
   });
   afterAll(() => world?.close());
 
-  test.runIf(existsSync('/proc/self/autogroup'))('their companions go before the sshd that they answer', () => {
-    const shares = world.gateways.map(({ companion }) =>
-      readFileSync(`/proc/${companion?.pid}/autogroup`, 'utf8').trim(),
-    );
-    expect(shares).toEqual(Array(2).fill(expect.stringMatching(/ nice -7$/)));
-  });
+  test.runIf(existsSync('/proc/self/autogroup'))(
+    'their companions go before the sshd that they answer',
+    () => {
+      const shares = world.gateways.map(({ companion }) =>
+        readFileSync(`/proc/${companion?.pid}/autogroup`, 'utf8').trim(),
+      );
+      expect(shares).toEqual(Array(2).fill(expect.stringMatching(/ nice -7$/)));
+    },
+  );
 
   test('two gateways let five hundred in', { timeout: 180_000 }, async () => {
     const [box] = world.hosts;

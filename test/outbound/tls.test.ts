@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
@@ -56,6 +56,9 @@ describe.skipIf(!hasOpenssl)('https to an address that was checked (needs openss
 
   test('checks the certificate against the name, not against the address', async () => {
     await expect(ask('login.example')).rejects.toEqual(notReached);
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    await expect(ask('login.example')).rejects.toEqual(notReached);
+    vi.unstubAllEnvs();
     setDefaultCACertificates([...before, certificate]);
     expect(await (await ask('login.example')).text()).toBe(`login.example:${port} POST`);
     await expect(ask('other.example')).rejects.toEqual(notReached);

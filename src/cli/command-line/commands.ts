@@ -6,6 +6,8 @@ import type { Go } from './build.ts';
 
 /** Commands of one file; `names` are those that it declares, so that no other file need be read for one of them. */
 interface CommandGroup {
+  /** Under which they stand in the help. */
+  readonly heading: string;
   readonly names: readonly string[];
   readonly load: () => Promise<(program: Command, go: Go) => void>;
 }
@@ -13,10 +15,12 @@ interface CommandGroup {
 /** In the order of the help. */
 export const commandGroups: readonly CommandGroup[] = [
   {
+    heading: 'Your login',
     names: ['login', 'logout', 'status', 'whoami', 'sessions', 'passkeys', 'step-up'],
     load: async () => (await import('./login.ts')).addLoginCommands,
   },
   {
+    heading: 'Reaching machines',
     names: [
       ...['ssh', 'scp', 'sftp', 'rsync', 'upload', 'download', 'ls', 'target', 'link', 'gateway', 'logs'],
       ...['bastion', 'proxy-connect'],
@@ -24,25 +28,55 @@ export const commandGroups: readonly CommandGroup[] = [
     load: async () => (await import('./reach.ts')).addReachCommands,
   },
   {
+    heading: 'Services and the console',
     names: ['tunnel', 'service', 'open', 'tunnel-supervise'],
     load: async () => (await import('./tunnels.ts')).addTunnelCommands,
   },
   {
+    heading: 'Your certificate',
     names: ['cert', 'inspect', 'explain', 'ssh-config'],
     load: async () => (await import('./certificate.ts')).addCertificateCommands,
   },
   {
+    heading: 'Other ways in',
     names: ['ssh-code', 'token'],
     load: async () => (await import('./credentials.ts')).addCredentialCommands,
   },
-  { names: ['profile', 'timer'], load: async () => (await import('./profiles.ts')).addProfileCommands },
-  { names: ['ssh-keys', 'lease'], load: async () => (await import('./access.ts')).addAccessCommands },
-  { names: ['agent'], load: async () => (await import('./agent.ts')).addAgentCommands },
-  { names: ['doctor', 'ssh-access'], load: async () => (await import('./tools.ts')).addToolCommands },
+  {
+    heading: 'This machine',
+    names: ['profile', 'timer'],
+    load: async () => (await import('./profiles.ts')).addProfileCommands,
+  },
+  {
+    heading: 'Other ways in',
+    names: ['ssh-keys', 'lease'],
+    load: async () => (await import('./access.ts')).addAccessCommands,
+  },
+  {
+    heading: 'This machine',
+    names: ['agent'],
+    load: async () => (await import('./agent.ts')).addAgentCommands,
+  },
+  {
+    heading: 'When something is wrong',
+    names: ['doctor', 'ssh-access'],
+    load: async () => (await import('./tools.ts')).addToolCommands,
+  },
   // Not "completion": that is about all of them.
-  { names: ['update-check'], load: async () => (await import('./program.ts')).addProgramCommands },
-  { names: ['admin'], load: async () => (await import('./admin.ts')).addAdminCommands },
+  {
+    heading: 'This machine',
+    names: ['update-check'],
+    load: async () => (await import('./program.ts')).addProgramCommands,
+  },
+  {
+    heading: 'For admins',
+    names: ['admin'],
+    load: async () => (await import('./admin.ts')).addAdminCommands,
+  },
 ];
+
+/** All that may stand behind `sally`. */
+export const commandNames: readonly string[] = commandGroups.flatMap(({ names }) => names);
 
 interface CommandLineSettings {
   readonly environment: SallyEnvironment;
@@ -77,7 +111,10 @@ export async function sallyCommands(
     .configureHelp({ minWidthToWrap: 12 })
     .addHelpText('after', () => helpAfter);
   const wanted = commandGroups.filter(({ names }) => names.includes(argv[0] ?? ''));
-  for (const { load } of wanted.length === 1 ? wanted : commandGroups) (await load())(program, go);
+  for (const { load, heading } of wanted.length === 1 ? wanted : commandGroups) {
+    program.commandsGroup(`${heading}:`);
+    (await load())(program, go);
+  }
   for (const command of program.commands) hintAt(command, `sally ${command.name()}`);
   if (argv.length === 0 || argv.some((word) => wordsOfHelp.has(word))) {
     (await import('./examples.ts')).addExamples(program);

@@ -19,7 +19,7 @@ import { hostSuffix, includeLine } from '../ssh-config-text.ts';
 import { withCommand } from '../step-up.ts';
 import { terminalColumns, wrappedLines } from '../terminal.ts';
 import { momentText, spanText } from '../times.ts';
-import { chooseCaFile } from '../tls/choose-ca-file.ts';
+import { withCaFile } from '../tls/with-ca-file.ts';
 
 export interface LoginCommandOptions extends KeyOptions {
   readonly server?: string;
@@ -49,17 +49,19 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
   }
   const key = keyWish(options);
   const stored = options.server ?? environment.server ?? (await storedServer(context));
-  await chooseCaFile(context, options.caFile);
   await chooseAgent(context, options.addToAgent);
   await chooseSecrets(context, options.keychain);
-  const outcome = await logIn(context, {
-    server: parseServerUrl(stored ?? demoServer),
-    way: wayOf(context, options),
-    provider: options.provider,
-    maxAgeSeconds: options.maxAge,
-    acrValues: options.mfa ? 'mfa' : undefined,
-    key,
-  });
+  const server = parseServerUrl(stored ?? demoServer);
+  const outcome = await withCaFile(context, options.caFile, () =>
+    logIn(context, {
+      server,
+      way: wayOf(context, options),
+      provider: options.provider,
+      maxAgeSeconds: options.maxAge,
+      acrValues: options.mfa ? 'mfa' : undefined,
+      key,
+    }),
+  );
   await report(context, outcome);
   await tellAdded(context, outcome.pair, options.addToAgent);
   return outcome.refusal ? exitNameOf(outcome.refusal.code) : 'done';

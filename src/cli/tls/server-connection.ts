@@ -32,7 +32,7 @@ export function connectionOf(context: SallyContext): OpenConnection {
       return secured;
     } catch (error) {
       socket.destroy();
-      throw notBelieved(server, error as NodeJS.ErrnoException) ?? error;
+      throw explained(server, error as NodeJS.ErrnoException) ?? error;
     }
   };
 }
@@ -160,7 +160,13 @@ const inWords: Readonly<Record<string, string>> = {
   INVALID_CA: 'its authority may not vouch for others',
 };
 
-function notBelieved(server: URL, { code }: NodeJS.ErrnoException): SallyportError | undefined {
+function explained(server: URL, { code }: NodeJS.ErrnoException): SallyportError | undefined {
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
+    return new SallyportError(
+      'unavailable',
+      `What answers at ${server.origin} does not speak TLS. Look at the port; http:// is for a server on this machine alone.`,
+    );
+  }
   const why = inWords[code ?? ''];
   if (why === undefined) return undefined;
   return new SallyportError(

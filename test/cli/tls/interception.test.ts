@@ -97,19 +97,31 @@ describe.skipIf(!hasOpenssl)('who is at the other end (needs openssl)', () => {
   test('[abuse 128] a login chooses the authorities of its profile, from its first request on', async () => {
     const first = await alice.sally(['login', '--server', server.url, '--ca-file', company.file], machine);
     expect([first.code, server.seen]).toEqual([5, []]);
+    const chosen = async () =>
+      JSON.parse((await alice.sally(['profile', 'set', '--json'])).stdout) as { ca_file: string | null };
+    expect(await chosen()).toMatchObject({ ca_file: null });
     const second = await alice.sally(['login', '--server', server.url, '--ca-file', authority.file], machine);
     expect([second.code, second.stderr]).toEqual([0, expect.not.stringContaining('Own authority')]);
     // It is the profile's from now on, also where the machine believes another one.
     believed(company);
     expect((await alice.sally(['cert', 'ensure', '--force'], machine)).code).toBe(0);
     expect((await alice.sally(['cert', 'ensure', '--force'], behind(proxy.url))).code).toBe(5);
-    const { stdout } = await alice.sally(['profile', 'set', '--json']);
-    expect(JSON.parse(stdout)).toMatchObject({ ca_file: authority.file });
+    expect(await chosen()).toMatchObject({ ca_file: authority.file });
     const without = await alice.sally(['login', '--no-ca-file'], machine);
     expect([without.code, without.stderr]).toEqual([
       5,
       expect.stringContaining('is not one that is believed'),
     ]);
+    // It failed, so nobody is believed who was not.
+    expect(await chosen()).toMatchObject({ ca_file: authority.file });
+  });
+
+  test('a port that does not speak TLS is called that', async () => {
+    const plain = new ServerDouble();
+    await plain.start();
+    const { code, stderr } = await alice.sally(['login', '--server', plain.url.replace('http:', 'https:')]);
+    await plain.stop();
+    expect([code, stderr]).toEqual([5, expect.stringContaining('does not speak TLS')]);
   });
 
   test('[abuse 128] a private authority is named once, and another one that the machine believes too is refused before anything is sent', async () => {
