@@ -8,10 +8,11 @@ const twice = [
   'test/ca/{certificate-authority,current-krl,issue-refusals,issue-user-certificate}.test.ts',
 ];
 
-/** Tests of this process and its database alone, which leave nothing behind in it: loading the server once will do. */
+/** Tests that leave nothing behind in their process: loading the server, or sally, once will do for many of them. */
 const together = [
   'test/{accounts,audit,connections,console,credentials,feed,http,inventory,login,oauth}/**/*.test.ts',
   'test/{pages,policy,revocation,sessions,ssh}/**/*.test.ts',
+  'test/{cli,docs,files,gateway,limits,operator,outbound,property,secrets,structure}/**/*.test.ts',
   'test/ca/*.test.ts',
 ];
 

@@ -80,8 +80,11 @@ describe.skipIf(!hasNames)('a second factor that is too old (needs root, sshd, l
   afterEach(() => restore());
 
   test('[seeds 7] the gateway says so to plain ssh, in words that a program can read, and one line comes before', async () => {
+    const before = await refusals();
     const { code, stderr } = await world.alice.ssh([host, 'true']);
     expect(code).toBe(1);
+    // The next test counts from here.
+    await expect.poll(refusals, { timeout: 10_000 }).toBe(before + 1);
     const said = 'sally: a fresh second factor is needed, run: sally login --mfa --max-age 900\n';
     expect(stderr).toBe(said + refusal(world.alice.account));
   });
