@@ -175,7 +175,8 @@ export class Connections {
     if (stale.length === 0) return;
     const processes = readProcesses();
     for (const connection of stale) {
-      const leaders = connection.leaders.filter((leader) => sessionsOf([leader], processes).size > 0);
+      const living = sessionsOf(connection.leaders, processes);
+      const leaders = connection.leaders.filter(({ pid }) => living.has(pid));
       this.#byKey.set(connectionKey(connection), { ...connection, leaders });
     }
   }
