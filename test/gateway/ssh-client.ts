@@ -147,8 +147,13 @@ export async function canListen(port: number): Promise<boolean> {
 /** For what nobody announces, such as the end of a process. */
 export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + 20_000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  for (;;) {
+    const begun = performance.now();
+    if (await isSo()) return;
+    const now = performance.now();
+    if (now > deadline) throw new Error(`never happened: ${what}`);
+    // A look that starts programs must not keep what it waits for from happening.
+    const pause = Math.max(20, 4 * (now - begun));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
