@@ -29,6 +29,8 @@ const revocations: readonly Check[] = [
   ({ offer }, { facts }) => (isRegistered(offer, facts.state) ? undefined : 'session_ended'),
 ];
 
+const putOut: readonly Check[] = [...revocations, losesAccess];
+
 const allChecks: readonly Check[] = [
   ...revocations,
   losesItsWay,
@@ -39,12 +41,12 @@ export function judgeConnections(connections: readonly Connection[], by: JudgedB
   return judge(connections, allChecks, by);
 }
 
-/** Of connections that are gone: whose processes must go too. Limits and access are for those who are connected. */
+/** Of connections that are gone: whose processes must go too. Limits are for those who are connected. */
 export function judgeLeft(
   connections: readonly Connection[],
   by: Pick<JudgedBy, 'facts' | 'krl'>,
 ): Judgement[] {
-  return judge(connections, revocations, { ...by, activeAtSeconds: new Map() });
+  return judge(connections, putOut, { ...by, activeAtSeconds: new Map() });
 }
 
 /** The first that finds something is the reason. */
@@ -74,6 +76,14 @@ function losesItsWay(connection: Connection, by: JudgedBy): EndReason | undefine
   const found = connection.permitted.map((target) => whyNotTo(target, connection, by));
   const isHost = by.facts.state.companion.kind === 'host';
   return isHost && found.includes(undefined) ? undefined : found.find((reason) => reason !== undefined);
+}
+
+/** At a host, which is where something is left: nothing that shares the login lets the person in any more. */
+function losesAccess({ offer, permitted }: Connection, { facts }: JudgedBy): EndReason | undefined {
+  const found = permitted.map((target) => whyNotOn(offer, target, facts));
+  return found.length > 0 && found.every((reason) => reason === 'access_denied')
+    ? 'access_denied'
+    : undefined;
 }
 
 function whyNotTo(

@@ -18,6 +18,8 @@ export interface ProcessStat extends ProcessId {
   readonly parent: number;
   /** The leader of its session (setsid), which outlives a change of parent. */
   readonly session: number;
+  /** How many threads it has; absent: one. */
+  readonly threads?: number;
 }
 
 /** Reads the one line of /proc/PID/stat. The name stands in parentheses and may itself hold spaces and parentheses. */
@@ -32,7 +34,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     .trim()
     .split(' ');
   const [state, parent, , session] = fields;
-  const startTime = fields[19];
+  const [threads, , startTime] = fields.slice(17);
   if (!Number.isInteger(pid) || !state || !parent || !session || !startTime) return undefined;
   return {
     pid,
@@ -41,6 +43,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     state,
     parent: Number(parent),
     session: Number(session),
+    threads: Number(threads),
   };
 }
 
@@ -53,9 +56,12 @@ export function readProcess(pid: number): ProcessStat | undefined {
   }
 }
 
-/** A zombie runs no code and holds no connection; it only waits for its parent to ask for its status. */
-export function isAlive({ state }: ProcessStat): boolean {
-  return state !== 'Z' && state !== 'X';
+/**
+ * A zombie runs no code and holds no connection; it only waits for its parent to ask for its status. What has threads left
+ * is none: its first one has ended (pthread_exit(3)), and the others go on.
+ */
+export function isAlive({ state, threads = 1 }: ProcessStat): boolean {
+  return (state !== 'Z' && state !== 'X') || threads > 1;
 }
 
 /** The process if the one with this id is still the very same one and alive. */

@@ -120,6 +120,26 @@ describe.skipIf(!hasNames)('ending a session ends (needs root, sshd, curl, libns
     expect((await through('echo', 'again')).status).toBe(255);
   });
 
+  test('a program whose first thread has ended, which /proc calls a zombie', async () => {
+    const person = await createPerson(authority, world.folder, alice);
+    const program = [
+      'import ctypes, os, threading, time',
+      'threading.Thread(target=time.sleep, args=(1000,)).start()',
+      'print(os.getpid(), flush=True)',
+      'ctypes.CDLL(None).pthread_exit(None)',
+    ];
+    const running = start(person, toHost(`python3 -c '${program.join('; ')}'`));
+    await running.waitForOutput(/\d\n/);
+    const isZombie = () => readProcess(Number(running.stdout))?.state === 'Z';
+    await until(isZombie, 'the end of its first thread');
+    const left = readProcess(Number(running.stdout));
+    if (left === undefined) throw new Error('it has ended');
+    leftRunning.push(left);
+    expect(alive([left])).toEqual([left]);
+    await endSession(person);
+    expect(alive([left])).toEqual([]);
+  });
+
   test('a connection without any session (-N)', async () => {
     const person = await createPerson(authority, world.folder, bob);
     const running = start(person, ['-N', ...toHost()]);
@@ -194,6 +214,17 @@ describe.skipIf(!hasNames)(
       const version = authority.push({ krl: true });
       await authority.waitForAcknowledgement((found) => found.version === version);
       expect(alive([left])).toEqual([]);
+    });
+
+    test('ends when the access that let it in is taken away', async () => {
+      const { left } = await leave(carol);
+      const before = authority.rules;
+      authority.rules = before.filter(({ subject }) => !('account' in subject) || subject.account !== carol);
+      const version = authority.push();
+      await authority.waitForAcknowledgement((found) => found.version === version);
+      expect(alive([left])).toEqual([]);
+      authority.rules = before;
+      authority.push();
     });
 
     test('goes on after an ordinary logout, whoever else is put out', async () => {

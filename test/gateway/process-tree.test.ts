@@ -22,6 +22,7 @@ test('a name with spaces and parentheses does not move the fields', () => {
     parent: 7,
     session: 9,
     startTime: String(numbers[15]),
+    threads: numbers[13],
   });
 });
 
