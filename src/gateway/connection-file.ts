@@ -4,16 +4,7 @@
  * Not flushed to the disk: after a power cut the connection is gone too. `format` grows when older readers must not go on.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { address, port, targetName, unixSeconds } from '../api/common.ts';
@@ -51,10 +42,19 @@ const connectionSchema = z.strictObject({
   /** Where the client is; null: not looked for yet, or not to be found out. */
   clientAddress: z.string().nullable().default(null),
   /** Hosts only: the leaders of the process sessions that sshd began on it (process-sessions.ts), those that still matter. */
-  leaders: z.array(processIdSchema).default([]),
+  leaders: z
+    .array(
+      z.strictObject({
+        ...processIdSchema.shape,
+        /** Somebody else who is in the session, found when its leader had gone. */
+        member: processIdSchema.optional(),
+      }),
+    )
+    .default([]),
 });
 
 export type Connection = z.infer<typeof connectionSchema>;
+export type SessionLeader = Connection['leaders'][number];
 export type Way = NonNullable<Connection['way']>;
 
 /** `boot id:pid:start time` of the monitor: the connection's name, unique for ever. */
@@ -64,13 +64,14 @@ export function connectionKey({ bootId, pid, startTime }: Pick<Connection, 'boot
 
 export function writeConnectionFile(folder: string, connection: Connection): void {
   const beside = join(folder, `.${randomBytes(6).toString('hex')}`);
-  const file = openSync(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
-    writeSync(file, JSON.stringify(connection));
-  } finally {
-    closeSync(file);
+    // All of it or an error: write(2) alone may take a part where there is room for no more.
+    writeFileSync(beside, JSON.stringify(connection), { flag: 'wx', mode: 0o600 });
+    renameSync(beside, pathOf(folder, connection));
+  } catch (error) {
+    rmSync(beside, { force: true });
+    throw error;
   }
-  renameSync(beside, pathOf(folder, connection));
 }
 
 export function removeConnectionFile(folder: string, connection: Connection): void {

@@ -16,7 +16,7 @@ import {
 import type { PermittedTarget } from './decide-offer.ts';
 import { LeftBehind } from './left-behind.ts';
 import { type ProcessId, type ProcessStat, readBootId, readProcesses, readSameProcess } from './proc.ts';
-import { sessionsOf } from './process-sessions.ts';
+import { isSeen, livingLeaders } from './process-sessions.ts';
 import { processTree } from './process-tree.ts';
 import { isSshd, servesUser } from './sshd-listener.ts';
 import { type Reported, UntoldConnections } from './untold-connections.ts';
@@ -51,7 +51,10 @@ export class Connections {
   /** Why connections were ended here, by key, until the CA has heard it. */
   readonly #ending = new Map<string, EndReason>();
   readonly #untold = new UntoldConnections();
-  readonly #left = new LeftBehind();
+  readonly #left = new LeftBehind({
+    onChanged: (connection) => this.#writeIfPossible(connection),
+    onForgotten: (connection) => removeConnectionFile(this.#folder, connection),
+  });
   /** When somebody was first seen to be logged in, by key (performance.now). */
   readonly #servedSince = new Map<string, number>();
   /** Paths of files that stood for connections and could not be read. */
@@ -67,13 +70,14 @@ export class Connections {
     const { connections, damaged } = readConnectionFiles(folder);
     this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {
-      const isOfThisBoot = connection.bootId === this.#bootId;
-      if (isOfThisBoot && readSameProcess(connection)) {
-        this.#byKey.set(connectionKey(connection), connection);
+      if (connection.bootId !== this.#bootId) {
+        removeConnectionFile(folder, connection);
         continue;
       }
-      if (isOfThisBoot) this.#left.note(connection);
-      removeConnectionFile(folder, connection);
+      // Nobody looked meanwhile: what is not seen any more may be a stranger's session by now.
+      const known = { ...connection, leaders: connection.leaders.filter(isSeen) };
+      if (readSameProcess(known)) this.#byKey.set(connectionKey(known), known);
+      else this.#left.note(known);
     }
   }
 
@@ -122,7 +126,9 @@ export class Connections {
     // First, so that it counts even where it can't be written.
     this.#byKey.set(key, used);
     if (isNew) this.#told.onStarted?.(used);
-    writeConnectionFile(this.#folder, used);
+    // Where there is no room for one more session of a connection that is on disk, that keeps nobody from it.
+    if (isTold) this.#writeIfPossible(used);
+    else writeConnectionFile(this.#folder, used);
     return !isTold;
   }
 
@@ -171,13 +177,22 @@ export class Connections {
 
   /** Process ids are used again: a session of which nothing runs any more is nobody's. Most looks need none at everything. */
   #forgetSessions(): void {
-    const stale = this.all().filter(({ leaders }) => leaders.some((leader) => !readSameProcess(leader)));
+    const stale = this.all().filter(({ leaders }) => !leaders.every(isSeen));
     if (stale.length === 0) return;
     const processes = readProcesses();
     for (const connection of stale) {
-      const living = sessionsOf(connection.leaders, processes);
-      const leaders = connection.leaders.filter(({ pid }) => living.has(pid));
-      this.#byKey.set(connectionKey(connection), { ...connection, leaders });
+      const now = { ...connection, leaders: livingLeaders(connection.leaders, processes) };
+      this.#byKey.set(connectionKey(now), now);
+      this.#writeIfPossible(now);
+    }
+  }
+
+  /** What is known of its sessions; a companion that is restarted finds less of them otherwise. */
+  #writeIfPossible(connection: Connection): void {
+    try {
+      writeConnectionFile(this.#folder, connection);
+    } catch {
+      // No room. It counts all the same.
     }
   }
 
@@ -232,11 +247,11 @@ export class Connections {
     const key = connectionKey(connection);
     this.#byKey.delete(key);
     this.#servedSince.delete(key);
+    // Its file goes with what it left.
     this.#left.note(connection);
     const last = reported(connection);
     if (last) this.#untold.noteGone(last);
     this.#told.onGone?.(key, connection);
-    removeConnectionFile(this.#folder, connection);
   }
 }
 

@@ -5,13 +5,16 @@
  * tree on purpose (setsid and a dead parent) is beyond this; logind's KillUserProcesses ends that.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { SessionLeader } from './connection-file.ts';
 import { type ProcessId, readProcesses, readSameProcess } from './proc.ts';
-import { sessionsOf } from './process-sessions.ts';
+import { livingLeaders } from './process-sessions.ts';
 import { processTree } from './process-tree.ts';
 
 /** How long a monitor may take to put its books in order once it has no children. */
 const monitorPatienceMilliseconds = 500;
-const patienceMilliseconds = 10_000;
+export const patienceMilliseconds = 10_000;
+/** Nearly all is gone long before; after this it is looked at less often. */
+const promptMilliseconds = 1_000;
 
 export interface EndedConnection {
   readonly monitor: ProcessId;
@@ -21,7 +24,7 @@ export interface EndedConnection {
 
 export interface Endable extends ProcessId {
   /** Leaders of process sessions that are known to be the connection's. It may be gone itself. */
-  readonly leaders?: readonly ProcessId[];
+  readonly leaders?: readonly SessionLeader[];
 }
 
 interface Ending {
@@ -31,13 +34,19 @@ interface Ending {
   seen: Map<number, ProcessId>;
 }
 
-/** Resolves when /proc shows every connection gone, or when what is left can't be ended. */
-export async function endConnections(monitors: readonly Endable[]): Promise<EndedConnection[]> {
-  const start = performance.now();
+/**
+ * Resolves when /proc shows every connection gone, or when what is left can't be ended.
+ * @param waitedMilliseconds how long they have refused to go before
+ */
+export async function endConnections(
+  monitors: readonly Endable[],
+  waitedMilliseconds = 0,
+): Promise<EndedConnection[]> {
+  const start = performance.now() - waitedMilliseconds;
   const processes = readProcesses();
   const endings = monitors.map((monitor): Ending => {
-    const sessions = sessionsOf(monitor.leaders ?? [], processes);
-    return { monitor, sessions, seen: new Map() };
+    const leaders = livingLeaders(monitor.leaders ?? [], processes);
+    return { monitor, sessions: new Set(leaders.map(({ pid }) => pid)), seen: new Map() };
   });
   lookAt(endings, processes);
   for (const { monitor } of endings) signal(monitor, 'SIGTERM');
@@ -47,7 +56,7 @@ export async function endConnections(monitors: readonly Endable[]): Promise<Ende
     lookAt(endings);
     if (endings.every((ending) => leftOf(ending).length === 0) || elapsed > patienceMilliseconds) break;
     // The kernel tells no stranger when a process has died, so this looks again.
-    await wait(5);
+    await wait(elapsed < promptMilliseconds ? 5 : 100);
   }
   return endings.map((ending) => ({ monitor: ending.monitor, left: leftOf(ending) }));
 }

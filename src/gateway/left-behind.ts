@@ -5,7 +5,7 @@
  */
 import { type Connection, connectionKey } from './connection-file.ts';
 import { readProcesses } from './proc.ts';
-import { sessionsOf } from './process-sessions.ts';
+import { isSeen, livingLeaders } from './process-sessions.ts';
 
 const rememberedMilliseconds = 60_000;
 
@@ -15,27 +15,56 @@ interface Left {
   readonly since: number;
 }
 
-export class LeftBehind {
-  readonly #byKey = new Map<string, Left>();
-  readonly #now: () => number;
+export interface LeftBehindOptions {
+  /** Less of it runs than before, or its sessions are known by others. */
+  readonly onChanged?: (connection: Connection) => void;
+  readonly onForgotten?: (connection: Connection) => void;
+  /** performance.now() */
+  readonly now?: () => number;
+}
 
-  constructor(now = () => performance.now()) {
-    this.#now = now;
+export class LeftBehind {
+  readonly #options: LeftBehindOptions;
+  readonly #byKey = new Map<string, Left>();
+
+  constructor(options: LeftBehindOptions = {}) {
+    this.#options = options;
   }
 
   /** It is no more. */
   note(connection: Connection): void {
-    if (connection.leaders.length === 0) return;
-    this.#byKey.set(connectionKey(connection), { connection, since: this.#now() });
+    if (connection.leaders.length === 0) this.#options.onForgotten?.(connection);
+    else this.#byKey.set(connectionKey(connection), { connection, since: this.#now() });
   }
 
   all(): Connection[] {
-    if (this.#byKey.size === 0) return [];
-    const processes = readProcesses();
     for (const [key, { connection, since }] of this.#byKey) {
-      const runs = sessionsOf(connection.leaders, processes).size > 0;
-      if (!runs || this.#now() - since > rememberedMilliseconds) this.#byKey.delete(key);
+      if (this.#now() - since > rememberedMilliseconds) this.#forget(key, connection);
     }
+    const stale = [...this.#byKey].filter(([, { connection }]) => !connection.leaders.every(isSeen));
+    if (stale.length > 0) this.#look(stale);
     return [...this.#byKey.values()].map(({ connection }) => connection);
+  }
+
+  #look(stale: readonly (readonly [string, Left])[]): void {
+    const processes = readProcesses();
+    for (const [key, { connection, since }] of stale) {
+      const leaders = livingLeaders(connection.leaders, processes);
+      if (leaders.length === 0) this.#forget(key, connection);
+      else {
+        const now = { ...connection, leaders };
+        this.#byKey.set(key, { connection: now, since });
+        this.#options.onChanged?.(now);
+      }
+    }
+  }
+
+  #forget(key: string, connection: Connection): void {
+    this.#byKey.delete(key);
+    this.#options.onForgotten?.(connection);
+  }
+
+  #now(): number {
+    return (this.#options.now ?? (() => performance.now()))();
   }
 }

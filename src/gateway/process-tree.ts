@@ -1,5 +1,6 @@
 /** The process tree of a connection, pure: what a look at all processes says of who belongs to a monitor. */
 import type { ProcessId, ProcessStat } from './proc.ts';
+import { indexOf } from './process-index.ts';
 
 export interface ProcessTree {
   /** Everything below the monitor; parents before their children; without the monitor. */
@@ -14,9 +15,10 @@ export function processTree(
   processes: readonly ProcessStat[],
   sessions: ReadonlySet<number> = new Set(),
 ): ProcessTree {
-  const children = Map.groupBy(processes, ({ parent }) => parent);
-  const root = processes.find((found) => found.pid === monitor.pid && found.startTime === monitor.startTime);
-  const inSession = processes.filter(({ pid, session }) => sessions.has(session) && pid !== monitor.pid);
+  const { byId, byParent: children, bySession } = indexOf(processes);
+  const holder = byId.get(monitor.pid);
+  const root = holder?.startTime === monitor.startTime ? holder : undefined;
+  const inSession = [...sessions].flatMap((id) => bySession.get(id) ?? []);
 
   const found = new Map<number, ProcessStat>();
   const waiting = [...(root ? (children.get(root.pid) ?? []) : []), ...inSession];

@@ -5,6 +5,7 @@ import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectionKey } from '../../src/gateway/connection-file.ts';
 import { Connections } from '../../src/gateway/connections.ts';
 import type { Offer } from '../../src/gateway/offered-certificate.ts';
 import { readProcess } from '../../src/gateway/proc.ts';
@@ -35,4 +36,11 @@ test('a connection that starts is reported, and its time runs, though its file c
   expect(connections.refresh(7)).toBe(true);
   expect(connections.report().connections).toMatchObject([{ account: alice, started_at: 7 }]);
   expect(connections.refresh(8)).toBe(false);
+  // One more session of it.
+  const [connection] = connections.all();
+  const leaders = [{ pid: session.pid ?? 0, startTime: '1' }];
+  expect(connection && connections.markUsed(connectionKey(connection), { way: 'refusal', leaders }, 9)).toBe(
+    false,
+  );
+  expect(connections.all()).toMatchObject([{ leaders }]);
 });

@@ -1,12 +1,16 @@
 /** What is remembered of connections that have gone while something of theirs runs on. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterEach, expect, test } from 'vitest';
+import { readdirSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Connection } from '../../src/gateway/connection-file.ts';
+import { Connections } from '../../src/gateway/connections.ts';
 import { LeftBehind } from '../../src/gateway/left-behind.ts';
 import { type ProcessId, readProcess, readProcesses } from '../../src/gateway/proc.ts';
-import { sessionsOf } from '../../src/gateway/process-sessions.ts';
+import { livingLeaders } from '../../src/gateway/process-sessions.ts';
+import { temporaryFolder } from '../interop/ssh-keygen.ts';
 import { aConnection } from './a-connection.ts';
+import { until } from './ssh-client.ts';
 
 let children: ChildProcess[] = [];
 afterEach(() => {
@@ -15,8 +19,8 @@ afterEach(() => {
 });
 
 /** A process session in which something runs; its leader unless it is said to have gone. */
-async function startSession(): Promise<ProcessId> {
-  const child = spawn('/bin/sleep', ['1000'], { stdio: 'ignore', detached: true });
+async function startSession(command = 'exec sleep 1000'): Promise<ProcessId> {
+  const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   children.push(child);
   await once(child, 'spawn');
   const { pid, startTime } = readProcess(child.pid ?? 0) ?? { pid: 0, startTime: '' };
@@ -30,11 +34,12 @@ async function end(leader: ProcessId): Promise<void> {
   await gone;
 }
 
+const membersOf = ({ pid }: ProcessId) => readProcesses().filter(({ session }) => session === pid);
 const gone = (...leaders: ProcessId[]): Connection => ({ ...aConnection, leaders });
 
 test('it is remembered for a minute', async () => {
   let now = 0;
-  const left = new LeftBehind(() => now);
+  const left = new LeftBehind({ now: () => now });
   const connection = gone(await startSession());
   left.note(connection);
   now = 60_000;
@@ -59,16 +64,67 @@ test('a connection on which no session began is not remembered', () => {
   expect(left.all()).toEqual([]);
 });
 
+test('of several sessions those are forgotten in which nothing runs any more', async () => {
+  const left = new LeftBehind();
+  const [gonesoon, stays] = [await startSession(), await startSession()];
+  left.note(gone(gonesoon, stays));
+  await end(gonesoon);
+  expect(left.all()).toMatchObject([{ leaders: [stays] }]);
+});
+
 test('a process that has the id of a leader before it is a stranger', async () => {
   const leader = await startSession();
   const before = { ...leader, startTime: `${BigInt(leader.startTime) - 1n}` };
-  expect(sessionsOf([leader], readProcesses())).toEqual(new Set([leader.pid]));
-  expect(sessionsOf([before], readProcesses())).toEqual(new Set());
+  expect(livingLeaders([leader], readProcesses())).toEqual([leader]);
+  expect(livingLeaders([before], readProcesses())).toEqual([]);
 });
 
 test('a session whose leader has gone is known by who is left in it', () => {
   const leader = { pid: 4, startTime: '1' };
   const inIt = { pid: 5, startTime: '2', name: 'sleep', state: 'S', parent: 1, session: 4 };
-  expect(sessionsOf([leader], [inIt])).toEqual(new Set([4]));
-  expect(sessionsOf([leader], [{ ...inIt, session: 6 }])).toEqual(new Set());
+  const member = { pid: 5, startTime: '2' };
+  expect(livingLeaders([leader], [inIt])).toEqual([{ ...leader, member }]);
+  expect(livingLeaders([{ ...leader, member: { pid: 6, startTime: '2' } }], [inIt])).toEqual([
+    { ...leader, member },
+  ]);
+  expect(livingLeaders([leader], [{ ...inIt, session: 6 }])).toEqual([]);
+});
+
+describe('a companion that is started again', () => {
+  const folder = temporaryFolder();
+
+  /** A connection on which one session has begun, and that is gone. */
+  async function leave(leader: ProcessId): Promise<Connections> {
+    const connections = new Connections(folder.path(''));
+    const monitor = await startSession();
+    const { offer, user, permitted, offeredAtSeconds } = aConnection;
+    const key = connections.register(monitor, { offer, user, permitted, offeredAtSeconds });
+    connections.markUsed(key, { way: 'host', leaders: [leader] }, 7);
+    await end(monitor);
+    connections.refresh(8);
+    return connections;
+  }
+
+  test('knows what was left, until nothing of it runs any more', async () => {
+    const leader = await startSession();
+    await leave(leader);
+    const next = new Connections(folder.path(''));
+    expect(next.left()).toMatchObject([{ leaders: [leader] }]);
+    await end(leader);
+    expect(next.left()).toEqual([]);
+    expect(readdirSync(folder.path(''))).toEqual([]);
+  });
+
+  test('knows a session without its leader by who was seen in it, and no other: it may be a stranger’s by now', async () => {
+    for (const hasLooked of [true, false]) {
+      const leader = await startSession('sleep 1000 & read -r _');
+      await until(() => membersOf(leader).length === 2, 'a member');
+      const connections = await leave(leader);
+      await end(leader);
+      if (hasLooked) expect(connections.left()).toHaveLength(1);
+      const next = new Connections(folder.path(''));
+      expect(next.left()).toHaveLength(hasLooked ? 1 : 0);
+      for (const { pid } of membersOf(leader)) process.kill(pid, 'SIGKILL');
+    }
+  });
 });
