@@ -23,6 +23,8 @@ export interface ConnectionKeeperOptions {
   readonly onChange: () => void;
 }
 
+type EndEvent = 'connection.ended' | 'connection.left_ended';
+
 /** Words for more than these would keep everybody's ending waiting. */
 const mostToldWhileEnding = 10;
 
@@ -63,25 +65,24 @@ export class ConnectionKeeper {
     const now = this.#options.basis.forEnding();
     if (now === undefined) return 0;
     const judged = this.#judge(now);
-    const endingLeft = this.#endLeft(now);
     const isFirstTold = this.#tell(judged);
     const ending = judged.filter((judgement) => !isFirstTold.has(judgement));
     // Noted before: a report may leave as soon as they are gone.
     for (const { connection, reason } of ending) this.#options.connections.noteEnding(connection, reason);
-    const gone = new Set(await this.#endings.end(ending.map(({ connection }) => connection)));
-    for (const judgement of ending)
-      if (gone.has(judgement.connection)) this.#logEnd('connection.ended', judgement);
-    await endingLeft;
-    return gone.size;
+    const [gone] = await Promise.all([this.#end('connection.ended', ending), this.#endLeft(now)]);
+    return gone;
   }
 
   /** What connections left running that have just gone by themselves. */
   async #endLeft({ facts, checked: { krl } }: Basis): Promise<void> {
-    const judged = judgeLeft(this.#options.connections.left(), { facts, krl });
+    await this.#end('connection.left_ended', judgeLeft(this.#options.connections.left(), { facts, krl }));
+  }
+
+  /** @returns how many of them this has ended */
+  async #end(event: EndEvent, judged: readonly Judgement[]): Promise<number> {
     const gone = new Set(await this.#endings.end(judged.map(({ connection }) => connection)));
-    for (const judgement of judged) {
-      if (gone.has(judgement.connection)) this.#logEnd('connection.left_ended', judgement);
-    }
+    for (const judgement of judged) if (gone.has(judgement.connection)) this.#logEnd(event, judgement);
+    return gone.size;
   }
 
   /**
@@ -129,7 +130,7 @@ export class ConnectionKeeper {
     return judgeConnections(connections, { facts, krl: checked.krl, activeAtSeconds });
   }
 
-  #logEnd(event: 'connection.ended' | 'connection.left_ended', { connection, reason }: Judgement): void {
+  #logEnd(event: EndEvent, { connection, reason }: Judgement): void {
     const { account, sessionId, serial } = connection.offer;
     const what = event === 'connection.ended' ? 'A connection' : 'What was left running by a connection';
     this.#options.log({

@@ -32,7 +32,9 @@ export class Problems {
   /** A problem until all these processes, and those that the subject had before, have gone. */
   setWhileAlive(subject: ProblemSubject, sentence: string, processes: readonly ProcessId[]): void {
     const before = this.#processes.get(subject) ?? [];
-    this.#processes.set(subject, [...before.filter(isAlive), ...processes]);
+    const isNew = (one: ProcessId) =>
+      !before.some(({ pid, startTime }) => pid === one.pid && startTime === one.startTime);
+    this.#processes.set(subject, [...before.filter(isAlive), ...processes.filter(isNew)]);
     this.set(subject, sentence);
   }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ConnectionEndings } from '../../src/gateway/connection-endings.ts';
-import type { EndedConnection } from '../../src/gateway/end-connection.ts';
+import { type EndedConnection, patienceMilliseconds } from '../../src/gateway/end-connection.ts';
 import { Problems } from '../../src/gateway/problems.ts';
 import { type ProcessId, readProcess } from '../../src/gateway/proc.ts';
 
@@ -21,7 +21,9 @@ afterEach(() => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-function endingsBy(end: (chosen: readonly ProcessId[]) => Promise<readonly EndedConnection[]>) {
+function endingsBy(
+  end: (chosen: readonly ProcessId[], waitedMilliseconds: number) => Promise<readonly EndedConnection[]>,
+) {
   return new ConnectionEndings({ problems, log: () => {}, onEnded: () => {}, end });
 }
 
@@ -85,6 +87,22 @@ test('a connection whose ending failed can be ended again', async () => {
   });
   await expect(endings.end(monitors)).rejects.toThrow('no /proc');
   expect(await endings.end(monitors)).toEqual(monitors);
+});
+
+test('what has refused to go is tried again and not waited for again, whatever else is to end', async () => {
+  const [stubborn, willing] = monitors as [ProcessId, ProcessId];
+  const waits: (readonly [ProcessId[], number])[] = [];
+  const endings = endingsBy(async (chosen, waited) => {
+    waits.push([[...chosen], waited]);
+    return chosen.map((monitor) => ({ monitor, left: monitor === stubborn ? [monitor] : [] }));
+  });
+  expect(await endings.end([stubborn])).toEqual([]);
+  expect(await endings.end(monitors)).toEqual([willing]);
+  expect(waits).toEqual([
+    [[stubborn], 0],
+    [[willing], 0],
+    [[stubborn], patienceMilliseconds],
+  ]);
 });
 
 test('what refuses to go does not count as ended, and is a problem exactly until it has gone', async () => {
