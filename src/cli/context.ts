@@ -23,6 +23,8 @@ export interface SallyContext {
   readonly terminal: Terminal;
   readonly debug: DebugLog;
   readonly nonce: DpopNonce;
+  /** Whose word counts for this login, where it says so: a file, or null for the machine's own; absent: the profile's. */
+  readonly caFile?: string | null;
   /** Where the system keeps secrets; absent where this `sally` knows of none. */
   readonly keychain?: Keychain;
   /** What this `sally` is in the name of, if it is not a person. */

@@ -52,8 +52,8 @@ export async function login(context: SallyContext, options: LoginCommandOptions)
   await chooseAgent(context, options.addToAgent);
   await chooseSecrets(context, options.keychain);
   const server = parseServerUrl(stored ?? demoServer);
-  const outcome = await withCaFile(context, options.caFile, () =>
-    logIn(context, {
+  const outcome = await withCaFile(context, options.caFile, (believing) =>
+    logIn(believing, {
       server,
       way: wayOf(context, options),
       provider: options.provider,

@@ -24,7 +24,8 @@ export function connectionOf(context: SallyContext): OpenConnection {
     const settings = await readProfileSettings(context.paths);
     const socket = await throughProxy(context, server);
     if (server.protocol === 'http:') return socket;
-    const ca = settings.ca_file === null ? undefined : (await readCaFile(settings.ca_file)).certificates;
+    const { caFile = settings.ca_file } = context;
+    const ca = caFile === null ? undefined : (await readCaFile(caFile)).certificates;
     try {
       const secured = await secure(socket, server, ca);
       // Who has chosen the authorities for this server has answered the question.

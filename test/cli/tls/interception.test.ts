@@ -100,7 +100,15 @@ describe.skipIf(!hasOpenssl)('who is at the other end (needs openssl)', () => {
     const chosen = async () =>
       JSON.parse((await alice.sally(['profile', 'set', '--json'])).stdout) as { ca_file: string | null };
     expect(await chosen()).toMatchObject({ ca_file: null });
-    const second = await alice.sally(['login', '--server', server.url, '--ca-file', authority.file], machine);
+    let whileLoggingIn: unknown;
+    const openBrowser = async (url: string) => {
+      whileLoggingIn = await chosen();
+      await visitOver(url, authority);
+    };
+    const argv = ['login', '--server', server.url, '--ca-file', authority.file];
+    const second = await alice.sally(argv, { openBrowser });
+    // Ctrl-C is how most logins fail.
+    expect(whileLoggingIn).toMatchObject({ ca_file: null });
     expect([second.code, second.stderr]).toEqual([0, expect.not.stringContaining('Own authority')]);
     // It is the profile's from now on, also where the machine believes another one.
     believed(company);
