@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openResponse } from '../../src/gateway/server-request.ts';
 import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
@@ -63,5 +64,15 @@ describe.skipIf(!hasOpenssl)('https to an address that was checked (needs openss
     expect(await (await ask('login.example')).text()).toBe(`login.example:${port} POST`);
     await expect(ask('other.example')).rejects.toEqual(notReached);
     await expect(ask('127.0.0.1')).rejects.toEqual(notReached);
+  });
+
+  test('nor does a companion believe whoever answers', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const asked = openResponse({ url: `https://127.0.0.1:${port}`, credential: 'secret' }, '/', {
+      signal: AbortSignal.timeout(20_000),
+      accept: 'application/json',
+    });
+    await expect(asked).rejects.toEqual(expect.objectContaining({ code: 'unavailable' }));
+    vi.unstubAllEnvs();
   });
 });
