@@ -44,7 +44,9 @@ const longestExcerpt = 300;
 export function openKeyService({ name, setting, address, ca }: KeyServiceOptions): KeyService {
   const base = parseAddress(address, name, setting);
   const isSecure = base.protocol === 'https:';
-  const agent = isSecure ? new HttpsAgent({ keepAlive: true, ca }) : new HttpAgent({ keepAlive: true });
+  // Said, because otherwise NODE_TLS_REJECT_UNAUTHORIZED, often set for something else, counts.
+  const secured = { keepAlive: true, ca, rejectUnauthorized: true };
+  const agent = isSecure ? new HttpsAgent(secured) : new HttpAgent({ keepAlive: true });
   const request = isSecure ? httpsRequest : httpRequest;
   const prefix = base.pathname.replace(/\/$/, '');
 
