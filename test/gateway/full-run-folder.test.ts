@@ -1,14 +1,19 @@
 /** Where nothing can be written any more, connections are still known, judged and ended. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectionKey } from '../../src/gateway/connection-file.ts';
+import {
+  connectionKey,
+  readConnectionFiles,
+  writeConnectionFile,
+} from '../../src/gateway/connection-file.ts';
 import { Connections } from '../../src/gateway/connections.ts';
 import type { Offer } from '../../src/gateway/offered-certificate.ts';
 import { readProcess } from '../../src/gateway/proc.ts';
+import { aConnection } from './a-connection.ts';
 import { alice } from './test-world.ts';
 
 let folder: string;
@@ -43,4 +48,19 @@ test('a connection that starts is reported, and its time runs, though its file c
     false,
   );
   expect(connections.all()).toMatchObject([{ leaders }]);
+});
+
+test('what does not fit leaves what was there, whole, and nothing else (needs to mount)', async (context) => {
+  const small = join(folder, 'connections');
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12k', 'tmpfs', small]).status !== 0) context.skip();
+  try {
+    writeConnectionFile(small, aConnection);
+    // More than one page: a part of it would be taken without a word.
+    const leaders = Array.from({ length: 400 }, (_, index) => ({ pid: index + 1, startTime: '1' }));
+    expect(() => writeConnectionFile(small, { ...aConnection, leaders })).toThrow('ENOSPC');
+    expect(readConnectionFiles(small)).toEqual({ connections: [aConnection], damaged: [] });
+    expect(await readdir(small)).toHaveLength(1);
+  } finally {
+    spawnSync('umount', [small]);
+  }
 });
