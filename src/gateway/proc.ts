@@ -70,13 +70,22 @@ export function readSameProcess({ pid, startTime }: ProcessId): ProcessStat | un
   return found && found.startTime === startTime && isAlive(found) ? found : undefined;
 }
 
-/** Every process that lives now. */
+/** More are begun time and again than a look takes in. */
+const mostLooks = 8;
+
+/**
+ * Every process that lives now. To read them all takes its time, in which some begin, and those who began them may end
+ * before it is their turn: so it looks again until nobody is new. Whose session shows nobody then has ended.
+ */
 export function readProcesses(): ProcessStat[] {
-  return readdirSync('/proc')
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map((name) => readProcess(Number(name)))
-    .filter((found) => found !== undefined)
-    .filter(isAlive);
+  const seen = new Map<number, ProcessStat | undefined>();
+  for (let look = 0; look < mostLooks; look++) {
+    const names = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+    const fresh = names.map(Number).filter((pid) => !seen.has(pid));
+    if (fresh.length === 0) break;
+    for (const pid of fresh) seen.set(pid, readProcess(pid));
+  }
+  return [...seen.values()].filter((found) => found !== undefined).filter(isAlive);
 }
 
 /** Ids of the children that it has now; none if it is gone. */

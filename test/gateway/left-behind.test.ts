@@ -72,6 +72,16 @@ test('of several sessions those are forgotten in which nothing runs any more', a
   expect(left.all()).toMatchObject([{ leaders: [stays] }]);
 });
 
+test('a session is seen at every look, though nobody in it lives longer than a look or two', async () => {
+  const leader = await startSession('hop() { sleep 0.02; hop & exit; }; hop');
+  try {
+    const looks = Array.from({ length: 50 }, () => livingLeaders([leader], readProcesses()).length);
+    expect(looks).toEqual(Array(50).fill(1));
+  } finally {
+    process.kill(-leader.pid, 'SIGKILL');
+  }
+});
+
 test('a process that has the id of a leader before it is a stranger', async () => {
   const leader = await startSession();
   const before = { ...leader, startTime: `${BigInt(leader.startTime) - 1n}` };
