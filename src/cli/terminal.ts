@@ -13,6 +13,8 @@ export interface Terminal {
   say(text: string): void;
   /** The same about what goes on or went wrong. */
   tell(text: string): void;
+  /** The text with its commands as this person has to type them, which what is said and told has anyway. */
+  typed(text: string): string;
   bold(text: string): string;
   dim(text: string): string;
   good(text: string): string;
@@ -37,6 +39,7 @@ export function createTerminal(sinks: {
     write: (text) => void stdout.write(text),
     say: (text) => void stdout.write(`${messageLines(typed(text), columns).join('\n')}\n`),
     tell: (text) => void stderr.write(`${messageLines(typed(text), sinks.messageColumns ?? 0).join('\n')}\n`),
+    typed,
     bold: paint(1, 22),
     dim: paint(2, 22),
     good: paint(32, 39),

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { changeProfileSettings, readProfileSettings } from '../../src/cli/profiles/profile-settings.ts';
+import { forProfile } from '../../src/cli/profiles/suggested-commands.ts';
 import { switchSteps } from '../../src/cli/profiles/switch-profile.ts';
 import { statePaths } from '../../src/cli/state-paths.ts';
 import { optionsOf, Person, run, runAsync } from './person.ts';
@@ -100,6 +101,18 @@ describe('profiles', () => {
       const { code, stderr } = await alice.sally(argv);
       expect([code, stderr]).toEqual([3, `sally: Nobody is logged in here. Run: ${login}\n`]);
     }
+    const { stdout } = await alice.sally(['--profile', 'work', 'status']);
+    expect(stdout).toContain('Nobody is logged in. Run: sally --profile work login');
+    const { stdout: examined } = await alice.sally(['--profile', 'work', 'doctor', '--offline']);
+    expect(examined).toContain('Fix: sally --profile work login');
+    expect(forProfile('If that is so: sally profile trust', 'work')).toContain(
+      'sally --profile work profile trust',
+    );
+    expect(forProfile('sally profile set --ca-file FILE', 'work')).toContain(
+      '--profile work profile set --ca',
+    );
+    expect(forProfile('sally profile list', 'work')).toBe('sally profile list');
+    expect(forProfile('\u001b[1msally ls\u001b[22m', 'work')).toContain('sally --profile work ls');
   });
 
   test('[seeds 14] a switch changes whose keys, machines and host authorities ssh goes by, empties the agent of the other, and ends nothing', async () => {

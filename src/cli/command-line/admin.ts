@@ -4,7 +4,7 @@ import { roleOption } from './credentials.ts';
 import { addInventoryCommands } from './inventory.ts';
 
 export function addAdminCommands(program: Command, go: Go): void {
-  const admin = sub(program, 'admin', 'for admins');
+  const admin = sub(program, 'admin', 'who is in, accounts, machines, the inventory, policy');
   addSessions(admin, go);
   addAccounts(admin, go);
 

@@ -49,6 +49,7 @@ Examples:
   eval "$(sally agent start --background)"
   sally agent install                 from now on, with systemd
   ssh-add -l                          what it offers here
+  sally agent stop
 `;
 
 const startHelp = `

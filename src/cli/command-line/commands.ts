@@ -86,6 +86,7 @@ interface CommandLineSettings {
   readonly argv?: readonly string[];
 }
 
+const helpHeading = 'When something is wrong:';
 const wordsOfHelp: ReadonlySet<string> = new Set(['-h', '--help', 'help']);
 
 export async function sallyCommands(
@@ -108,18 +109,27 @@ export async function sallyCommands(
       getErrHasColors: () => false,
     })
     // Beside long names of commands too, what they do stays within the screen.
-    .configureHelp({ minWidthToWrap: 12 })
+    .configureHelp({ minWidthToWrap: 12, subcommandTerm })
     .addHelpText('after', () => helpAfter);
   const wanted = commandGroups.filter(({ names }) => names.includes(argv[0] ?? ''));
   for (const { load, heading } of wanted.length === 1 ? wanted : commandGroups) {
     program.commandsGroup(`${heading}:`);
     (await load())(program, go);
   }
+  program
+    .commandsGroup(helpHeading)
+    .helpCommand('help [command]', 'the help of a command, as --help behind it');
   for (const command of program.commands) hintAt(command, `sally ${command.name()}`);
   if (argv.length === 0 || argv.some((word) => wordsOfHelp.has(word))) {
     (await import('./examples.ts')).addExamples(program);
   }
   return program;
+}
+
+/** A list of dozens names commands alone, so that what each does stands beside it; a short one what belongs behind them. */
+function subcommandTerm(command: Command): string {
+  if (!command.parent?.parent) return command.name();
+  return `${command.name()} ${command.usage().replace(/^\[options\] ?|\[command\]$/g, '')}`.trim();
 }
 
 /** Whoever mistypes an option wants to read about that command, not about all of them. */

@@ -26,7 +26,7 @@ export async function certReset(context: SallyContext): Promise<ExitName> {
   terminal.print('Keys and certificates are gone from this machine; the login stays.');
   const session = await readSessionFacts(context);
   if (!context.machine && !session?.has_tokens) {
-    terminal.print('There is no login to make new ones from. Run: sally login');
+    terminal.say('There is no login to make new ones from. Run: sally login');
     return 'notLoggedIn';
   }
   const outcome = await ensureCertificate(context, { force: true });

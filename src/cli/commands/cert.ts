@@ -45,7 +45,7 @@ export async function certShow(
     terminalColumns(context.environment),
   );
   for (const line of facts) terminal.print(line);
-  terminal.print(terminal.dim('Everything in it: sally inspect'));
+  terminal.say(terminal.dim('Everything in it: sally inspect'));
   return 'done';
 }
 

@@ -29,7 +29,7 @@ export async function link(
   await mkdir(dirname(path), { recursive: true });
   await writeFileAtomically(path, linkText(pathOf(first)), { mode: 0o644 });
   terminal.print(`Linked ${folder} to ${appName(first)}: ${path}`);
-  terminal.print('Next: sally ssh');
+  terminal.say('Next: sally ssh');
   return 'done';
 }
 

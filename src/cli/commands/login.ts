@@ -126,7 +126,7 @@ async function tellNext(context: SallyContext, { session, targets }: LoginOutcom
   const { terminal, paths, environment, debug } = context;
   const [first] = targets;
   if (first === undefined) {
-    terminal.print('There is no target yet that you may reach. Who you are there: sally whoami');
+    terminal.say('There is no target yet that you may reach. Who you are there: sally whoami');
     return;
   }
   let why: string | undefined;
@@ -151,5 +151,5 @@ async function tellNext(context: SallyContext, { session, targets }: LoginOutcom
   terminal.print(
     `${printable(first)} would not let you in${why === undefined ? '.' : `: ${printable(why)}`}`,
   );
-  terminal.print(`Next: ${terminal.bold(`sally explain ${first}`)}`);
+  terminal.say(`Next: ${terminal.bold(`sally explain ${first}`)}`);
 }

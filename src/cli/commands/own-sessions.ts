@@ -46,6 +46,6 @@ export async function ownSessionsEnd(
   else printRevocation(context, reply);
   const current = await readSessionFacts(context);
   if (current?.session_id === id && !options.json)
-    terminal.print('It was the one of this machine. To log in: sally login');
+    terminal.say('It was the one of this machine. To log in: sally login');
   return 'done';
 }

@@ -157,7 +157,7 @@ export async function profileTrust(
     await confirmed(context, question, 'Nothing was changed.');
   }
   await withStateLock(paths, () => changeProfileSettings(paths, { anchors: {} }));
-  terminal.print('Forgotten. Whoever vouches for it at the next request is remembered. Next: sally login');
+  terminal.say('Forgotten. Whoever vouches for it at the next request is remembered. Next: sally login');
   return 'done';
 }
 

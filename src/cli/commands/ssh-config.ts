@@ -69,7 +69,7 @@ export async function sshConfigUninstall(context: SallyContext): Promise<ExitNam
     if (await exists(paths.backup)) {
       terminal.print(`Left for you: ${paths.backup}, your config before the line first came.`);
     }
-    if (await exists(paths.session)) terminal.print('You are still logged in; to end that: sally logout');
+    if (await exists(paths.session)) terminal.say('You are still logged in; to end that: sally logout');
     return 'done';
   });
 }

@@ -40,15 +40,15 @@ function lines(context: SallyContext, { session, pair, key, installed }: Facts):
     const who = machine
       ? `${machine.source} makes this a machine, which has no certificate yet. Run: sally ssh-config install`
       : 'Nobody is logged in. Run: sally login';
-    return [...wrappedLines(who, columns), ...factLines([['ssh config', config]], columns)];
+    return [...wrappedLines(terminal.typed(who), columns), ...factLines([['ssh config', config]], columns)];
   }
   const role = session.role === null ? session.organization : `${session.organization}, ${session.role}`;
   return factLines(
     [
       ['Account', `${terminal.bold(session.account)} (${role})`],
       ['Server', session.server],
-      ['Session', sessionText(context, session)],
-      ['Certificate', certificateText(context, session, pair)],
+      ['Session', terminal.typed(sessionText(context, session))],
+      ['Certificate', terminal.typed(certificateText(context, session, pair))],
       ...(key ? [['Key', keyText(key)] as const] : []),
       ['Secrets', secretsText(session.secrets)],
       ['ssh config', config],

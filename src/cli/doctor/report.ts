@@ -3,7 +3,7 @@ import { wrapped } from '../inspect/text-block.ts';
 import { messageLines, type Terminal } from '../terminal.ts';
 import { checkNames, type Finding, type Outcome } from './finding.ts';
 
-type Paint = Pick<Terminal, 'good' | 'bad' | 'bold' | 'dim'>;
+type Paint = Pick<Terminal, 'good' | 'bad' | 'bold' | 'dim' | 'typed'>;
 
 const words: Readonly<Record<Outcome, string>> = {
   problem: 'PROBLEM',
@@ -37,7 +37,9 @@ function findingLines(finding: Finding, paint: Paint, columns: number): string[]
   const isNarrow = columns < narrowColumns;
   const margin = ' '.repeat(isNarrow ? 2 : outcomeWidth + nameWidth);
   const width = Math.max(columns - margin.length, 20);
-  const texts = [...wrapped(says, width), ...(fix === null ? [] : wrapped(`Fix: ${fix}`, width))];
+  const texts = [says, ...(fix === null ? [] : [`Fix: ${fix}`])].flatMap((text) =>
+    wrapped(paint.typed(text), width),
+  );
   const word = painted(outcome, paint)(words[outcome]) + ' '.repeat(outcomeWidth - words[outcome].length);
   if (isNarrow) return [`${word}${check}`, ...texts.map((text) => margin + text)];
   const [first = '', ...more] = texts;
@@ -59,7 +61,7 @@ function together(findings: readonly Finding[], columns: number): string[] {
   });
 }
 
-function summary(findings: readonly Finding[], { good, bad }: Paint): string {
+function summary(findings: readonly Finding[], { good, bad, typed }: Paint): string {
   const count = (wanted: Outcome) => findings.filter(({ outcome }) => outcome === wanted).length;
   const [problems, warnings] = [count('problem'), count('warning')];
   const unknown = count('unknown');
@@ -71,7 +73,7 @@ function summary(findings: readonly Finding[], { good, bad }: Paint): string {
     ...(problems > 0 ? [`${problems} problem${problems === 1 ? '' : 's'}`] : []),
     ...(warnings > 0 ? [`${warnings} warning${warnings === 1 ? '' : 's'}`] : []),
   ].join(', ');
-  return `${problems > 0 ? bad(text) : text}.${canFix ? ' What is safe to mend: sally doctor --fix' : ''}`;
+  return `${problems > 0 ? bad(text) : text}.${canFix ? typed(' What is safe to mend: sally doctor --fix') : ''}`;
 }
 
 function painted(outcome: Outcome, { good, bad, bold, dim }: Paint): (text: string) => string {
