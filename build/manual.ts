@@ -7,6 +7,8 @@ import { exitCodes } from '../src/cli/exit-codes.ts';
 interface Described extends DescribedCommand {
   /** What `--help` says behind the tables. */
   readonly more: string;
+  /** Under which it stands in the help of the program. */
+  readonly group: string;
 }
 
 /** Every command as it is declared. @param write is given what help prints */
@@ -24,7 +26,11 @@ async function commands(): Promise<Described[]> {
     const command = find(program, described.path.slice(1));
     said = '';
     command.outputHelp();
-    return { ...described, more: said.slice(command.helpInformation().length).trim() };
+    return {
+      ...described,
+      more: said.slice(command.helpInformation().length).trim(),
+      group: command.helpGroup(),
+    };
   });
 }
 
@@ -37,6 +43,10 @@ Made of the program's own help by \`npm run docs\`; changes here are lost. \`sal
 \`man sally\` where it was installed with a manual.
 
 ${program.description}.
+
+| | |
+| --- | --- |
+${optionRows(program.options).join('\n')}
 
 ${block(program.more.replace(/\n\nExit codes:[\s\S]*/, ''))}
 
@@ -53,6 +63,8 @@ ${Object.values(exitCodes)
 
 ## Commands
 
+${overview(others)}
+
 ${others.map(section).join('\n\n')}
 `;
 }
@@ -60,9 +72,7 @@ ${others.map(section).join('\n\n')}
 function section({ path, usage, description, arguments: operands, options, more }: Described): string {
   const rows = [
     ...operands.map(({ term, description: what, choices }) => row(term, what, choices)),
-    ...options
-      .filter(({ names }) => !names.includes('--help'))
-      .map(({ flags, description: what, choices }) => row(flags, what, choices)),
+    ...optionRows(options),
   ];
   return [
     `### \`${path.join(' ')}\``,
@@ -71,6 +81,20 @@ function section({ path, usage, description, arguments: operands, options, more 
     ...(rows.length > 0 ? [['| | |', '| --- | --- |', ...rows].join('\n')] : []),
     ...(more === '' ? [] : [block(more)]),
   ].join('\n\n');
+}
+
+function optionRows(options: DescribedCommand['options']): string[] {
+  return options
+    .filter(({ names }) => !names.includes('--help'))
+    .map(({ flags, description: what, choices }) => row(flags, what, choices));
+}
+
+/** What there is, as `sally --help` groups it, each a link to its own part. */
+function overview(described: readonly Described[]): string {
+  const top = described.filter(({ path }) => path.length === 2);
+  const linked = ({ path }: Described) => `[${path[1]}](#${path.join('-')})`;
+  const lines = Map.groupBy(top, ({ group }) => group);
+  return [...lines].map(([group, some]) => `- ${group} ${some.map(linked).join(', ')}`).join('\n');
 }
 
 function row(term: string, description: string, choices: readonly string[]): string {
@@ -103,6 +127,8 @@ export async function manualPage(): Promise<string> {
     '.SH DESCRIPTION',
     roff(`${program.description}.`),
     verbatim(program.more.replace(/\n\nExit codes:[\s\S]*/, '')),
+    '.SH OPTIONS',
+    ...manualOptions(program.options),
     '.SH COMMANDS',
     ...others.flatMap(manualSection),
     '.SH EXIT STATUS',
@@ -127,14 +153,19 @@ function manualSection({
   options,
   more,
 }: Described): string[] {
-  const shown = options.filter(({ names }) => !names.includes('--help'));
   return [
     `.SS ${roff(`${path.join(' ')} ${usage}`.trim())}`,
     roff(sentence(description)),
     ...operands.flatMap(({ term, description: what }) => ['.TP', `.B ${roff(term)}`, roff(what || ' ')]),
-    ...shown.flatMap(({ flags, description: what }) => ['.TP', `.B ${roff(flags)}`, roff(what)]),
+    ...manualOptions(options),
     ...(more === '' ? [] : [verbatim(more)]),
   ];
+}
+
+function manualOptions(options: DescribedCommand['options']): string[] {
+  return options
+    .filter(({ names }) => !names.includes('--help'))
+    .flatMap(({ flags, description: what }) => ['.TP', `.B ${roff(flags)}`, roff(what)]);
 }
 
 function verbatim(text: string): string {

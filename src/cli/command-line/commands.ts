@@ -157,6 +157,7 @@ Environment:
   SALLY_ID_TOKEN       the same with an OpenID Connect token of a CI system
   SALLY_ID_TOKEN_FILE  the same with the file that holds one
   SALLY_CI_RULE        ORGANIZATION/RULE, where several rules could be meant
+  SALLY_STEP_UP        never: plain ssh logs nobody in, and says the command
   SALLY_DEBUG          1: what is decided and asked, on stderr, without secrets
   NO_COLOR             no colors
 In jobs of GitHub Actions with permission id-token: write nothing need be set.
