@@ -76,6 +76,18 @@ export function whyNotOn(
   return decision.reasons.every(({ code }) => code === 'mfa_too_old') ? 'mfa_too_old' : 'access_denied';
 }
 
+/**
+ * Whether the person would not get in any more, whatever has become of the target: what somebody left running to put
+ * another version in place goes on while the one before is stopped.
+ */
+export function hasLostAccess(offer: Offer, target: PermittedTarget, facts: Facts): boolean {
+  const account = accountOf(offer, facts.state);
+  const now = targetNamed(target.name, facts.state);
+  if (account === undefined || now === undefined) return false;
+  const decision = judge(offer, account, { ...now, state: 'running' }, facts, 'running');
+  return !decision.allowed && !decision.reasons.every(({ code }) => code === 'mfa_too_old');
+}
+
 export function targetNamed(name: string, state: CompanionState): KnownTarget | undefined {
   return indexOf(state).targets.get(name);
 }

@@ -3,7 +3,14 @@ import type { EndReason } from '../api/companions.ts';
 import { isKeyRevoked, isRevoked, type ParsedKrl } from '../ssh/parse-krl.ts';
 import { type Connection, connectionKey } from './connection-file.ts';
 import { limitReached } from './connection-limits.ts';
-import { accountOf, type Facts, type PermittedTarget, targetNamed, whyNotOn } from './decide-offer.ts';
+import {
+  accountOf,
+  type Facts,
+  hasLostAccess,
+  type PermittedTarget,
+  targetNamed,
+  whyNotOn,
+} from './decide-offer.ts';
 import { isWithdrawn } from './permits.ts';
 import { isRegistered } from './registered-keys.ts';
 
@@ -80,10 +87,8 @@ function losesItsWay(connection: Connection, by: JudgedBy): EndReason | undefine
 
 /** At a host, which is where something is left: nothing that shares the login lets the person in any more. */
 function losesAccess({ offer, permitted }: Connection, { facts }: JudgedBy): EndReason | undefined {
-  const found = permitted.map((target) => whyNotOn(offer, target, facts));
-  return found.length > 0 && found.every((reason) => reason === 'access_denied')
-    ? 'access_denied'
-    : undefined;
+  const hasLostAll = permitted.every((target) => hasLostAccess(offer, target, facts));
+  return permitted.length > 0 && hasLostAll ? 'access_denied' : undefined;
 }
 
 function whyNotTo(

@@ -3,7 +3,12 @@ import { expect, test } from 'vitest';
 import type { CompanionState, EndReason } from '../../src/api/companions.ts';
 import { type Connection, connectionKey } from '../../src/gateway/connection-file.ts';
 import { endWords } from '../../src/gateway/end-words.ts';
-import { type JudgedBy, judgeConnections, withIdleTimeout } from '../../src/gateway/judge-connections.ts';
+import {
+  type JudgedBy,
+  judgeConnections,
+  judgeLeft,
+  withIdleTimeout,
+} from '../../src/gateway/judge-connections.ts';
 import { encodeKrl } from '../../src/ssh/encode-krl.ts';
 import { generateEd25519 } from '../../src/ssh/openssh-private-key.ts';
 import { parseKrl } from '../../src/ssh/parse-krl.ts';
@@ -79,6 +84,21 @@ test.each([
   ['idle', { target: { idleTimeoutSeconds: 60 }, activeAtSeconds: now - 60 }],
 ] as const)('a connection ends because of %s', (reason, changes) => {
   expect(reasonOf(changes)).toBe(reason);
+});
+
+test.each([
+  ['session_ended', { ended: [sessionId] }],
+  ['certificate_revoked', { revoked: [7n] }],
+  ['account_gone', { disabled: true }],
+  ['access_denied', { rules: [] }],
+  [undefined, {}],
+  [undefined, { target: { state: 'stopped' } }],
+  [undefined, { target: { address: '10.0.0.9' } }],
+  [undefined, { targets: [] }],
+  [undefined, { target: { mfaEnforcement: 'continuous' } }],
+  [undefined, { target: { maxConnectionSeconds: 600 } }],
+] as const)('what a connection left ends because of %s', (reason, changes) => {
+  expect(judgeLeft([connection], by(changes))[0]?.reason).toBe(reason);
 });
 
 test('a second factor that is too old is not the reason where something else stands in the way too', () => {
