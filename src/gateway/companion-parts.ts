@@ -53,13 +53,6 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
   const listener = createSshdListener(options.sshdPidFile);
   const codeListeners = options.codes ? [createSshdListener(options.codes.pidFile)] : [];
   const listeners = severalListeners(listener, codeListeners);
-  const connections = new Connections(paths.connections, {
-    onStarted: (connection) => appLog?.started(connection),
-    onGone: (key, connection) => {
-      relays.forget(key);
-      appLog?.ended(connection);
-    },
-  });
   const { maximumStalenessSeconds = null, whenStale = 'deny', failClosed = false } = options;
   const basis = new DecisionBasis({
     nowSeconds,
@@ -68,6 +61,17 @@ export async function assembleParts(options: CompanionOptions, onReady: () => vo
     refuseByClock: failClosed,
     ...(options.opensLoopback === undefined ? {} : { opensLoopback: options.opensLoopback }),
   });
+  const connections = new Connections(
+    paths.connections,
+    {
+      onStarted: (connection) => appLog?.started(connection),
+      onGone: (key, connection) => {
+        relays.forget(key);
+        appLog?.ended(connection);
+      },
+    },
+    () => basis.age.heardForSeconds,
+  );
   const { logProgram } = options;
   const appLog =
     logProgram !== undefined && enrolment.kind === 'host'

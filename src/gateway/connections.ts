@@ -51,10 +51,7 @@ export class Connections {
   /** Why connections were ended here, by key, until the CA has heard it. */
   readonly #ending = new Map<string, EndReason>();
   readonly #untold = new UntoldConnections();
-  readonly #left = new LeftBehind({
-    onChanged: (connection) => this.#writeIfPossible(connection),
-    onForgotten: (connection) => removeConnectionFile(this.#folder, connection),
-  });
+  readonly #left: LeftBehind;
   /** When somebody was first seen to be logged in, by key (performance.now). */
   readonly #servedSince = new Map<string, number>();
   /** Paths of files that stood for connections and could not be read. */
@@ -63,10 +60,16 @@ export class Connections {
   /**
    * Reads what an earlier companion knew and keeps what /proc confirms.
    * @param folder exists and is private
+   * @param heardForSeconds how long the CA was heard until now; absent: always
    */
-  constructor(folder: string, told: ConnectionsTold = {}) {
+  constructor(folder: string, told: ConnectionsTold = {}, heardForSeconds?: () => number) {
     this.#folder = folder;
     this.#told = told;
+    this.#left = new LeftBehind({
+      onChanged: (connection) => this.#writeIfPossible(connection),
+      onForgotten: (connection) => removeConnectionFile(this.#folder, connection),
+      ...(heardForSeconds && { nowSeconds: heardForSeconds }),
+    });
     const { connections, damaged } = readConnectionFiles(folder);
     this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {

@@ -15,6 +15,9 @@ export interface StalenessRule {
   readonly whenStale: WhenStale;
 }
 
+/** Of a silence between two signs of the CA no more counts as time in which it was heard; it gives one each 15 s. */
+const longestGapSeconds = 20;
+
 /** The clocks of CA and companion may differ by so much before an admin is told. */
 export const clockToleranceSeconds = 300;
 
@@ -31,6 +34,7 @@ export class TrustedAge {
   readonly #options: TrustedAgeOptions;
   #heardAtSeconds = 0;
   #heardMonotonic: number | undefined;
+  #heardForSeconds = 0;
   /** The CA's clock at a moment of ours. */
   #compared: { readonly theirs: number; readonly monotonic: number } | undefined;
   /** Of a state on disk: it was made at this time, so now is later. */
@@ -42,8 +46,15 @@ export class TrustedAge {
 
   /** Whatever came from the CA just now. */
   noteHeard(): void {
+    const now = this.#options.monotonicSeconds();
+    this.#heardForSeconds += Math.min(now - (this.#heardMonotonic ?? now), longestGapSeconds);
     this.#heardAtSeconds = this.#options.nowSeconds();
-    this.#heardMonotonic = this.#options.monotonicSeconds();
+    this.#heardMonotonic = now;
+  }
+
+  /** A clock that stands while the CA is not heard. */
+  get heardForSeconds(): number {
+    return this.#heardForSeconds;
   }
 
   /** What an earlier companion had heard. */

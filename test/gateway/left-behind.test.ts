@@ -39,12 +39,12 @@ const gone = (...leaders: ProcessId[]): Connection => ({ ...aConnection, leaders
 
 test('it is remembered for a minute', async () => {
   let now = 0;
-  const left = new LeftBehind({ now: () => now });
+  const left = new LeftBehind({ nowSeconds: () => now });
   const connection = gone(await startSession());
   left.note(connection);
-  now = 60_000;
+  now = 60;
   expect(left.all()).toEqual([connection]);
-  now = 60_001;
+  now = 60.1;
   expect(left.all()).toEqual([]);
   now = 0;
   expect(left.all()).toEqual([]);

@@ -35,6 +35,20 @@ describe('a state', () => {
     expect(heard.isStale()).toBe(false);
   });
 
+  test('is heard for the time in which there are signs of it, and not for a silence between them', () => {
+    const heard = age();
+    pass(5);
+    heard.noteHeard();
+    expect(heard.heardForSeconds).toBe(0);
+    pass(15);
+    heard.noteHeard();
+    expect(heard.heardForSeconds).toBe(15);
+    pass(3_600);
+    expect(heard.heardForSeconds).toBe(15);
+    heard.noteHeard();
+    expect(heard.heardForSeconds).toBe(35);
+  });
+
   test('from disk is as old as it says', () => {
     const saved = age();
     saved.noteSaved(now - 61);
