@@ -13,7 +13,7 @@ export interface DevScreenOptions {
 const roles: Readonly<Record<string, string>> = {
   alice: 'admin, with a one-time code',
   bob: 'contributor, with a one-time code',
-  carol: 'contributor, no second factor (in the console: a passkey)',
+  carol: 'contributor, no second factor yet',
 };
 
 export function devScreen(dev: RunningDev, { logFile, isDefault, colors }: DevScreenOptions): string {

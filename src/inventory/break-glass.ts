@@ -29,7 +29,10 @@ export async function breakGlass(
     );
   }
   if (!/^[^\p{Cc}\p{Cf}\p{Cs}]{3,500}$/u.test(reason.trim())) {
-    throw new SallyportError('settings_invalid', 'Say why in one line: --reason "..."');
+    throw new SallyportError(
+      'settings_invalid',
+      'Say why, in one line of 3 to 500 characters: --reason "..."',
+    );
   }
   const found = await tx
     .selectFrom('accounts')

@@ -22,7 +22,12 @@ export async function runEnrolmentFingerprint(parts: EnrolmentFingerprintParts):
         .where('name', '=', name)
         .where('revoked_at', 'is', null)
         .executeTakeFirst();
-      if (!found) throw new SallyportError('not_found', `There is no gateway or host named "${name}".`);
+      if (!found) {
+        throw new SallyportError(
+          'not_found',
+          `There is no gateway or host named "${name}". The setup file or the inventory names it first.`,
+        );
+      }
       await registerFingerprint(tx, found.id, fingerprint);
       return found.kind;
     }),

@@ -48,7 +48,12 @@ export async function runEnrolmentToken({
         .select('id')
         .where('name', '=', name)
         .executeTakeFirst();
-      if (!found) throw new SallyportError('not_found', `There is no gateway or host named "${name}".`);
+      if (!found) {
+        throw new SallyportError(
+          'not_found',
+          `There is no gateway or host named "${name}". The setup file or the inventory names it first.`,
+        );
+      }
       return await createEnrolmentToken(tx, found.id, {
         now: new Date(),
         lifetimeSeconds: tokenLifetimeSeconds,
