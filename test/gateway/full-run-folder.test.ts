@@ -52,7 +52,8 @@ test('a connection that starts is reported, and its time runs, though its file c
 
 test('what does not fit leaves what was there, whole, and nothing else (needs to mount)', async (context) => {
   const small = join(folder, 'connections');
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12k', 'tmpfs', small]).status !== 0) context.skip();
+  if (spawnSync('/usr/bin/mount', ['-t', 'tmpfs', '-o', 'size=12k', 'tmpfs', small]).status !== 0)
+    context.skip();
   try {
     writeConnectionFile(small, aConnection);
     // More than one page: a part of it would be taken without a word.
@@ -61,6 +62,6 @@ test('what does not fit leaves what was there, whole, and nothing else (needs to
     expect(readConnectionFiles(small)).toEqual({ connections: [aConnection], damaged: [] });
     expect(await readdir(small)).toHaveLength(1);
   } finally {
-    spawnSync('umount', [small]);
+    spawnSync('/usr/bin/umount', [small]);
   }
 });
