@@ -3,11 +3,12 @@ import { ConnectionEndings } from './connection-endings.ts';
 import { connectionKey } from './connection-file.ts';
 import type { Connections } from './connections.ts';
 import type { Basis, DecisionBasis } from './decision-basis.ts';
+import type { Endable } from './end-connection.ts';
 import { endWords, isLimit } from './end-words.ts';
 import { type Judgement, judgeConnections, judgeLeft, withIdleTimeout } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import type { Problems } from './problems.ts';
-import { readProcesses } from './proc.ts';
+import { readProcesses, readSameProcess } from './proc.ts';
 import { type SshdListener, servesUser } from './sshd-listener.ts';
 import { tellTerminals } from './tell-terminals.ts';
 import { TrafficWatch } from './traffic-watch.ts';
@@ -80,8 +81,9 @@ export class ConnectionKeeper {
 
   /** @returns how many of them this has ended */
   async #end(event: EndEvent, judged: readonly Judgement[]): Promise<number> {
-    const gone = new Set(await this.#endings.end(judged.map(({ connection }) => connection)));
-    for (const judgement of judged) if (gone.has(judgement.connection)) this.#logEnd(event, judgement);
+    const endings = judged.map((judgement) => ({ judgement, endable: endableOf(judgement) }));
+    const gone = new Set(await this.#endings.end(endings.map(({ endable }) => endable)));
+    for (const { judgement, endable } of endings) if (gone.has(endable)) this.#logEnd(event, judgement);
     return gone.size;
   }
 
@@ -140,4 +142,10 @@ export class ConnectionKeeper {
       facts: { account, session: sessionId, serial, user: connection.user, reason },
     });
   }
+}
+
+/** A limit ends what goes on. A session that was over before left what it left as after any logout. */
+function endableOf({ connection, reason }: Judgement): Endable {
+  if (!isLimit(reason)) return connection;
+  return { ...connection, leaders: connection.leaders.filter((leader) => readSameProcess(leader)) };
 }

@@ -2,8 +2,10 @@
  * [seeds 37] is proven by three tests together: a session outlives its certificate and the age of its second factor, and
  * it ends at the longest time, or when it is idle, where its environment says so.
  */
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { EndReason } from '../../src/api/companions.ts';
+import { readProcess, readSameProcess } from '../../src/gateway/proc.ts';
 import type { LocalMachine } from './local-machine.ts';
 import { createPerson, type Person, type RunningSsh, runSsh, startSsh } from './ssh-client.ts';
 import { alice, appLogin, hasNames, TestWorld, web } from './test-world.ts';
@@ -133,6 +135,35 @@ describe.skipIf(!hasNames)('a running session (needs root, sshd, curl, libnss-ex
     aheadSeconds = 902;
     expect(await endOf(key)).toBe('mfa_too_old');
     expect((await running.ended).stdout).toContain('Log in again: sally login --mfa');
+  });
+
+  test('that was over before its shared connection reached a limit keeps what it left running', async () => {
+    await setLimits({ maxConnectionSeconds: 600 });
+    const person = await createPerson(authority, world.folder, alice);
+    const socket = join(world.folder, 'shared');
+    const master = start(person, ['-tt', '-M', '-S', socket, ...toHost('echo up; sleep 1000')]);
+    await master.waitForOutput(/up/);
+    const { stdout } = await runSsh(person, [
+      '-S',
+      socket,
+      ...toHost('nohup sleep 1000 >/dev/null 2>&1 & echo $!'),
+    ]);
+    const left = readProcess(Number(stdout));
+    if (left === undefined) throw new Error('nothing was left running');
+    try {
+      const key = await keyOf(person);
+      aheadSeconds = 601;
+      expect(await endOf(key)).toBe('too_long');
+      await master.ended;
+      expect(readSameProcess(left)).toBeDefined();
+      // Until its login session ends, of course.
+      authority.endedSessions.push(person.sessionId);
+      const version = authority.push();
+      await authority.waitForAcknowledgement((found) => found.version === version);
+      expect(readSameProcess(left)).toBeUndefined();
+    } finally {
+      if (readSameProcess(left)) process.kill(left.pid, 'SIGKILL');
+    }
   });
 
   test('ends by a limit that is set while it runs', async () => {
