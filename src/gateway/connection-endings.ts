@@ -68,7 +68,7 @@ export class ConnectionEndings {
 
   #tell(refusing: readonly EndedConnection[], isNews: boolean): void {
     const { problems, log } = this.#options;
-    const message = `${refusing.length} connections could not be ended: processes of theirs belong to other users.`;
+    const message = `${refusing.length} connections could not be ended: processes of theirs belong to other users, or wait for a file server that does not answer.`;
     const left = refusing.flatMap((one) => one.left);
     problems.setWhileAlive('left', message, left);
     if (isNews) log({ level: 'error', event: 'connection.not_ended', message });

@@ -12,7 +12,8 @@ import { processTree } from './process-tree.ts';
 
 /** How long a monitor may take to put its books in order once it has no children. */
 const monitorPatienceMilliseconds = 500;
-export const patienceMilliseconds = 10_000;
+/** The next state waits for so long at most, and with it whoever else is to go. */
+export const patienceMilliseconds = 5_000;
 /** Nearly all is gone long before; after this it is looked at less often. */
 const promptMilliseconds = 1_000;
 
