@@ -22,4 +22,5 @@ export function pastedCallback(
   return 'That address is of another login, or not complete. Copy the whole of it, from the login that was started last.';
 }
 
-const notAnAddress = "That is not an address. Copy the whole line of the browser's address bar; Ctrl-C gives up.";
+const notAnAddress =
+  "That is not an address. Copy the whole line of the browser's address bar; Ctrl-C gives up.";

@@ -47,7 +47,7 @@ export function devScreen(dev: RunningDev, { logFile, isDefault, colors }: DevSc
     bold('Try next, in another terminal'),
     `  npx sally login${server}`,
     ...(dev.machines ? [`  ssh ${demoTarget}.sallyport`] : []),
-    `  npx sally login${server} --device   ${dim('# without a browser here')}`,
+    `  npx sally login${server} --device   ${dim('# no browser here')}`,
     '  npx sally admin sessions list',
     ...(dev.machines ? [] : withoutSshLines(dev)),
     '',
