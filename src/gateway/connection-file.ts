@@ -82,16 +82,21 @@ export function removeConnectionFile(folder: string, connection: Connection): vo
 export function readConnectionFiles(folder: string): { connections: Connection[]; damaged: string[] } {
   const connections: Connection[] = [];
   const damaged: string[] = [];
-  for (const name of readdirSync(folder)) {
-    // The rest of a write that a crash cut off: its login was never answered.
-    if (name.startsWith('.')) rmSync(join(folder, name), { force: true });
-    else {
-      const connection = readConnection(join(folder, name));
-      if (connection) connections.push(connection);
-      else damaged.push(name);
-    }
+  for (const name of readdirSync(folder).filter((one) => !isUnfinished(one))) {
+    const connection = readConnection(join(folder, name));
+    if (connection) connections.push(connection);
+    else damaged.push(name);
   }
   return { connections, damaged };
+}
+
+/** The rest of writes that a crash cut off: their logins were never answered. For the companion alone, which writes them. */
+export function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder)) if (isUnfinished(name)) rmSync(join(folder, name), { force: true });
+}
+
+function isUnfinished(name: string): boolean {
+  return name.startsWith('.');
 }
 
 function readConnection(path: string): Connection | undefined {

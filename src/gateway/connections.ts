@@ -11,6 +11,7 @@ import {
   connectionKey,
   readConnectionFiles,
   removeConnectionFile,
+  removeUnfinished,
   writeConnectionFile,
 } from './connection-file.ts';
 import type { PermittedTarget } from './decide-offer.ts';
@@ -70,6 +71,7 @@ export class Connections {
       onForgotten: (connection) => removeConnectionFile(this.#folder, connection),
       ...(heardForSeconds && { nowSeconds: heardForSeconds }),
     });
+    removeUnfinished(folder);
     const { connections, damaged } = readConnectionFiles(folder);
     this.damaged = damaged.map((name) => join(folder, name));
     for (const connection of connections) {

@@ -1,7 +1,8 @@
 /** Where nothing can be written any more, connections are still known, judged and ended. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -48,6 +49,15 @@ test('a connection that starts is reported, and its time runs, though its file c
     false,
   );
   expect(connections.all()).toMatchObject([{ leaders }]);
+});
+
+test('what was not written to its end is removed by the companion that starts, and not by whoever reads', async () => {
+  const unfinished = join(folder, 'connections', '.0a');
+  await writeFile(unfinished, '{');
+  expect(readConnectionFiles(join(folder, 'connections'))).toEqual({ connections: [], damaged: [] });
+  expect(existsSync(unfinished)).toBe(true);
+  expect(new Connections(join(folder, 'connections')).damaged).toEqual([]);
+  expect(existsSync(unfinished)).toBe(false);
 });
 
 test('what does not fit leaves what was there, whole, and nothing else (needs to mount)', async (context) => {
