@@ -1,6 +1,6 @@
 /** Keeps the connections of a companion: who is connected, who must go, and whom nobody knows. */
 import { ConnectionEndings } from './connection-endings.ts';
-import { connectionKey } from './connection-file.ts';
+import { type Connection, connectionKey } from './connection-file.ts';
 import type { Connections } from './connections.ts';
 import type { Basis, DecisionBasis } from './decision-basis.ts';
 import type { Endable } from './end-connection.ts';
@@ -70,8 +70,20 @@ export class ConnectionKeeper {
     const ending = judged.filter((judgement) => !isFirstTold.has(judgement));
     // Noted before: a report may leave as soon as they are gone.
     for (const { connection, reason } of ending) this.#options.connections.noteEnding(connection, reason);
-    const [gone] = await Promise.all([this.#end('connection.ended', ending), this.#endLeft(now)]);
+    const [gone] = await Promise.all([this.#endLive(ending, now), this.#endLeft(now)]);
     return gone;
+  }
+
+  /**
+   * Who is put out loses all of it. Otherwise, at a limit or where its app is stopped, what goes on ends, and what a session
+   * left that was over before goes on as after any logout.
+   */
+  async #endLive(judged: readonly Judgement[], { facts, checked: { krl } }: Basis): Promise<number> {
+    const connections = judged.map(({ connection }) => connection);
+    const putOut = new Set(judgeLeft(connections, { facts, krl }).map(({ connection }) => connection));
+    return await this.#end('connection.ended', judged, (connection) =>
+      putOut.has(connection) ? connection : withoutWhatItLeft(connection),
+    );
   }
 
   /** What connections left running that have just gone by themselves. */
@@ -80,8 +92,12 @@ export class ConnectionKeeper {
   }
 
   /** @returns how many of them this has ended */
-  async #end(event: EndEvent, judged: readonly Judgement[]): Promise<number> {
-    const endings = judged.map((judgement) => ({ judgement, endable: endableOf(judgement) }));
+  async #end(
+    event: EndEvent,
+    judged: readonly Judgement[],
+    endableOf: (connection: Connection) => Endable = (connection) => connection,
+  ): Promise<number> {
+    const endings = judged.map((judgement) => ({ judgement, endable: endableOf(judgement.connection) }));
     const gone = new Set(await this.#endings.end(endings.map(({ endable }) => endable)));
     for (const { judgement, endable } of endings) if (gone.has(endable)) this.#logEnd(event, judgement);
     return gone.size;
@@ -144,8 +160,6 @@ export class ConnectionKeeper {
   }
 }
 
-/** A limit ends what goes on. A session that was over before left what it left as after any logout. */
-function endableOf({ connection, reason }: Judgement): Endable {
-  if (!isLimit(reason)) return connection;
+function withoutWhatItLeft(connection: Connection): Endable {
   return { ...connection, leaders: connection.leaders.filter((leader) => readSameProcess(leader)) };
 }

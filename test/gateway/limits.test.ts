@@ -137,34 +137,41 @@ describe.skipIf(!hasNames)('a running session (needs root, sshd, curl, libnss-ex
     expect((await running.ended).stdout).toContain('Log in again: sally login --mfa');
   });
 
-  test('that was over before its shared connection reached a limit keeps what it left running', async () => {
-    await setLimits({ maxConnectionSeconds: 600 });
-    const person = await createPerson(authority, world.folder, alice);
-    const socket = join(world.folder, 'shared');
-    const master = start(person, ['-tt', '-M', '-S', socket, ...toHost('echo up; sleep 1000')]);
-    await master.waitForOutput(/up/);
-    const { stdout } = await runSsh(person, [
-      '-S',
-      socket,
-      ...toHost('nohup sleep 1000 >/dev/null 2>&1 & echo $!'),
-    ]);
-    const left = readProcess(Number(stdout));
-    if (left === undefined) throw new Error('nothing was left running');
-    try {
-      const key = await keyOf(person);
-      aheadSeconds = 601;
-      expect(await endOf(key)).toBe('too_long');
-      await master.ended;
-      expect(readSameProcess(left)).toBeDefined();
-      // Until its login session ends, of course.
-      authority.endedSessions.push(person.sessionId);
-      const version = authority.push();
-      await authority.waitForAcknowledgement((found) => found.version === version);
-      expect(readSameProcess(left)).toBeUndefined();
-    } finally {
-      if (readSameProcess(left)) process.kill(left.pid, 'SIGKILL');
-    }
-  });
+  test.each([
+    ['too_long', 601, {}],
+    ['access_denied', 0, { state: 'stopped' as const }],
+  ])(
+    'that was over before its shared connection ended (%s) keeps what it left running',
+    async (reason, seconds, more) => {
+      await setLimits({ maxConnectionSeconds: 600 });
+      const person = await createPerson(authority, world.folder, alice);
+      const socket = join(world.folder, reason);
+      const master = start(person, ['-tt', '-M', '-S', socket, ...toHost('echo up; sleep 1000')]);
+      await master.waitForOutput(/up/);
+      const { stdout } = await runSsh(person, [
+        '-S',
+        socket,
+        ...toHost('nohup sleep 1000 >/dev/null 2>&1 & echo $!'),
+      ]);
+      const left = readProcess(Number(stdout));
+      if (left === undefined) throw new Error('nothing was left running');
+      try {
+        const key = await keyOf(person);
+        aheadSeconds = seconds;
+        await setLimits({ maxConnectionSeconds: 600, ...more });
+        expect(await endOf(key)).toBe(reason);
+        await master.ended;
+        expect(readSameProcess(left)).toBeDefined();
+        // Until its login session ends, of course.
+        authority.endedSessions.push(person.sessionId);
+        const version = authority.push();
+        await authority.waitForAcknowledgement((found) => found.version === version);
+        expect(readSameProcess(left)).toBeUndefined();
+      } finally {
+        if (readSameProcess(left)) process.kill(left.pid, 'SIGKILL');
+      }
+    },
+  );
 
   test('ends by a limit that is set while it runs', async () => {
     await setLimits({});
