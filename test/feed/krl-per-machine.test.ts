@@ -21,12 +21,14 @@ import { parseCertificateLine } from '../../src/ssh/parse-certificate.ts';
 import { isRevoked, parseKrl } from '../../src/ssh/parse-krl.ts';
 import { parsePublicKeyLine } from '../../src/ssh/public-key.ts';
 import { startTestServer, type TestPerson, type TestServer } from '../http/test-server.ts';
+import { temporaryFolder } from '../interop/ssh-keygen.ts';
 import { type MachineOnFeed, machineOnFeed } from './machine-on-feed.ts';
 
 /** So many scattered serials of one account take 48 KB: two are over the budget of 80 KB, one is not. */
 const each = 6_000;
 const budget = 80_000;
 
+const folder = temporaryFolder();
 let server: TestServer;
 /** Reaches both environments. */
 let admin: TestPerson;
@@ -66,9 +68,9 @@ beforeAll(async () => {
     await createAccessRule(tx, { ...rule, subject: ofCarol, environmentId: staging });
     return [second, first];
   });
-  gate = await machineOnFeed(server, server.shop.gatewayId);
-  other = await machineOnFeed(server, otherId);
-  host = await machineOnFeed(server, hostId);
+  gate = await machineOnFeed(server, server.shop.gatewayId, folder.path('gate'));
+  other = await machineOnFeed(server, otherId, folder.path('other'));
+  host = await machineOnFeed(server, hostId, folder.path('host'));
   for (const person of [bob, carol]) {
     if (person) revoked.set(person.account, await issueAndEnd(person, 'user'));
   }

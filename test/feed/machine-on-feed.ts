@@ -1,6 +1,4 @@
 /** A companion without an sshd of its own: it enrols, installs what a feed sends it, and acknowledges. */
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CompanionState } from '../../src/api/companions.ts';
 import { inTransaction } from '../../src/database/transaction.ts';
@@ -29,7 +27,12 @@ export interface MachineOnFeed {
   installed(wanted: (state: CompanionState) => boolean): Promise<CompanionState>;
 }
 
-export async function machineOnFeed(server: TestServer, companionId: string): Promise<MachineOnFeed> {
+/** @param folder for its files; whoever made it removes it */
+export async function machineOnFeed(
+  server: TestServer,
+  companionId: string,
+  folder: string,
+): Promise<MachineOnFeed> {
   const { database, clock, publicUrl } = server;
   const token = await inTransaction(database.db, (tx) =>
     createEnrolmentToken(tx, companionId, { now: clock.now, lifetimeSeconds: 600 }),
@@ -41,7 +44,6 @@ export async function machineOnFeed(server: TestServer, companionId: string): Pr
   if (reply.statusCode !== 200) throw new Error(reply.body);
   const { credential, domain, user_authorities, name, kind } = reply.json();
 
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-machine-'));
   const paths = companionPaths(join(folder, 'state'), join(folder, 'run'));
   await ensurePrivateFolder(paths.stateFolder);
   const nowSeconds = () => Math.floor(clock.now.getTime() / 1000);

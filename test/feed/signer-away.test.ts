@@ -5,11 +5,13 @@ import { createFeed } from '../../src/feed/feed.ts';
 import { endSession } from '../../src/sessions/end-session.ts';
 import { memorySigner } from '../ca/sample-authority.ts';
 import { startTestServer, type TestServer } from '../http/test-server.ts';
+import { temporaryFolder } from '../interop/ssh-keygen.ts';
 import { type MachineOnFeed, machineOnFeed } from './machine-on-feed.ts';
 
 const key = memorySigner();
 let isAway = false;
 
+const folder = temporaryFolder();
 let server: TestServer;
 let gateway: MachineOnFeed;
 beforeAll(async () => {
@@ -22,7 +24,7 @@ beforeAll(async () => {
       },
     },
   });
-  gateway = await machineOnFeed(server, server.shop.gatewayId);
+  gateway = await machineOnFeed(server, server.shop.gatewayId, folder.path('gateway'));
 });
 afterAll(() => server.close());
 

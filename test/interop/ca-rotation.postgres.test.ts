@@ -48,7 +48,7 @@ describe.skipIf(!isPossible)('CA keys at a real sshd (needs Postgres and openssh
     bob = await server.person('bob', 'contributor');
     carol = await server.person('carol', 'contributor');
     for (let number = 0; number < 2; number += 1) servers.push(await anotherServer());
-    gateway = await machineOnFeed(server, server.shop.gatewayId);
+    gateway = await machineOnFeed(server, server.shop.gatewayId, folder.path('gateway'));
     await gateway.listen(at(0).feed);
     await gateway.installed(() => true);
     port = await freePort();

@@ -26,16 +26,17 @@ test('a seed of another length is refused', () => {
   }
 });
 
+const folder = temporaryFolder();
+
 test.each([
   ['ed25519', () => generateKeyPairSync('ed25519').privateKey],
   ['ecdsa', () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey],
   ['rsa', () => generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey],
-] as const)('a private key of type %s is read by ssh-keygen', (_, make) => {
-  const folder = temporaryFolder();
+] as const)('a private key of type %s is read by ssh-keygen', (type, make) => {
   // One in two begins with a bit that an mpint must not begin with, one in 256 with a byte of zeros.
   for (let time = 0; time < 3; time += 1) {
     const key = make();
-    const file = folder.write(`key-${time}`, opensshPrivateKeyOf(key, 'alice'));
+    const file = folder.write(`${type}-${time}`, opensshPrivateKeyOf(key, 'alice'));
     expect(sshKeygenOutput(['-y', '-f', file]).split(' ')[1]).toBe(publicKeyBlobOf(key).toString('base64'));
   }
 });
