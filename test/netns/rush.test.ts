@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Machine } from './machine.ts';
 import type { PersonAtMachine } from './person.ts';
-import { canMakeNetworks, NetworkWorld } from './world.ts';
+import { canMakeNetworks, NetworkWorld, type RunningMachine } from './world.ts';
 
 const logins = 500;
 
@@ -12,6 +12,17 @@ const login = `
 turn=$1; shift
 "$@" "gate$((turn % 2 + 1))" </dev/null 2>&1 | head -n 1
 `;
+
+/** What its companion and its sshd said of trouble, each once, with how often. */
+function complaintsOf({ name, log }: RunningMachine): string {
+  const complaints = log
+    .join('')
+    .split('\n')
+    .filter((line) => /denied|fail|error|fatal|refus/i.test(line))
+    .map((line) => line.replace(/[0-9]+/g, '#'));
+  const often = Map.groupBy(complaints, (line) => line);
+  return [name, ...Array.from(often, ([line, all]) => `${all.length} times: ${line}`)].join('\n');
+}
 
 describe.runIf(canMakeNetworks)('when many log in', () => {
   let world: NetworkWorld;
@@ -44,7 +55,8 @@ describe.runIf(canMakeNetworks)('when many log in', () => {
     );
     const lines = said.split('\n').map((line) => line.trim());
     const isIn = (line: string) => line.startsWith('SSH-2.0-OpenSSH');
-    expect(lines.filter((line) => line !== '' && !isIn(line))).toEqual([]);
+    const refused = lines.filter((line) => line !== '' && !isIn(line));
+    expect(refused, world.gateways.map(complaintsOf).join('\n')).toEqual([]);
     expect(lines.filter(isIn)).toHaveLength(logins);
   });
 });
