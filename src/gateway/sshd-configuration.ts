@@ -136,9 +136,9 @@ function authenticationLines(options: SshdConfigurationOptions): Line[] {
 
 /**
  * The longest that a login waits for the companion; sshd itself would wait for ever, and asks twice. A companion that is
- * not there refuses at once; one that answers does so in a few milliseconds. The rest is for machines that stand still for a
- * moment: of five hundred logins in the same instant on two processors none waited 0.1 s where the companion goes before
- * sshd (commands.ts), and some 1.5 s where it does not.
+ * not there refuses at once; one that answers does so in a few milliseconds. The rest is for machines that have too much to
+ * do: of five hundred logins in the same instant on two processors none waited 0.1 s where the companion goes before sshd
+ * (commands.ts), and some 1.5 s where it does not. The compiled program counts less of such times (programs/question.h).
  */
 const longestAnswerSeconds = 2;
 

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { askProgramIn, installAskProgram } from '../../src/gateway/ask-program.ts';
 import { removePrograms } from '../../src/gateway/compiled-program.ts';
@@ -81,8 +82,11 @@ interface Ran {
   readonly stdout: string;
 }
 
-async function run([program = '', ...args]: readonly string[]): Promise<Ran> {
-  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: {} });
+function spawnProgram([program = '', ...args]: readonly string[]): ChildProcess {
+  return spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: {} });
+}
+
+async function ended(child: ChildProcess): Promise<Ran> {
   let stdout = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     stdout += chunk;
@@ -92,6 +96,10 @@ async function run([program = '', ...args]: readonly string[]): Promise<Ran> {
     child.once('close', resolve);
   });
   return { status, stdout };
+}
+
+async function run(words: readonly string[]): Promise<Ran> {
+  return await ended(spawnProgram(words));
 }
 
 const denial = { status: expect.not.toBeOneOf([0]), stdout: '' };
@@ -215,6 +223,22 @@ describe.skipIf(!hasCompiler)('the compiled program (needs cc)', () => {
     await new Promise((resolve) => listener.stdout.once('data', resolve));
     expect(await ask(command('compiled', { answerSeconds: 0.2 }))).toMatchObject({ status: 1, stdout: '' });
     listener.kill('SIGKILL');
+  });
+
+  test('counts none of the time in which it stood still: an answer that comes after it is in time', async () => {
+    const seconds = 0.5;
+    const { promise: whenAsked, resolve: isAsked } = Promise.withResolvers<Socket>();
+    await companion(isAsked);
+    const asker = spawnProgram(command('compiled', { answerSeconds: seconds }));
+    const ran = ended(asker);
+    const answering = await whenAsked;
+    asker.kill('SIGSTOP');
+    await wait(seconds * 2_000);
+    asker.kill('SIGCONT');
+    // Long enough for it to find itself too late.
+    await wait(seconds * 200);
+    answering.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx\n');
+    expect(await ran).toEqual({ status: 0, stdout: 'x\n' });
   });
 
   test.each([

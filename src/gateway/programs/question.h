@@ -40,30 +40,38 @@ static char reply[LONGEST_REPLY];
 /* How the program ends that includes this, where there is no answer. Never returns. */
 static void fail(void);
 
+/* How finely the wait is counted. */
+#define TICKS 20
+
+static volatile sig_atomic_t ticks;
 static volatile sig_atomic_t late;
 
-static void too_late(int number) {
+static void on_tick(int number) {
   (void)number;
-  late = 1;
+  if (ticks < TICKS) ticks++;
+  late = ticks == TICKS;
 }
 
 /*
- * One clock over everything, connecting to a full backlog and writing to a full pipe included. On a machine that has too
- * much to do this program may itself sleep past the end: an answer that is there by then counts, and nothing is waited
- * for any more. It rings again, since it may ring just before something begins to wait.
+ * One clock over everything, connecting to a full backlog and writing to a full pipe included. It counts the time in which
+ * this program was waiting: of a machine that stood still, or had no processor left for it, one tick is seen and not what
+ * had passed meanwhile, since a signal that is pending is not sent again. Otherwise a question that the companion never
+ * got to see would be too late. At the end an answer that is there still counts, and nothing is waited for any more. It
+ * rings on, since it may ring just before something begins to wait.
  */
 static void start_clock(long milliseconds) {
   struct sigaction action;
   struct itimerval timer;
   sigset_t none;
+  long tick = milliseconds < TICKS ? 1 : milliseconds / TICKS;
   memset(&action, 0, sizeof action);
-  action.sa_handler = too_late;
+  action.sa_handler = on_tick;
   sigemptyset(&action.sa_mask);
   sigemptyset(&none);
   memset(&timer, 0, sizeof timer);
-  timer.it_value.tv_sec = milliseconds / 1000;
-  timer.it_value.tv_usec = (milliseconds % 1000) * 1000;
-  timer.it_interval.tv_usec = 10000;
+  timer.it_interval.tv_sec = tick / 1000;
+  timer.it_interval.tv_usec = (tick % 1000) * 1000;
+  timer.it_value = timer.it_interval;
   /* Who started this may have blocked or ignored the signal. */
   if (sigaction(SIGALRM, &action, NULL) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
       setitimer(ITIMER_REAL, &timer, NULL) != 0)
