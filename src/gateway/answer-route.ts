@@ -14,6 +14,7 @@ import { forwardingTo } from './forwarding-to.ts';
 import { listeningPorts } from './listening-ports.ts';
 import type { KnownTarget } from './login-names.ts';
 import { menuTargets } from './menu-targets.ts';
+import type { ProcessId } from './proc.ts';
 import { sessionLeaders } from './process-sessions.ts';
 import { type RouteReply, routeReply } from './route-reply.ts';
 import { relayFailureText, routeText } from './route-text.ts';
@@ -27,10 +28,14 @@ export async function answerRoute(
   form: URLSearchParams,
   gone: AbortSignal,
 ): Promise<string | undefined> {
-  const basis = answering.current();
   const connection = liveConnection(answering, form);
-  if (basis === undefined || connection === undefined) return undefined;
-  return routeReply(await decideSession(answering, connection, basis.facts, form, gone));
+  if (connection === undefined) return undefined;
+  const isHost = answering.current()?.facts.state.companion.kind === 'host';
+  // Before anything is decided, since it may take its time.
+  const leaders = isHost ? await sessionLeaders(connection) : [];
+  const basis = answering.current();
+  if (basis === undefined) return undefined;
+  return routeReply(await decideSession(answering, connection, basis.facts, { form, gone, leaders }));
 }
 
 /** Whose ticket it is. Every route of the socket begins here. */
@@ -42,12 +47,18 @@ export function liveConnection(answering: Answering, form: URLSearchParams): Con
   return undefined;
 }
 
+interface AskedSession {
+  readonly form: URLSearchParams;
+  readonly gone: AbortSignal;
+  /** Of the connection's process sessions; known at hosts. */
+  readonly leaders: readonly ProcessId[];
+}
+
 async function decideSession(
   answering: Answering,
   connection: Connection,
   facts: Facts,
-  form: URLSearchParams,
-  gone: AbortSignal,
+  { form, gone, leaders }: AskedSession,
 ): Promise<RouteReply> {
   const { offer, user } = connection;
   const decision = decideOffer(offer, user, facts);
@@ -55,7 +66,6 @@ async function decideSession(
   if (facts.state.companion.kind === 'host') {
     const [target] = decision.allowed;
     if (target === undefined) return refuse(answering, connection, facts, decision, asked);
-    const leaders = sessionLeaders(connection);
     note(answering, connection, { way: connection.way ?? 'host', leaders }, facts);
     return { kind: 'run', ...sessionStart(decision.allowed, connection) };
   }
@@ -141,7 +151,7 @@ export async function relayTo(
       subsystem: asked !== null && isSftp(asked) ? 'sftp' : null,
       shell: asked === null,
       forwardAgent: agent,
-      remotePorts: remote ? listeningPorts(connection) : [],
+      remotePorts: remote ? await listeningPorts(connection) : [],
     };
   } catch (error) {
     if (!isSallyportError(error)) throw error;

@@ -1,5 +1,5 @@
 /** `sallyport gateway ...` and `sallyport host ...`: the same commands for both kinds of machine. */
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { SallyportError } from '../errors/sallyport-error.ts';
@@ -248,10 +248,13 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
  */
 function answerBeforeOthers(): void {
   try {
-    setPriority(constants.priority.PRIORITY_HIGH);
+    // Each thread has its own niceness (setpriority(2), BUGS), and what collects garbage is waited for.
+    for (const thread of readdirSync('/proc/self/task')) {
+      setPriority(Number(thread), constants.priority.PRIORITY_HIGHEST);
+    }
     // Linux shares the processor among process sessions first (sched(7), autogroup), and each connection of sshd is one.
     if (readProcess(process.pid)?.session === process.pid) {
-      writeFileSync('/proc/self/autogroup', `${constants.priority.PRIORITY_HIGH}`);
+      writeFileSync('/proc/self/autogroup', `${constants.priority.PRIORITY_HIGHEST}`);
     }
   } catch {
     // Whoever started it decides: CPUWeight= in the unit.

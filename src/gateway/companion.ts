@@ -120,10 +120,13 @@ class RunningCompanion implements Companion {
     // It takes its time where a firewall does not answer.
     void leases?.look();
     // Not after the next step, which takes its time where something refuses to go.
-    const reporting = keeper.refresh() ? reporter.report() : undefined;
+    const reporting = keeper.forgetGone() ? reporter.report() : undefined;
+    // Nor before it: where sshd waits for a processor this waits too.
+    const arrivals = keeper.findArrived().then((isNew) => (isNew ? reporter.report() : undefined));
     // Access rules end by the clock too.
     const ended = await keeper.endWhoMustGo();
     await (ended > 0 ? reporter.report() : reporting);
+    await arrivals;
     // A state with a problem does not count as in force: the CA must hear that there is none any more.
     const hasCleared = problems.forgetGone();
     const hasAged = await watch.lookAtAge();

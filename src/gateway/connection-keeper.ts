@@ -8,7 +8,7 @@ import { endWords, isLimit } from './end-words.ts';
 import { type Judgement, judgeConnections, judgeLeft, withIdleTimeout } from './judge-connections.ts';
 import type { Log } from './log.ts';
 import type { Problems } from './problems.ts';
-import { readProcesses, readSameProcess } from './proc.ts';
+import { type ProcessId, readProcesses, readSameProcess } from './proc.ts';
 import { type SshdListener, servesUser } from './sshd-listener.ts';
 import { tellTerminals } from './tell-terminals.ts';
 import { TrafficWatch } from './traffic-watch.ts';
@@ -46,7 +46,7 @@ export class ConnectionKeeper {
     }
     // Others may have gone by themselves meanwhile.
     const onEnded = () => {
-      if (this.refresh()) onChange();
+      if (this.forgetGone()) onChange();
     };
     this.#endings = new ConnectionEndings({ problems, log, onEnded });
   }
@@ -56,9 +56,14 @@ export class ConnectionKeeper {
     return this.#options.connections.count();
   }
 
-  /** Forgets who is gone and finds who is logged in now. @returns whether there is something to report */
-  refresh(): boolean {
-    return this.#options.connections.refresh(this.#options.nowSeconds());
+  /** Forgets who is gone. @returns whether there is something to report */
+  forgetGone(): boolean {
+    return this.#options.connections.forgetGone();
+  }
+
+  /** Finds who is logged in now. @returns whether there is something to report */
+  findArrived(): Promise<boolean> {
+    return this.#options.connections.findArrived(this.#options.nowSeconds);
   }
 
   /** Resolves when whoever must go now is gone, or refuses to. @returns how many this call has ended */
@@ -131,9 +136,10 @@ export class ConnectionKeeper {
   async findUnknown(failClosed: boolean): Promise<void> {
     const { connections, listener, problems, log } = this.#options;
     const processes = readProcesses();
-    const unknown = listener
-      .monitors()
-      .filter((monitor) => !connections.knows(monitor) && servesUser(monitor, processes));
+    const unknown: ProcessId[] = [];
+    for (const monitor of listener.monitors()) {
+      if (!connections.knows(monitor) && (await servesUser(monitor, processes))) unknown.push(monitor);
+    }
     if (unknown.length === 0) return;
     const message = `${unknown.length} live connections of this sshd are unknown to the companion${failClosed ? ' and were ended' : ''}.`;
     problems.setWhileAlive('unknown', message, unknown);

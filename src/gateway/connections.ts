@@ -5,7 +5,8 @@
  */
 import { join } from 'node:path';
 import type { ConnectionReport, EndReason } from '../api/companions.ts';
-import { clientAddress } from './client-address.ts';
+import { Arrivals } from './arrivals.ts';
+import { ClientAddresses } from './client-address.ts';
 import {
   type Connection,
   connectionKey,
@@ -16,10 +17,8 @@ import {
 } from './connection-file.ts';
 import type { PermittedTarget } from './decide-offer.ts';
 import { LeftBehind } from './left-behind.ts';
-import { type ProcessId, type ProcessStat, readBootId, readProcesses, readSameProcess } from './proc.ts';
+import { type ProcessId, readBootId, readProcesses, readSameProcess } from './proc.ts';
 import { isSeen, livingLeaders } from './process-sessions.ts';
-import { processTree } from './process-tree.ts';
-import { isSshd, servesUser } from './sshd-listener.ts';
 import { type Reported, UntoldConnections } from './untold-connections.ts';
 
 export type Registration = Pick<Connection, 'offer' | 'user' | 'permitted' | 'offeredAtSeconds'> &
@@ -41,9 +40,6 @@ export interface Use {
   readonly leaders?: readonly ProcessId[];
 }
 
-/** Between a login and its first session is one exchange with the client, over whatever it is connected by. */
-const sessionPatienceMilliseconds = 500;
-
 export class Connections {
   readonly #folder: string;
   readonly #told: ConnectionsTold;
@@ -53,8 +49,9 @@ export class Connections {
   readonly #ending = new Map<string, EndReason>();
   readonly #untold = new UntoldConnections();
   readonly #left: LeftBehind;
-  /** When somebody was first seen to be logged in, by key (performance.now). */
-  readonly #servedSince = new Map<string, number>();
+  readonly #clientAddresses = new ClientAddresses();
+  readonly #arrivals = new Arrivals();
+  #finding: Promise<boolean> | undefined;
   /** Paths of files that stood for connections and could not be read. */
   readonly damaged: readonly string[];
 
@@ -126,7 +123,7 @@ export class Connections {
     if (isTold && leaders === connection.leaders) return false;
     const startedAtSeconds = connection.startedAtSeconds ?? nowSeconds;
     // Looked for here and not while sshd waits for its answer.
-    const where = connection.clientAddress ?? clientAddress(connection) ?? null;
+    const where = connection.clientAddress ?? this.#clientAddresses.of(connection) ?? null;
     const used = { ...connection, startedAtSeconds, way, permitted, leaders, clientAddress: where };
     // First, so that it counts even where it can't be written.
     this.#byKey.set(key, used);
@@ -137,47 +134,37 @@ export class Connections {
     return !isTold;
   }
 
-  /** Looks at /proc: forgets who is gone and finds who is now logged in. @returns whether anything changed */
-  refresh(nowSeconds: number): boolean {
-    let changed = false;
-    for (const connection of this.all()) {
-      if (readSameProcess(connection) === undefined) {
-        this.#forget(connection);
-        changed ||= connection.startedAtSeconds !== null;
-      }
-    }
+  /** @returns whether anybody was on a connection that is no more */
+  forgetGone(): boolean {
+    const gone = this.all().filter((connection) => readSameProcess(connection) === undefined);
+    for (const connection of gone) this.#forget(connection);
     this.#forgetSessions();
+    return gone.some(({ startedAtSeconds }) => startedAtSeconds !== null);
+  }
+
+  /** Finds who is now logged in. One look at a time. @returns whether there is something new to report */
+  findArrived(nowSeconds: () => number): Promise<boolean> {
+    this.#finding ??= this.#findArrived(nowSeconds).finally(() => {
+      this.#finding = undefined;
+    });
+    return this.#finding;
+  }
+
+  async #findArrived(nowSeconds: () => number): Promise<boolean> {
     const offered = this.all().filter(({ startedAtSeconds }) => startedAtSeconds === null);
-    if (offered.length === 0) return changed;
-    const processes = readProcesses();
-    // When hundreds are on their way in, not a look at everything for each of them.
-    const children = Map.groupBy(processes, ({ parent }) => parent);
-    const itself = Map.groupBy(processes, ({ pid }) => pid);
-    for (const connection of offered) {
-      const { pid } = connection;
-      if (!servesUser(connection, [...(itself.get(pid) ?? []), ...(children.get(pid) ?? [])])) continue;
-      const way = connection.way ?? this.#wayWithoutSession(connection, processes);
-      if (way === undefined) continue;
-      changed = true;
+    let hasFound = false;
+    await this.#arrivals.find(offered, (connection, way) => {
+      const key = connectionKey(connection);
+      // A session may have said so meanwhile.
+      if (this.#byKey.get(key)?.startedAtSeconds !== null) return;
+      hasFound = true;
       try {
-        this.markUsed(connectionKey(connection), { way }, nowSeconds);
+        this.markUsed(key, { way }, nowSeconds());
       } catch {
         // No room: a companion that is restarted finds out again. Whoever must go is looked for after this, and must go.
       }
-    }
-    return changed;
-  }
-
-  /**
-   * Of a connection to a gateway on which nobody has asked for a session so far. One that does has its command name the
-   * way; one that goes on without is a jump.
-   */
-  #wayWithoutSession(connection: Connection, processes: readonly ProcessStat[]): 'jump' | undefined {
-    const key = connectionKey(connection);
-    const since = this.#servedSince.get(key) ?? performance.now();
-    this.#servedSince.set(key, since);
-    const hasSession = processTree(connection, processes).descendants.some(({ name }) => !isSshd(name));
-    return hasSession || performance.now() - since < sessionPatienceMilliseconds ? undefined : 'jump';
+    });
+    return hasFound;
   }
 
   /** Process ids are used again: a session of which nothing runs any more is nobody's. Most looks need none at everything. */
@@ -251,7 +238,7 @@ export class Connections {
   #forget(connection: Connection): void {
     const key = connectionKey(connection);
     this.#byKey.delete(key);
-    this.#servedSince.delete(key);
+    this.#arrivals.forget(connection);
     // Its file goes with what it left.
     this.#left.note(connection);
     const last = reported(connection);

@@ -3,11 +3,12 @@
  * sockets, and tells nobody else of them.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { descendantsOf } from './descendants.ts';
+import { ProcessLook } from './descendants.ts';
 import type { ProcessId } from './proc.ts';
 
-export function listeningPorts(monitor: ProcessId): number[] {
-  const sockets = new Set(descendantsOf(monitor).flatMap(socketsOf));
+export async function listeningPorts(monitor: ProcessId): Promise<number[]> {
+  const below = await new ProcessLook().descendantsOf(monitor);
+  const sockets = new Set(below.flatMap(({ pid }) => socketsOf(pid)));
   if (sockets.size === 0) return [];
   // As the connection's own network sees it, which need not be the companion's.
   const network = `/proc/${monitor.pid}/net`;

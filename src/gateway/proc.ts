@@ -1,8 +1,12 @@
 /**
- * Processes as Linux tells of them in /proc (proc(5)). A process is its id AND its start time: ids are used again. All
- * reads are synchronous; the kernel answers from memory, and between a look and a signal nothing may come in between.
+ * Processes as Linux tells of them in /proc (proc(5)). A process is its id AND its start time: ids are used again. What is
+ * called read... is synchronous: the kernel answers from memory, and between a look and a signal nothing may come in
+ * between. For a process that forks or executes just now it may wait all the same, since that one holds its memory map
+ * (cmdline) and, in newer kernels, what decides who may look at it (stat); where hundreds want a processor it goes on after
+ * seconds. Whoever looks while others wait for an answer uses lookAt...(), which keeps nobody else waiting.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, read as readWithCallback } from 'node:fs';
+import { promisify } from 'node:util';
 import { SallyportError } from '../errors/sallyport-error.ts';
 
 export interface ProcessId {
@@ -54,6 +58,11 @@ export function readProcess(pid: number): ProcessStat | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** readProcess() for whoever can wait. */
+export async function lookAtProcess(pid: number): Promise<ProcessStat | undefined> {
+  return parseStat(await readAside(`/proc/${pid}/stat`));
 }
 
 /**
@@ -119,9 +128,34 @@ const [firstPtsMajor, lastPtsMajor] = [136, 143];
 /** What the process calls itself; sshd writes there what it is doing. Empty if it may not be read. */
 export function readTitle(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '').replaceAll('\0', ' ');
+    return titleOf(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
   } catch {
     return '';
+  }
+}
+
+/** readTitle() for whoever can wait: its first 4 kB. */
+export async function lookAtTitle(pid: number): Promise<string> {
+  return titleOf(await readAside(`/proc/${pid}/cmdline`));
+}
+
+function titleOf(text: string): string {
+  return text.replace(/\0+$/, '').replaceAll('\0', ' ');
+}
+
+const read = promisify(readWithCallback);
+
+/** Only the reading waits, and a thread of its own does that. Empty if there is nothing to read, or not for us. */
+async function readAside(path: string): Promise<string> {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const { buffer, bytesRead } = await read(file, Buffer.alloc(4_096), 0, 4_096, 0);
+    return buffer.toString('latin1', 0, bytesRead);
+  } catch {
+    return '';
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

@@ -4,24 +4,20 @@
  * once those and its shell have gone nothing in /proc but the session tells whose it was.
  */
 import type { SessionLeader } from './connection-file.ts';
-import {
-  isAlive,
-  type ProcessId,
-  type ProcessStat,
-  readChildren,
-  readProcess,
-  readSameProcess,
-} from './proc.ts';
+import { ProcessLook } from './descendants.ts';
+import { type ProcessId, type ProcessStat, readSameProcess } from './proc.ts';
 import { indexOf } from './process-index.ts';
 import { isSshd } from './sshd-listener.ts';
 
 /** The leaders of those that begin directly below sshd's processes of this connection. What people begin is not looked at. */
-export function sessionLeaders(monitor: ProcessId): ProcessId[] {
+export async function sessionLeaders(monitor: ProcessId): Promise<ProcessId[]> {
   if (readSameProcess(monitor) === undefined) return [];
-  const children = childrenOf(monitor.pid);
+  const look = new ProcessLook();
+  const children = await look.childrenOf(monitor);
   // For root the monitor serves; for all others a child of it does.
-  const below = children.filter(({ name }) => isSshd(name)).flatMap(({ pid }) => childrenOf(pid));
-  return [...children, ...below].filter(({ pid, session }) => pid === session);
+  const serving = children.filter(({ name }) => isSshd(name));
+  const below = await Promise.all(serving.map((child) => look.childrenOf(child)));
+  return [...children, ...below.flat()].filter(({ pid, session }) => pid === session);
 }
 
 /**
@@ -53,11 +49,4 @@ export function isSeen({ pid, startTime, member }: SessionLeader): boolean {
 
 function isSame(one: ProcessId, other: ProcessId | undefined): boolean {
   return one.pid === other?.pid && one.startTime === other.startTime;
-}
-
-function childrenOf(pid: number): ProcessStat[] {
-  return readChildren(pid)
-    .map(readProcess)
-    .filter((found) => found !== undefined)
-    .filter(isAlive);
 }

@@ -59,7 +59,7 @@ export class Relays {
     const asked = { offer, target: target.targetName, key, signal: gone };
     const { certificate, sessionExpiresAtSeconds } = await requestHopCertificate(client, asked);
     await this.#writeAuthorities(facts.state.host_authorities);
-    const owner = ownerOf(connection);
+    const owner = await ownerOf(connection);
     const name = join(agentsFolder, randomBytes(8).toString('hex'));
     const agent: HopAgent = await openHopAgent({
       path: join(runFolder, name),
@@ -101,6 +101,6 @@ export class Relays {
 }
 
 /** Undefined: this very user, where everybody logs in as the one that runs the companion. */
-function ownerOf(connection: Connection) {
-  return process.getuid?.() === 0 ? sessionUser(connection) : undefined;
+async function ownerOf(connection: Connection) {
+  return process.getuid?.() === 0 ? await sessionUser(connection) : undefined;
 }

@@ -1,6 +1,6 @@
 /** Whom the sessions of a connection run as, found in /proc: sshd has seen to it that nobody else is. */
 import { readFileSync } from 'node:fs';
-import { descendantsOf } from './descendants.ts';
+import { ProcessLook } from './descendants.ts';
 import type { ProcessId } from './proc.ts';
 
 export interface SessionUser {
@@ -9,10 +9,9 @@ export interface SessionUser {
 }
 
 /** Undefined where every process of the connection belongs to root, or none is left. */
-export function sessionUser(monitor: ProcessId): SessionUser | undefined {
-  return descendantsOf(monitor)
-    .map(userOf)
-    .find((user) => user !== undefined && user.uid !== 0);
+export async function sessionUser(monitor: ProcessId): Promise<SessionUser | undefined> {
+  const below = await new ProcessLook().descendantsOf(monitor);
+  return below.map(({ pid }) => userOf(pid)).find((user) => user !== undefined && user.uid !== 0);
 }
 
 /** The real ids: a process that changed its user hides who owns its files in /proc, but not this. */

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { codeService } from './code-paths.ts';
 import {
+  lookAtTitle,
   type ProcessId,
   type ProcessStat,
   readProcess,
   readProcesses,
   readSameProcess,
-  readTitle,
 } from './proc.ts';
 
 /** sshd-session is the monitor since OpenSSH 9.8. The listener for one-time codes runs by a name of its own before that. */
@@ -30,10 +30,14 @@ export interface SshdListener {
 }
 
 export function createSshdListener(pidFile: string): SshdListener {
+  let known: ProcessStat | undefined;
   const current = () => {
     const pid = readPid(pidFile);
-    const found = pid === undefined ? undefined : readProcess(pid);
-    return found?.name === 'sshd' || found?.name === codeService ? found : undefined;
+    // sshd that is told to reload removes its file, and writes it again as the very same process when it has read all it
+    // needs: whoever is on the way in meanwhile asks too.
+    const found = pid === undefined ? known && readSameProcess(known) : readProcess(pid);
+    known = found && isListenerName(found.name) ? found : undefined;
+    return known;
   };
   return {
     current,
@@ -70,16 +74,23 @@ export function severalListeners(first: SshdListener, others: readonly SshdListe
  * Whether somebody is logged in on the connection: its monitor has a child that serves the user. What sshd's children
  * are is told by their titles: "sshd: alice [net]" is still on its way in, "sshd: alice" and "sshd: alice@pts/1" are in.
  */
-export function servesUser(monitor: ProcessId, processes: readonly ProcessStat[]): boolean {
+export async function servesUser(monitor: ProcessId, processes: readonly ProcessStat[]): Promise<boolean> {
   const candidates = processes.filter(
     ({ pid, parent, name }) => isSshd(name) && (parent === monitor.pid || pid === monitor.pid),
   );
-  return candidates.some(({ pid }) => {
-    const title = readTitle(pid);
+  for (const { pid } of candidates) {
     // For root there is no second process: the monitor itself serves the session and says so.
-    if (pid === monitor.pid) return /^(sshd(-session)?|sallyport-codes): [^ ]+@/.test(title);
-    return /^(sshd(-session)?|sallyport-codes): [^ ]+$/.test(title);
-  });
+    const serving =
+      pid === monitor.pid
+        ? /^(sshd(-session)?|sallyport-codes): [^ ]+@/
+        : /^(sshd(-session)?|sallyport-codes): [^ ]+$/;
+    if (serving.test(await lookAtTitle(pid))) return true;
+  }
+  return false;
+}
+
+function isListenerName(name: string): boolean {
+  return name === 'sshd' || name === codeService;
 }
 
 function isMonitor(found: ProcessStat, listener: ProcessStat): boolean {

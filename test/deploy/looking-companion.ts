@@ -1,5 +1,5 @@
 /** What a companion sees in /proc of the process that its arguments name, as one line of JSON. */
-import { clientAddress } from '../../src/gateway/client-address.ts';
+import { ClientAddresses } from '../../src/gateway/client-address.ts';
 import { listenersOfProcess } from '../../src/gateway/listening-ports.ts';
 import { readProcess } from '../../src/gateway/proc.ts';
 import { TrafficWatch } from '../../src/gateway/traffic-watch.ts';
@@ -23,7 +23,7 @@ const sees: Sees = {
   root: readProcess(monitor.pid) !== undefined,
   stranger: readProcess(strangersPid ?? 0) !== undefined,
   listens: listenersOfProcess(monitor.pid).map(({ port }) => port),
-  client: clientAddress(monitor) ?? null,
+  client: new ClientAddresses().of(monitor) ?? null,
   traffic: new TrafficWatch(() => {}).look([session], 1).size,
 };
 process.stdout.write(JSON.stringify(sees));

@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { descendantsOf } from '../../src/gateway/descendants.ts';
+import { ProcessLook } from '../../src/gateway/descendants.ts';
 import { listeningPorts } from '../../src/gateway/listening-ports.ts';
-import { readProcess } from '../../src/gateway/proc.ts';
+import { type ProcessId, readProcess } from '../../src/gateway/proc.ts';
 import { sessionUser } from '../../src/gateway/session-user.ts';
+
+async function pidsBelow(monitor: ProcessId, childLists?: boolean): Promise<number[]> {
+  return (await new ProcessLook(childLists).descendantsOf(monitor)).map(({ pid }) => pid);
+}
 
 test('the processes below one are found with theirs, whose user they are, and where they listen', async () => {
   const listen = `require('node:net').createServer().listen(0, '127.0.0.1', function () { console.log(this.address().port) })`;
@@ -13,15 +17,17 @@ test('the processes below one are found with theirs, whose user they are, and wh
     const [port] = await once(child.stdout, 'data');
     const monitor = readProcess(child.pid ?? 0);
     if (monitor === undefined) throw new Error('gone');
-    const below = descendantsOf(monitor);
+    const below = await pidsBelow(monitor);
     expect(below).toHaveLength(1);
-    expect(listeningPorts(monitor)).toEqual([Number(port)]);
+    // As on a kernel that lists no children.
+    expect(await pidsBelow(monitor, false)).toEqual(below);
+    expect(await listeningPorts(monitor)).toEqual([Number(port)]);
     const mine = { uid: process.getuid?.(), gid: process.getgid?.() };
     // Root's own sessions have no other user.
-    expect(sessionUser(monitor)).toEqual(mine.uid === 0 ? undefined : mine);
+    expect(await sessionUser(monitor)).toEqual(mine.uid === 0 ? undefined : mine);
     for (const pid of below) process.kill(pid, 'SIGKILL');
     await once(child, 'exit');
-    expect([descendantsOf(monitor), listeningPorts(monitor)]).toEqual([[], []]);
+    expect([await pidsBelow(monitor), await listeningPorts(monitor)]).toEqual([[], []]);
   } finally {
     child.kill('SIGKILL');
   }

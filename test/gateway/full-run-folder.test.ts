@@ -39,9 +39,9 @@ test('a connection that starts is reported, and its time runs, though its file c
   const offer = { account: alice, sessionId: crypto.randomUUID(), serial: '1' } as Offer;
   connections.register(monitor, { offer, user: 'ssh', permitted: [], offeredAtSeconds: 1, way: 'refusal' });
   await rm(join(folder, 'connections'), { recursive: true });
-  expect(connections.refresh(7)).toBe(true);
+  expect(await connections.findArrived(() => 7)).toBe(true);
   expect(connections.report().connections).toMatchObject([{ account: alice, started_at: 7 }]);
-  expect(connections.refresh(8)).toBe(false);
+  expect(await connections.findArrived(() => 8)).toBe(false);
   // One more session of it.
   const [connection] = connections.all();
   const leaders = [{ pid: session.pid ?? 0, startTime: '1' }];

@@ -111,7 +111,7 @@ describe('a companion that is started again', () => {
     const key = connections.register(monitor, { offer, user, permitted, offeredAtSeconds });
     connections.markUsed(key, { way: 'host', leaders: [leader] }, 7);
     await end(monitor);
-    connections.refresh(8);
+    connections.forgetGone();
     return connections;
   }
 

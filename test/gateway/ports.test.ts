@@ -1,5 +1,5 @@
 /** A real sshd that the CA tells where to listen, and what it opens for -R. */
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -48,6 +48,18 @@ describe.skipIf(!hasNames)("sshd's ports (needs root, sshd, curl, libnss-extraus
     expect(await login(third)).toMatchObject({ status: 0 });
     expect(await canListen(second)).toBe(true);
     expect(problem()).toBeNull();
+  });
+
+  test('whoever is on the way in while sshd reads its configuration anew gets in', async () => {
+    // In between there is no such file (sshd.c, sighup_restart); which takes long where there is much to do.
+    const pidFile = machine.companionOptions.sshdPidFile;
+    const pid = await readFile(pidFile, 'ascii');
+    await rm(pidFile);
+    try {
+      expect(await login(port)).toMatchObject({ status: 0, stdout: 'in\n' });
+    } finally {
+      await writeFile(pidFile, pid);
+    }
   });
 
   test('a port that somebody else has is told, and the others are served', async () => {

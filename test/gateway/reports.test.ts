@@ -95,7 +95,7 @@ describe('somebody who came and went', () => {
     return async () => {
       monitor.kill('SIGKILL');
       await once(monitor, 'exit');
-      expect(connections.refresh(8)).toBe(true);
+      expect(connections.forgetGone()).toBe(true);
     };
   }
   const away = (code: ErrorCode) => async () => {

@@ -41,7 +41,7 @@ describe.runIf(canMakeNetworks)('when many log in', () => {
       const shares = world.gateways.map(({ companion }) =>
         readFileSync(`/proc/${companion?.pid}/autogroup`, 'utf8').trim(),
       );
-      expect(shares).toEqual(Array(2).fill(expect.stringMatching(/ nice -14$/)));
+      expect(shares).toEqual(Array(2).fill(expect.stringMatching(/ nice -20$/)));
     },
   );
 
