@@ -28,13 +28,14 @@ export async function answerRoute(
   form: URLSearchParams,
   gone: AbortSignal,
 ): Promise<string | undefined> {
-  const connection = liveConnection(answering, form);
-  if (connection === undefined) return undefined;
+  const asking = liveConnection(answering, form);
+  if (asking === undefined) return undefined;
   const isHost = answering.current()?.facts.state.companion.kind === 'host';
-  // Before anything is decided, since it may take its time.
-  const leaders = isHost ? await sessionLeaders(connection) : [];
+  // Before anything is decided, since it may take its time, in which a client may go: what ran then would be nobody's.
+  const leaders = isHost ? await sessionLeaders(asking) : [];
+  const connection = isHost ? liveConnection(answering, form) : asking;
   const basis = answering.current();
-  if (basis === undefined) return undefined;
+  if (basis === undefined || connection === undefined) return undefined;
   return routeReply(await decideSession(answering, connection, basis.facts, { form, gone, leaders }));
 }
 

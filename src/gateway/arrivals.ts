@@ -2,22 +2,22 @@
  * Who is logged in by now, of those for whom sshd was told to let them in: sshd tells nobody, so it is looked for in /proc.
  * A session says itself where it goes when it begins; this finds those who come without one.
  */
-import { type Connection, connectionKey, type Way } from './connection-file.ts';
-import { ProcessLook } from './descendants.ts';
+import type { Connection, Way } from './connection-file.ts';
 import { readSameProcess } from './proc.ts';
+import { ProcessLook } from './process-look.ts';
 import { isSshd, servesUser } from './sshd-listener.ts';
 
 /** Between a login and its first session is one exchange with the client, over whatever it is connected by. */
 const sessionPatienceMilliseconds = 500;
 
-/** Node reads files in four threads, and whoever puts a state in force needs some of them. */
+/** What such looks wait for must not keep from beginning a session, which is looked at too (read-aside.ts). */
 const mostAtOnce = 2;
 
 export class Arrivals {
-  /** When somebody was first seen to be logged in, by key (performance.now). */
-  readonly #servedSince = new Map<string, number>();
+  /** When somebody was first seen to be logged in (performance.now). */
+  readonly #servedSince = new WeakMap<Connection, number>();
 
-  /** Calls with everyone who is there, as soon as it is known; sshd that waits for the processor keeps only a few waiting. */
+  /** Calls with each of them as soon as it is known. */
   async find(
     offered: readonly Connection[],
     onArrived: (connection: Connection, way: Way) => void,
@@ -33,11 +33,6 @@ export class Arrivals {
     await Promise.all(Array.from({ length: mostAtOnce }, lookAtNext));
   }
 
-  /** It is no more. */
-  forget(connection: Connection): void {
-    this.#servedSince.delete(connectionKey(connection));
-  }
-
   /** undefined: nobody is on it yet, or it is not known yet for what. */
   async #wayOf(connection: Connection, look: ProcessLook): Promise<Way | undefined> {
     const monitor = readSameProcess(connection);
@@ -51,10 +46,11 @@ export class Arrivals {
    * way; one that goes on without is a jump.
    */
   async #wayWithoutSession(connection: Connection, look: ProcessLook): Promise<'jump' | undefined> {
-    const key = connectionKey(connection);
-    const since = this.#servedSince.get(key) ?? performance.now();
-    this.#servedSince.set(key, since);
+    const since = this.#servedSince.get(connection) ?? performance.now();
+    this.#servedSince.set(connection, since);
+    // The look's own time is none of the client's.
+    if (performance.now() - since < sessionPatienceMilliseconds) return undefined;
     const hasSession = (await look.descendantsOf(connection)).some(({ name }) => !isSshd(name));
-    return hasSession || performance.now() - since < sessionPatienceMilliseconds ? undefined : 'jump';
+    return hasSession ? undefined : 'jump';
   }
 }

@@ -249,15 +249,21 @@ async function runCompanion(kind: Kind, flags: RunFlags, environment: CompanionE
 function answerBeforeOthers(): void {
   try {
     // Each thread has its own niceness (setpriority(2), BUGS), and what collects garbage is waited for.
-    for (const thread of readdirSync('/proc/self/task')) {
-      setPriority(Number(thread), constants.priority.PRIORITY_HIGHEST);
-    }
+    for (const thread of readdirSync('/proc/self/task')) beforeOthers(Number(thread));
     // Linux shares the processor among process sessions first (sched(7), autogroup), and each connection of sshd is one.
     if (readProcess(process.pid)?.session === process.pid) {
       writeFileSync('/proc/self/autogroup', `${constants.priority.PRIORITY_HIGHEST}`);
     }
   } catch {
     // Whoever started it decides: CPUWeight= in the unit.
+  }
+}
+
+function beforeOthers(thread: number): void {
+  try {
+    setPriority(thread, constants.priority.PRIORITY_HIGHEST);
+  } catch {
+    // It has ended, or this is not for us to do.
   }
 }
 

@@ -86,6 +86,7 @@ class RunningCompanion implements Companion {
     await this.#parts?.instances?.stopped();
     await this.#sockets?.close();
     this.#sockets = undefined;
+    this.#parts?.keeper.close();
     await this.#sshdWork.idle();
     await this.#parts?.installer.idle();
     this.#lock?.release();
@@ -121,16 +122,16 @@ class RunningCompanion implements Companion {
     void leases?.look();
     // Not after the next step, which takes its time where something refuses to go.
     const reporting = keeper.forgetGone() ? reporter.report() : undefined;
-    // Nor before it: where sshd waits for a processor this waits too.
-    const arrivals = keeper.findArrived().then((isNew) => (isNew ? reporter.report() : undefined));
+    // Nothing waits for this: where sshd waits for a processor this does too.
+    const arrivals = keeper.findArrived();
     // Access rules end by the clock too.
     const ended = await keeper.endWhoMustGo();
     await (ended > 0 ? reporter.report() : reporting);
-    await arrivals;
     // A state with a problem does not count as in force: the CA must hear that there is none any more.
     const hasCleared = problems.forgetGone();
     const hasAged = await watch.lookAtAge();
     if ((hasCleared || hasAged) && installer.installed) await reporter.acknowledge(installer.installed, 0);
+    await arrivals;
   }
 
   /** sshd's configuration: as the state wants it, and as it was installed. One look at a time. */

@@ -6,7 +6,7 @@ import type { Basis, DecisionBasis } from './decision-basis.ts';
 import type { Endable } from './end-connection.ts';
 import { endWords, isLimit } from './end-words.ts';
 import { type Judgement, judgeConnections, judgeLeft, withIdleTimeout } from './judge-connections.ts';
-import type { Log } from './log.ts';
+import { type Log, logFailure } from './log.ts';
 import type { Problems } from './problems.ts';
 import { type ProcessId, readProcesses, readSameProcess } from './proc.ts';
 import { type SshdListener, servesUser } from './sshd-listener.ts';
@@ -61,9 +61,19 @@ export class ConnectionKeeper {
     return this.#options.connections.forgetGone();
   }
 
-  /** Finds who is logged in now. @returns whether there is something to report */
-  findArrived(): Promise<boolean> {
-    return this.#options.connections.findArrived(this.#options.nowSeconds);
+  /** Finds who is logged in now, and tells of each. Never throws. */
+  async findArrived(): Promise<void> {
+    const { connections, nowSeconds, onChange, log } = this.#options;
+    try {
+      await connections.findArrived(nowSeconds, onChange);
+    } catch (error) {
+      logFailure(log, 'error', 'companion.check_failed', error);
+    }
+  }
+
+  /** Another companion may go on with the connections. */
+  close(): void {
+    this.#options.connections.close();
   }
 
   /** Resolves when whoever must go now is gone, or refuses to. @returns how many this call has ended */

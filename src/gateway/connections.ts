@@ -51,7 +51,8 @@ export class Connections {
   readonly #left: LeftBehind;
   readonly #clientAddresses = new ClientAddresses();
   readonly #arrivals = new Arrivals();
-  #finding: Promise<boolean> | undefined;
+  #finding: Promise<void> | undefined;
+  #isClosed = false;
   /** Paths of files that stood for connections and could not be read. */
   readonly damaged: readonly string[];
 
@@ -142,29 +143,34 @@ export class Connections {
     return gone.some(({ startedAtSeconds }) => startedAtSeconds !== null);
   }
 
-  /** Finds who is now logged in. One look at a time. @returns whether there is something new to report */
-  findArrived(nowSeconds: () => number): Promise<boolean> {
-    this.#finding ??= this.#findArrived(nowSeconds).finally(() => {
+  /** Finds who is now logged in. One look at a time. @param onFound there is something new to report */
+  findArrived(nowSeconds: () => number, onFound: () => void): Promise<void> {
+    this.#finding ??= this.#findArrived(nowSeconds, onFound).finally(() => {
       this.#finding = undefined;
     });
     return this.#finding;
   }
 
-  async #findArrived(nowSeconds: () => number): Promise<boolean> {
+  async #findArrived(nowSeconds: () => number, onFound: () => void): Promise<void> {
     const offered = this.all().filter(({ startedAtSeconds }) => startedAtSeconds === null);
-    let hasFound = false;
     await this.#arrivals.find(offered, (connection, way) => {
       const key = connectionKey(connection);
-      // A session may have said so meanwhile.
-      if (this.#byKey.get(key)?.startedAtSeconds !== null) return;
-      hasFound = true;
+      // It is gone, has said so itself, or has come with another key: the next look sees it as it is now.
+      if (this.#byKey.get(key) !== connection || readSameProcess(connection) === undefined) return;
+      // Another companion keeps its file by now.
+      if (this.#isClosed) return;
       try {
         this.markUsed(key, { way }, nowSeconds());
       } catch {
-        // No room: a companion that is restarted finds out again. Whoever must go is looked for after this, and must go.
+        // No room: it counts all the same, and a companion that is restarted finds out again.
       }
+      onFound();
     });
-    return hasFound;
+  }
+
+  /** Nothing is written any more but what is asked for. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Process ids are used again: a session of which nothing runs any more is nobody's. Most looks need none at everything. */
@@ -238,7 +244,6 @@ export class Connections {
   #forget(connection: Connection): void {
     const key = connectionKey(connection);
     this.#byKey.delete(key);
-    this.#arrivals.forget(connection);
     // Its file goes with what it left.
     this.#left.note(connection);
     const last = reported(connection);

@@ -3,8 +3,8 @@
  * sockets, and tells nobody else of them.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { ProcessLook } from './descendants.ts';
 import type { ProcessId } from './proc.ts';
+import { ProcessLook } from './process-look.ts';
 
 export async function listeningPorts(monitor: ProcessId): Promise<number[]> {
   const below = await new ProcessLook().descendantsOf(monitor);

@@ -5,9 +5,9 @@
  * (cmdline) and, in newer kernels, what decides who may look at it (stat); where hundreds want a processor it goes on after
  * seconds. Whoever looks while others wait for an answer uses lookAt...(), which keeps nobody else waiting.
  */
-import { closeSync, openSync, readdirSync, readFileSync, read as readWithCallback } from 'node:fs';
-import { promisify } from 'node:util';
+import { readdirSync, readFileSync } from 'node:fs';
 import { SallyportError } from '../errors/sallyport-error.ts';
+import { readAside } from './read-aside.ts';
 
 export interface ProcessId {
   readonly pid: number;
@@ -141,22 +141,6 @@ export async function lookAtTitle(pid: number): Promise<string> {
 
 function titleOf(text: string): string {
   return text.replace(/\0+$/, '').replaceAll('\0', ' ');
-}
-
-const read = promisify(readWithCallback);
-
-/** Only the reading waits, and a thread of its own does that. Empty if there is nothing to read, or not for us. */
-async function readAside(path: string): Promise<string> {
-  let file: number | undefined;
-  try {
-    file = openSync(path, 'r');
-    const { buffer, bytesRead } = await read(file, Buffer.alloc(4_096), 0, 4_096, 0);
-    return buffer.toString('latin1', 0, bytesRead);
-  } catch {
-    return '';
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
 }
 
 /** Changes at every boot, so that an id and a start time of another boot are never taken for this one's. */

@@ -4,9 +4,9 @@
  * once those and its shell have gone nothing in /proc but the session tells whose it was.
  */
 import type { SessionLeader } from './connection-file.ts';
-import { ProcessLook } from './descendants.ts';
 import { type ProcessId, type ProcessStat, readSameProcess } from './proc.ts';
 import { indexOf } from './process-index.ts';
+import { ProcessLook } from './process-look.ts';
 import { isSshd } from './sshd-listener.ts';
 
 /** The leaders of those that begin directly below sshd's processes of this connection. What people begin is not looked at. */

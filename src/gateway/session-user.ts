@@ -1,7 +1,7 @@
 /** Whom the sessions of a connection run as, found in /proc: sshd has seen to it that nobody else is. */
 import { readFileSync } from 'node:fs';
-import { ProcessLook } from './descendants.ts';
 import type { ProcessId } from './proc.ts';
+import { ProcessLook } from './process-look.ts';
 
 export interface SessionUser {
   readonly uid: number;

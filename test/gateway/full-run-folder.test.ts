@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   connectionKey,
   readConnectionFiles,
@@ -39,9 +39,11 @@ test('a connection that starts is reported, and its time runs, though its file c
   const offer = { account: alice, sessionId: crypto.randomUUID(), serial: '1' } as Offer;
   connections.register(monitor, { offer, user: 'ssh', permitted: [], offeredAtSeconds: 1, way: 'refusal' });
   await rm(join(folder, 'connections'), { recursive: true });
-  expect(await connections.findArrived(() => 7)).toBe(true);
+  const onFound = vi.fn();
+  await connections.findArrived(() => 7, onFound);
   expect(connections.report().connections).toMatchObject([{ account: alice, started_at: 7 }]);
-  expect(await connections.findArrived(() => 8)).toBe(false);
+  await connections.findArrived(() => 8, onFound);
+  expect(onFound).toHaveBeenCalledOnce();
   // One more session of it.
   const [connection] = connections.all();
   const leaders = [{ pid: session.pid ?? 0, startTime: '1' }];

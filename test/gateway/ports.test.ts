@@ -52,6 +52,7 @@ describe.skipIf(!hasNames)("sshd's ports (needs root, sshd, curl, libnss-extraus
 
   test('whoever is on the way in while sshd reads its configuration anew gets in', async () => {
     // In between there is no such file (sshd.c, sighup_restart); which takes long where there is much to do.
+    expect(await login(port)).toMatchObject({ status: 0 });
     const pidFile = machine.companionOptions.sshdPidFile;
     const pid = await readFile(pidFile, 'ascii');
     await rm(pidFile);

@@ -1,5 +1,5 @@
 /** The morning: five hundred logins at two gateways, all begun in the same instant. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Machine } from './machine.ts';
 import type { PersonAtMachine } from './person.ts';
@@ -12,6 +12,14 @@ const login = `
 turn=$1; shift
 "$@" "gate$((turn % 2 + 1))" </dev/null 2>&1 | head -n 1
 `;
+
+/** Field 19 of proc(5), /proc/PID/stat. */
+function niceOfThreads(pid = 0): number[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const text = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[16]);
+  });
+}
 
 /** What its companion and its sshd said of trouble, each once, with how often. */
 function complaintsOf({ name, log }: RunningMachine): string {
@@ -42,6 +50,9 @@ describe.runIf(canMakeNetworks)('when many log in', () => {
         readFileSync(`/proc/${companion?.pid}/autogroup`, 'utf8').trim(),
       );
       expect(shares).toEqual(Array(2).fill(expect.stringMatching(/ nice -20$/)));
+      // Where the machine does not share by sessions, each thread counts.
+      const threads = world.gateways.flatMap(({ companion }) => niceOfThreads(companion?.pid));
+      expect(new Set(threads)).toEqual(new Set([-20]));
     },
   );
 

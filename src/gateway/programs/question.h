@@ -63,14 +63,14 @@ static void start_clock(long milliseconds) {
   struct sigaction action;
   struct itimerval timer;
   sigset_t none;
-  long tick = milliseconds < TICKS ? 1 : milliseconds / TICKS;
+  long tick = milliseconds * 1000 / TICKS;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_tick;
   sigemptyset(&action.sa_mask);
   sigemptyset(&none);
   memset(&timer, 0, sizeof timer);
-  timer.it_interval.tv_sec = tick / 1000;
-  timer.it_interval.tv_usec = (tick % 1000) * 1000;
+  timer.it_interval.tv_sec = tick / 1000000;
+  timer.it_interval.tv_usec = tick % 1000000;
   timer.it_value = timer.it_interval;
   /* Who started this may have blocked or ignored the signal. */
   if (sigaction(SIGALRM, &action, NULL) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||

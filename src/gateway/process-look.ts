@@ -31,8 +31,12 @@ export class ProcessLook {
       this.#all ??= readProcesses();
       return indexOf(this.#all).byParent.get(pid) ?? [];
     }
-    const children = await Promise.all(readChildren(pid).map(lookAtProcess));
-    return children.filter((child) => child !== undefined).filter(isAlive);
+    const children: ProcessStat[] = [];
+    for (const child of readChildren(pid)) {
+      const found = await lookAtProcess(child);
+      if (found && isAlive(found)) children.push(found);
+    }
+    return children;
   }
 
   /** Everything below the process, parents before their children. */

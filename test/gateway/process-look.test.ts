@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { ProcessLook } from '../../src/gateway/descendants.ts';
 import { listeningPorts } from '../../src/gateway/listening-ports.ts';
 import { type ProcessId, readProcess } from '../../src/gateway/proc.ts';
+import { ProcessLook } from '../../src/gateway/process-look.ts';
 import { sessionUser } from '../../src/gateway/session-user.ts';
 
 async function pidsBelow(monitor: ProcessId, childLists?: boolean): Promise<number[]> {
